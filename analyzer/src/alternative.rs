@@ -1,0 +1,172 @@
+//! What could have happened instead: the schedule of another execution and why it is one.
+
+use crate::describe;
+use crate::trace::{Origin, Trace};
+use frontrun_formats::{Execution, Location, Schedule, ScheduleEntry, SiteId, ThreadId};
+use rustc_hash::FxHashMap;
+
+/// A work item: the fixed schedule of one further execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    /// What to execute.
+    pub schedule: Schedule,
+    /// In what it differs from the execution that it was derived from.
+    pub reason: Reason,
+}
+
+/// Which operation was put before which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The operation that now goes first.
+    pub first: Origin,
+    /// The event that it overtakes.
+    pub second: usize,
+    /// On what they conflict.
+    pub location: Location,
+    /// Whether `second` is blocked once `first` has been executed (it takes the lock, for instance).
+    pub blocks: bool,
+}
+
+impl Reason {
+    /// One line, e.g. `t0.1 writes Counter#1.value (bank.py:12) before t0.0 reads it (bank.py:11)`.
+    ///
+    /// `parent` is the execution that was analyzed.
+    pub fn line(&self, parent: &Execution) -> String {
+        describe::reason(parent, self)
+    }
+}
+
+impl Origin {
+    /// Who does it, and where in the source.
+    pub fn place(self, execution: &Execution) -> (ThreadId, SiteId) {
+        match self {
+            Origin::Event(at) => (execution.events[at].thread, execution.events[at].site),
+            Origin::Pending(at) => (execution.pending[at].thread, execution.pending[at].site),
+        }
+    }
+
+    /// What is done.
+    pub fn operation(self, execution: &Execution) -> &frontrun_formats::Operation {
+        match self {
+            Origin::Event(at) => &execution.events[at].operation,
+            Origin::Pending(at) => &execution.pending[at].operation,
+        }
+    }
+}
+
+/// Makes schedules out of cuts.
+pub(crate) struct Schedules<'t, 'e> {
+    trace: &'t Trace<'e>,
+    /// One entry per event, as executed; made when the first alternative needs it.
+    template: Vec<ScheduleEntry>,
+    fingerprints: FxHashMap<(SiteId, u8), u32>,
+    /// Positions of the chunk's events.
+    chunk: Vec<u32>,
+}
+
+impl<'t, 'e> Schedules<'t, 'e> {
+    pub(crate) fn new(trace: &'t Trace<'e>) -> Self {
+        Schedules { trace, template: Vec::new(), fingerprints: FxHashMap::default(), chunk: Vec::new() }
+    }
+
+    /// The execution's events up to the step of node `overtaken`, then those of the cut behind them, then
+    /// `first`, then, unless it is blocked, `overtaken`.
+    pub(crate) fn schedule(&mut self, first: Origin, overtaken: usize, cut: &[u32], blocks: bool) -> Schedule {
+        if self.template.is_empty() {
+            self.fill_template();
+        }
+        let trace = self.trace;
+        let node = &trace.nodes[overtaken];
+        self.collect_chunk(first, overtaken, cut);
+        let mut entries = Vec::with_capacity(node.step_event + self.chunk.len() + 2);
+        entries.extend_from_slice(&self.template[..node.step_event]);
+        for event in &self.chunk {
+            let entry = self.template[*event as usize];
+            entries.push(ScheduleEntry { head: false, opens_step: false, ..entry });
+        }
+        entries.push(ScheduleEntry { head: false, opens_step: false, ..self.entry(first) });
+        entries[node.step_event].opens_step = true;
+        if !blocks {
+            entries.push(ScheduleEntry { head: true, opens_step: false, ..self.template[node.event] });
+        }
+        self.named(entries)
+    }
+
+    /// Events at or behind the beginning of the step that are inside the cut, in execution order. Irrelevant
+    /// events are inside when a node of their thread behind them is, or when `first` is behind them.
+    fn collect_chunk(&mut self, first: Origin, overtaken: usize, cut: &[u32]) {
+        let trace = self.trace;
+        let node = &trace.nodes[overtaken];
+        let first_thread = first.place(trace.execution).0;
+        self.chunk.clear();
+        for thread in 0..trace.width() {
+            let events = &trace.events_of[thread];
+            let below = |limit: usize| events.partition_point(|event| (*event as usize) < limit);
+            let mut end = below(node.event);
+            if let Some(last) = cut[thread].checked_sub(1) {
+                end = end.max(trace.nodes[trace.node_of(thread, last)].subject.event_index as usize + 1);
+            }
+            if trace.threads.id(thread) == first_thread {
+                end = match first {
+                    Origin::Event(at) => below(at),
+                    Origin::Pending(_) => events.len(),
+                };
+            }
+            let start = below(node.step_event);
+            if start < end {
+                self.chunk.extend_from_slice(&events[start..end]);
+            }
+        }
+        self.chunk.sort_unstable();
+    }
+
+    fn fill_template(&mut self) {
+        let execution = self.trace.execution;
+        let prefix = &execution.header.schedule.entries;
+        self.template = (0..execution.events.len())
+            .map(|position| {
+                let entry = self.entry(Origin::Event(position));
+                let (head, opens_step) =
+                    prefix.get(position).map_or((true, true), |entry| (entry.head, entry.opens_step));
+                ScheduleEntry { head, opens_step, ..entry }
+            })
+            .collect();
+    }
+
+    /// The entry of an operation; its thread is given as a rank.
+    fn entry(&mut self, origin: Origin) -> ScheduleEntry {
+        let execution = self.trace.execution;
+        let (thread, site) = origin.place(execution);
+        let operation = origin.operation(execution);
+        let expect = *self.fingerprints.entry((site, operation.kind())).or_insert_with(|| {
+            execution.site(site).map_or(1, |at| {
+                frontrun_formats::execution::fingerprint(operation.kind(), execution.text(at.file), at)
+            })
+        });
+        let rank = self.trace.threads.rank(thread).unwrap_or_default();
+        ScheduleEntry { thread: rank as u32, expect, head: true, opens_step: true }
+    }
+
+    /// Names the threads that occur, in their order.
+    fn named(&self, mut entries: Vec<ScheduleEntry>) -> Schedule {
+        let trace = self.trace;
+        let mut used = vec![false; trace.width()];
+        for entry in &entries {
+            used[entry.thread as usize] = true;
+        }
+        if used.contains(&false) {
+            let mut numbers = vec![0; used.len()];
+            for rank in 1..used.len() {
+                numbers[rank] = numbers[rank - 1] + u32::from(used[rank - 1]);
+            }
+            for entry in &mut entries {
+                entry.thread = numbers[entry.thread as usize];
+            }
+        }
+        let threads = (0..trace.width())
+            .filter(|rank| used[*rank])
+            .filter_map(|rank| trace.execution.path(trace.threads.id(rank)).cloned())
+            .collect();
+        Schedule { threads, entries }
+    }
+}

@@ -1,0 +1,152 @@
+//! Whether an execution is what it says it is: a whole run of its schedule under the run rule.
+//!
+//! # Model
+//! The run rule (algorithm, section 3): the fixed schedule in its order, then always the lowest enabled thread,
+//! until nobody is enabled. The last step of the fixed schedule was made by an analysis that predicted its
+//! past: its chunk is exactly what its head newly depends on.
+
+use crate::cut::{Cut, covered};
+use crate::error::AnalyzeError;
+use crate::history::CutState;
+use crate::threads::Threads;
+use crate::trace::Trace;
+use frontrun_formats::{Execution, Outcome, semantics};
+
+/// Refuses what is not a whole run.
+pub(crate) fn whole(execution: &Execution) -> Result<(), AnalyzeError> {
+    match &execution.outcome {
+        Some(Outcome::Diverged { step, expected, actual }) => {
+            return Err(AnalyzeError::Diverged {
+                step: *step,
+                expected: expected.clone(),
+                actual: actual.clone(),
+            });
+        }
+        None => return Err(AnalyzeError::Truncated { reason: "it has no outcome" }),
+        Some(_) => {}
+    }
+    if execution.truncated {
+        return Err(AnalyzeError::Truncated { reason: "its end is missing" });
+    }
+    Ok(())
+}
+
+/// Refuses a run that did not execute its schedule.
+pub(crate) fn prefix(execution: &Execution, threads: &Threads) -> Result<(), AnalyzeError> {
+    let schedule = &execution.header.schedule;
+    if execution.events.len() < schedule.entries.len() {
+        return Err(AnalyzeError::PrefixNotExecuted {
+            wanted: schedule.entries.len(),
+            executed: execution.events.len(),
+        });
+    }
+    let ranks: Vec<Option<usize>> =
+        schedule.threads.iter().map(|path| threads.rank_of_path(execution, path)).collect();
+    for (position, (entry, event)) in schedule.entries.iter().zip(&execution.events).enumerate() {
+        let wanted = ranks.get(entry.thread as usize).copied().flatten();
+        if wanted != Some(threads.rank(event.thread)?) {
+            let expected = match schedule.threads.get(entry.thread as usize) {
+                Some(path) => path.to_string(),
+                None => format!("thread {}", entry.thread),
+            };
+            let actual = execution.path(event.thread).map(ToString::to_string).unwrap_or_default();
+            return Err(AnalyzeError::PrefixMismatch { position, expected, actual });
+        }
+        if entry.expect != 0 && entry.expect != execution.fingerprint(event) {
+            return Err(AnalyzeError::PrefixMismatch {
+                position,
+                expected: format!("an operation with the fingerprint {:08x}", entry.expect),
+                actual: format!("{:?} with {:08x}", event.operation, execution.fingerprint(event)),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a run in which, behind the prefix, a thread went first although a lower one was enabled.
+pub(crate) fn lowest(trace: &Trace) -> Result<(), AnalyzeError> {
+    let execution = trace.execution;
+    let start = execution.header.schedule.entries.len();
+    let mut turn = Turn::at(trace, start);
+    for (position, event) in execution.events.iter().enumerate().skip(start) {
+        let mine = trace.threads.rank(event.thread)?;
+        if (0..mine).any(|thread| turn.enabled(thread)) {
+            let thread = execution.path(event.thread).cloned().unwrap_or_default();
+            return Err(AnalyzeError::NotLowest { position, thread });
+        }
+        turn.pass(mine, position);
+    }
+    Ok(())
+}
+
+/// How far every thread has come.
+struct Turn<'t, 'e> {
+    trace: &'t Trace<'e>,
+    /// By thread: events, and nodes, that were executed so far.
+    events: Vec<usize>,
+    cut: Cut,
+}
+
+impl<'t, 'e> Turn<'t, 'e> {
+    fn at(trace: &'t Trace<'e>, start: usize) -> Self {
+        let executed = |thread: usize| trace.events_of[thread].partition_point(|at| (*at as usize) < start);
+        let nodes = |thread: usize| {
+            trace.of_thread[thread].partition_point(|node| trace.nodes[*node as usize].event < start) as u32
+        };
+        let width = trace.width();
+        Turn { trace, events: (0..width).map(executed).collect(), cut: (0..width).map(nodes).collect() }
+    }
+
+    /// Whether the thread could go on.
+    fn enabled(&self, thread: usize) -> bool {
+        let trace = self.trace;
+        let subject = match trace.events_of[thread].get(self.events[thread]) {
+            Some(next) => {
+                let node = trace.of_thread[thread].get(self.cut[thread] as usize);
+                let node = node.map(|node| &trace.nodes[*node as usize]);
+                match node.filter(|node| node.event == *next as usize) {
+                    Some(node) => &node.subject,
+                    // Nobody else has a part in what it waits for, so it could have been executed at once.
+                    None => return true,
+                }
+            }
+            // A pending operation that nobody else has a part in waits in vain from the beginning.
+            None => match trace.pending.iter().find(|pending| pending.thread == thread) {
+                Some(pending) => pending,
+                None => return false,
+            },
+        };
+        let state = CutState { trace, cut: &self.cut, after: &[] };
+        !subject.nature.gated || semantics::enabled(subject.operation, subject.id, &state)
+    }
+
+    fn pass(&mut self, thread: usize, position: usize) {
+        self.events[thread] += 1;
+        let node = self.trace.of_thread[thread].get(self.cut[thread] as usize);
+        if node.is_some_and(|node| self.trace.nodes[*node as usize].event == position) {
+            self.cut[thread] += 1;
+        }
+    }
+}
+
+/// Refuses a run whose last forced step does not depend on exactly the events that were put before its head.
+pub(crate) fn predicted_past(trace: &Trace) -> Result<(), AnalyzeError> {
+    let prefix = trace.execution.header.schedule.entries.len();
+    if prefix == 0 || trace.first_new == trace.nodes.len() {
+        return Ok(());
+    }
+    let Some(last) = trace.nodes.iter().rposition(|node| node.event < prefix) else { return Ok(()) };
+    let node = &trace.nodes[last];
+    // A schedule of a person or of the minimiser has no chunks, and claims nothing.
+    if node.step == last {
+        return Ok(());
+    }
+    let mut past = Cut::from_slice(trace.clock(last));
+    past[node.subject.thread] -= 1;
+    let mut inside = Cut::from_slice(trace.before(last));
+    inside[node.subject.thread] = node.subject.index;
+    if covered(&inside, trace.before(node.step), &past) {
+        return Ok(());
+    }
+    Err(AnalyzeError::UnexpectedPast { position: node.event })
+}

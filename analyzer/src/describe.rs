@@ -1,0 +1,122 @@
+//! Sentences about operations: who does what to what, where.
+//!
+//! # Not here
+//! Layout, colours, lists: `cli/render`.
+
+use crate::alternative::Reason;
+use frontrun_formats::{Execution, Location, ObjectId, Operation, Part, SiteId, ThreadId};
+
+/// The path of a thread as text.
+pub(crate) fn thread(execution: &Execution, id: ThreadId) -> String {
+    execution.path(id).map_or_else(|| format!("thread {}", id.0), ToString::to_string)
+}
+
+/// `file.py:12`, or `?` for an unknown site.
+pub(crate) fn site(execution: &Execution, id: SiteId) -> String {
+    let Some(site) = execution.site(id) else { return "?".to_string() };
+    let file = execution.text(site.file);
+    format!("{}:{}", file.rsplit('/').next().unwrap_or(file), site.line)
+}
+
+/// The label of an object, or its number.
+pub(crate) fn object(execution: &Execution, id: ObjectId) -> String {
+    match execution.label(id) {
+        "" => format!("object {}", id.0),
+        label => label.to_string(),
+    }
+}
+
+/// How a report calls a location, e.g. `Counter#1.value` or `the keys of dict#2`.
+pub fn location(execution: &Execution, at: Location) -> String {
+    let name = || object(execution, at.object);
+    match at.part {
+        Part::Whole | Part::State => name(),
+        Part::Shape => format!("the shape of {}", name()),
+        Part::Name(id) => format!("{}.{}", name(), execution.text(id)),
+        Part::Key(id) => {
+            let key = execution.keys.get(id.index()).map_or("?", |text| execution.text(*text));
+            format!("{}[{key}]", name())
+        }
+        Part::Index(index) => format!("{}[{index}]", name()),
+        Part::Generation => format!("the generation of {}", name()),
+        Part::Notified(waiter) => format!("the wake-up of {} by {}", thread(execution, waiter), name()),
+        Part::Started(id) => format!("the start of {}", thread(execution, id)),
+        Part::Ended(id) => format!("the end of {}", thread(execution, id)),
+    }
+}
+
+/// What an operation does, in the third person and without its object.
+pub(crate) fn verb(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Read { .. } | Operation::ListGet { .. } | Operation::EventIsSet { .. } => "reads",
+        Operation::Write { .. } | Operation::DictStore { .. } | Operation::ListSet { .. } => "writes",
+        Operation::Touch { writes, .. } if writes.is_empty() => "reads",
+        Operation::Touch { .. } => "updates",
+        Operation::Spawn { .. } => "spawns",
+        Operation::Start => "starts",
+        Operation::End => "ends",
+        Operation::Join { .. } => "joins",
+        Operation::Acquire { .. } => "takes",
+        Operation::TryAcquire { .. } => "tries to take",
+        Operation::Release { .. } => "releases",
+        Operation::DictSetDefault { .. } => "sets a default in",
+        Operation::DictRemove { .. } => "removes",
+        Operation::SetAdd { .. } => "adds",
+        Operation::ListAppend { .. } => "appends to",
+        Operation::ListPop { .. } => "pops from",
+        Operation::ListChange { .. } => "changes",
+        Operation::Clear { .. } => "clears",
+        Operation::SemaphoreAcquire { .. } => "takes a permit of",
+        Operation::SemaphoreTry { .. } => "tries to take a permit of",
+        Operation::SemaphoreRelease { .. } => "gives a permit back to",
+        Operation::EventWait { .. } => "waits for",
+        Operation::EventSet { .. } => "sets",
+        Operation::EventClear { .. } => "clears",
+        Operation::ConditionWait { .. } => "starts to wait for",
+        Operation::ConditionWake { .. } | Operation::ConditionWakeTimed { .. } => "wakes up from",
+        Operation::ConditionNotify { .. } => "notifies",
+        Operation::BarrierArrive { .. } => "arrives at",
+        Operation::BarrierLeave { .. } => "leaves",
+        Operation::QueuePut { .. } => "puts into",
+        Operation::QueueGet { .. } => "gets from",
+        Operation::QueueTryPut { .. } => "tries to put into",
+        Operation::QueueTryGet { .. } => "tries to get from",
+        Operation::Pause => "pauses at",
+    }
+}
+
+/// One event without its thread, e.g. `writes Counter#1.value (bank.py:12)`.
+pub(crate) fn event(execution: &Execution, position: usize) -> String {
+    let event = &execution.events[position];
+    let object = match event.operation {
+        Operation::Read { at } | Operation::Write { at } => location(execution, at),
+        Operation::Touch { ref reads, ref writes } => {
+            let all: Vec<String> = reads.iter().chain(writes).map(|at| location(execution, *at)).collect();
+            all.join(", ")
+        }
+        Operation::Spawn { thread: other } | Operation::Join { thread: other } => thread(execution, other),
+        ref other => match crate::kind::tracked(other).first() {
+            Some(id) if *id != ObjectId::THREADS => object(execution, *id),
+            _ => String::new(),
+        },
+    };
+    let space = if object.is_empty() { "" } else { " " };
+    format!("{}{space}{object} ({})", verb(&event.operation), site(execution, event.site))
+}
+
+/// See [`Reason::line`].
+pub(crate) fn reason(execution: &Execution, reason: &Reason) -> String {
+    let (first, first_site) = reason.first.place(execution);
+    let second = &execution.events[reason.second];
+    let blocks = if reason.blocks { ", which then has to wait" } else { "" };
+    format!(
+        "{} {} {} ({}) before {} {} it ({}){blocks}",
+        thread(execution, first),
+        verb(reason.first.operation(execution)),
+        location(execution, reason.location),
+        site(execution, first_site),
+        thread(execution, second.thread),
+        verb(&second.operation),
+        site(execution, second.site),
+    )
+}

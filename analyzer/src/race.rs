@@ -1,0 +1,201 @@
+//! Races: two accesses of one location by two threads that nothing orders but their own conflict.
+//!
+//! # Model
+//! The two conflict, belong to different threads, are accesses of data (not of locks and the like), and no
+//! chain of other events leads from one to the other. In the recorded order one of them came first; another
+//! order of the same program has them the other way round.
+//!
+//! # Not here
+//! Whether the race matters: `Analysis::alternatives` are the executions in which it goes the other way.
+
+use crate::describe;
+use crate::happens_before::covered_by;
+use crate::trace::{Subject, Trace};
+use frontrun_formats::{Location, ObjectId, Operation, Part, SiteId, ThreadPath};
+use std::collections::BTreeMap;
+
+/// Two accesses that race.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Race {
+    /// The access that came first in the recorded order.
+    pub first: Access,
+    /// The other one.
+    pub second: Access,
+    /// What both touch.
+    pub location: Location,
+    /// The same as text.
+    pub location_text: String,
+    /// How many pairs of events race at these two sites on this kind of location.
+    pub occurrences: usize,
+    /// Locks that both threads held. A common lock does not order what happens under it only when it was given
+    /// away in between, so this is almost always empty.
+    pub common_locks: Vec<ObjectId>,
+}
+
+/// One side of a race.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Position in the execution.
+    pub event: usize,
+    /// Who.
+    pub thread: ThreadPath,
+    /// Where in the source.
+    pub site: SiteId,
+    /// Whether it writes the location.
+    pub writes: bool,
+    /// What it does, e.g. `writes`.
+    pub action: &'static str,
+    /// Locks that the thread held.
+    pub locks: Vec<ObjectId>,
+}
+
+/// What tells races apart: the sites in a fixed order, and the kind of location.
+type Key = (SiteId, SiteId, u8, Option<u32>);
+
+/// The races of a trace, in the order of their second accesses.
+pub(crate) fn races(trace: &Trace) -> Vec<Race> {
+    let mut found: Vec<Race> = Vec::new();
+    let mut known: BTreeMap<Key, usize> = BTreeMap::new();
+    let locks = Locks::of(trace);
+    for later in 0..trace.nodes.len() {
+        let second = &trace.nodes[later].subject;
+        if !data(second.operation) {
+            continue;
+        }
+        for earlier in covered_by(trace, later) {
+            let first = &trace.nodes[earlier].subject;
+            if first.thread == second.thread || !data(first.operation) {
+                continue;
+            }
+            let Some(location) = conflict(trace, first, second) else { continue };
+            let key = key(trace, earlier, later, location);
+            if let Some(at) = known.get(&key) {
+                found[*at].occurrences += 1;
+                continue;
+            }
+            known.insert(key, found.len());
+            let first = access(trace, earlier, location, &locks);
+            let second = access(trace, later, location, &locks);
+            found.push(Race {
+                common_locks: first.locks.iter().filter(|lock| second.locks.contains(lock)).copied().collect(),
+                first,
+                second,
+                location,
+                location_text: describe::location(trace.execution, location),
+                occurrences: 1,
+            });
+        }
+    }
+    found
+}
+
+/// Whether the operation accesses data, rather than synchronising.
+fn data(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Read { .. }
+            | Operation::Write { .. }
+            | Operation::Touch { .. }
+            | Operation::DictStore { .. }
+            | Operation::DictSetDefault { .. }
+            | Operation::DictRemove { .. }
+            | Operation::SetAdd { .. }
+            | Operation::ListAppend { .. }
+            | Operation::ListPop { .. }
+            | Operation::ListGet { .. }
+            | Operation::ListSet { .. }
+            | Operation::ListChange { .. }
+            | Operation::Clear { .. }
+    )
+}
+
+fn conflict(trace: &Trace, first: &Subject, second: &Subject) -> Option<Location> {
+    let (mine, theirs) = (trace.accesses(first), trace.accesses(second));
+    mine.iter().find_map(|x| {
+        let y = theirs.iter().find(|y| x.conflicts(**y))?;
+        Some(trace.locations.name(if x.whole { y.location } else { x.location }))
+    })
+}
+
+fn key(trace: &Trace, earlier: usize, later: usize, location: Location) -> Key {
+    let site = |node: usize| trace.execution.events[trace.nodes[node].event].site;
+    let (a, b) = (site(earlier).min(site(later)), site(earlier).max(site(later)));
+    let (kind, name) = match location.part {
+        Part::Whole => (0, None),
+        Part::Shape => (1, None),
+        Part::State => (2, None),
+        Part::Name(name) => (3, Some(name.0)),
+        Part::Key(_) => (4, None),
+        Part::Index(_) => (5, None),
+        Part::Generation | Part::Notified(_) | Part::Started(_) | Part::Ended(_) => (6, None),
+    };
+    (a, b, kind, name)
+}
+
+fn access(trace: &Trace, node: usize, location: Location, locks: &Locks) -> Access {
+    let node_data = &trace.nodes[node];
+    let subject = &node_data.subject;
+    let writes = trace
+        .accesses(subject)
+        .iter()
+        .any(|access| access.write && trace.locations.name(access.location).overlaps(location));
+    Access {
+        event: node_data.event,
+        thread: trace.execution.path(subject.id).cloned().unwrap_or_default(),
+        site: trace.execution.events[node_data.event].site,
+        writes,
+        action: describe::verb(subject.operation),
+        locks: locks.held(node_data.event, subject.id.index()),
+    }
+}
+
+/// Who held which lock when.
+struct Locks {
+    /// By thread: event, lock, whether it is taken.
+    changes: Vec<Vec<(usize, ObjectId, bool)>>,
+}
+
+impl Locks {
+    fn of(trace: &Trace) -> Locks {
+        let mut changes = vec![Vec::new(); trace.execution.threads.len()];
+        let mut owner: BTreeMap<ObjectId, usize> = BTreeMap::new();
+        for (position, event) in trace.execution.events.iter().enumerate() {
+            let thread = event.thread.index();
+            match event.operation {
+                Operation::Acquire { lock }
+                | Operation::ConditionWake { lock, .. }
+                | Operation::ConditionWakeTimed { lock, .. } => {
+                    changes[thread].push((position, lock, true));
+                    owner.insert(lock, thread);
+                }
+                Operation::TryAcquire { lock } if event.result == 1 => {
+                    changes[thread].push((position, lock, true));
+                    owner.insert(lock, thread);
+                }
+                // A lock may be given back by another thread than the one that took it.
+                Operation::Release { lock } | Operation::ConditionWait { lock, .. } => {
+                    if let Some(owner) = owner.remove(&lock) {
+                        changes[owner].push((position, lock, false));
+                    }
+                }
+                _ => {}
+            }
+        }
+        Locks { changes }
+    }
+
+    /// The locks that the thread held at an event, in the order in which it took them.
+    fn held(&self, event: usize, thread: usize) -> Vec<ObjectId> {
+        let mut held: Vec<ObjectId> = Vec::new();
+        for (position, lock, taken) in &self.changes[thread] {
+            if *position >= event {
+                break;
+            }
+            held.retain(|other| other != lock);
+            if *taken {
+                held.push(*lock);
+            }
+        }
+        held
+    }
+}

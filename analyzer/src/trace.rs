@@ -1,0 +1,460 @@
+//! An execution reduced to what matters, with clocks and indices: what the search works on.
+//!
+//! # Model
+//! A *node* is a relevant event. Indices and cuts count nodes, not events. The clock of a node is its past and
+//! itself. A *step* is a chunk of nodes and the head for whose sake they were pulled forward; behind the fixed
+//! prefix every node is the head of a step of its own.
+//!
+//! # Invariants
+//! Whatever an irrelevant event is inside of can be told from the nodes: it conflicts with nothing, so it goes
+//! wherever its thread's next node goes. A chunk contains, of every thread, nothing behind its last node.
+
+use crate::cut::{Cut, join};
+use crate::error::AnalyzeError;
+use crate::history::History;
+use crate::index::Index;
+use crate::kind::Nature;
+use crate::locations::{Access, Locations};
+use crate::relevance::{self, Relevance};
+use crate::simulation::Simulation;
+use crate::threads::Threads;
+use frontrun_formats::{Execution, Operation, ThreadId};
+use std::ops::Range;
+
+/// Where an operation is written in the execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// Position in [`Execution::events`].
+    Event(usize),
+    /// Position in [`Execution::pending`].
+    Pending(usize),
+}
+
+/// An operation that was executed, or was pending at the end.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject<'e> {
+    pub(crate) origin: Origin,
+    pub(crate) operation: &'e Operation,
+    pub(crate) id: ThreadId,
+    pub(crate) thread: usize,
+    /// How many nodes of the thread come before it.
+    pub(crate) index: u32,
+    /// How many events of the thread come before it.
+    pub(crate) event_index: u32,
+    pub(crate) nature: Nature,
+    accesses: Range<u32>,
+    possible: Range<u32>,
+}
+
+/// A relevant event.
+#[derive(Clone, Debug)]
+pub(crate) struct Node<'e> {
+    pub(crate) subject: Subject<'e>,
+    /// Position in the execution.
+    pub(crate) event: usize,
+    pub(crate) head: bool,
+    /// The node at which its step begins, and the event at which it does.
+    pub(crate) step: usize,
+    pub(crate) step_event: usize,
+}
+
+/// The reduced execution.
+#[derive(Debug)]
+pub(crate) struct Trace<'e> {
+    pub(crate) execution: &'e Execution,
+    pub(crate) threads: Threads,
+    pub(crate) locations: Locations,
+    pub(crate) nodes: Vec<Node<'e>>,
+    /// Relevant operations that were pending at the end.
+    pub(crate) pending: Vec<Subject<'e>>,
+    /// By thread: the positions of its nodes, and those of all its events.
+    pub(crate) of_thread: Vec<Vec<u32>>,
+    pub(crate) events_of: Vec<Vec<u32>>,
+    /// The first node that belongs to a new step.
+    pub(crate) first_new: usize,
+    /// Some relevant operation is incoherent.
+    pub(crate) incoherent: bool,
+    /// What nodes touched as executed.
+    pub(crate) index: Index,
+    /// What nodes and pending operations could touch at some cut; `None` when that is the same.
+    possible_index: Option<Index>,
+    pub(crate) history: History,
+    accesses: Vec<Access>,
+    clocks: Vec<u32>,
+    before: Vec<u32>,
+    /// The nodes that belong to chunks, and for each the join of the clocks of itself and the later ones.
+    chunks: Vec<u32>,
+    chunk_clocks: Vec<u32>,
+}
+
+impl<'e> Trace<'e> {
+    /// Reduces an execution that [`crate::checks`] has passed.
+    pub(crate) fn new(
+        execution: &'e Execution,
+        threads: Threads,
+        mut simulation: Simulation,
+        everything_incoherent: bool,
+    ) -> Result<Trace<'e>, AnalyzeError> {
+        let mut survey = Survey::of(execution, &threads, &mut simulation)?;
+        if everything_incoherent {
+            survey.spans.iter_mut().for_each(|span| span.nature.incoherent = true);
+        }
+        let width = threads.len();
+        let mut trace = Trace {
+            execution,
+            threads,
+            locations: Locations::default(),
+            nodes: Vec::new(),
+            pending: Vec::new(),
+            of_thread: vec![Vec::new(); width],
+            events_of: vec![Vec::new(); width],
+            first_new: 0,
+            incoherent: false,
+            index: Index::default(),
+            possible_index: None,
+            history: History::default(),
+            accesses: Vec::new(),
+            clocks: Vec::new(),
+            before: vec![0; width],
+            chunks: Vec::new(),
+            chunk_clocks: Vec::new(),
+        };
+        trace.add_nodes(&survey, &simulation)?;
+        trace.add_pending(&survey, &simulation)?;
+        trace.history = History::new(execution, &simulation, &trace.nodes, &mut trace.locations, width);
+        trace.build_index();
+        trace.build_clocks();
+        trace.build_chunks();
+        Ok(trace)
+    }
+
+    /// How many threads there are.
+    pub(crate) fn width(&self) -> usize {
+        self.of_thread.len()
+    }
+
+    /// The past of a node, including itself.
+    pub(crate) fn clock(&self, node: usize) -> &[u32] {
+        let width = self.width();
+        &self.clocks[node * width..(node + 1) * width]
+    }
+
+    /// Everything at nodes before this one.
+    pub(crate) fn before(&self, node: usize) -> &[u32] {
+        let width = self.width();
+        &self.before[node * width..(node + 1) * width]
+    }
+
+    /// The node with this index in its thread.
+    pub(crate) fn node_of(&self, thread: usize, index: u32) -> usize {
+        self.of_thread[thread][index as usize] as usize
+    }
+
+    /// The past of the operation as far as program order tells.
+    pub(crate) fn base(&self, subject: &Subject) -> Cut {
+        match subject.index {
+            0 => Cut::from_elem(0, self.width()),
+            index => Cut::from_slice(self.clock(self.node_of(subject.thread, index - 1))),
+        }
+    }
+
+    /// What the operation touches, if that is fixed; what it touched as executed, otherwise.
+    pub(crate) fn accesses(&self, subject: &Subject) -> &[Access] {
+        &self.accesses[subject.accesses.start as usize..subject.accesses.end as usize]
+    }
+
+    /// What the operation could touch.
+    pub(crate) fn possible(&self, subject: &Subject) -> &[Access] {
+        &self.accesses[subject.possible.start as usize..subject.possible.end as usize]
+    }
+
+    /// Who could touch what.
+    pub(crate) fn possible_index(&self) -> &Index {
+        self.possible_index.as_ref().unwrap_or(&self.index)
+    }
+
+    /// Adds to `cut` the past of every chunk node behind `node` (maximality, algorithm section 4).
+    pub(crate) fn join_chunks_behind(&self, node: usize, cut: &mut [u32]) {
+        let first = self.chunks.partition_point(|chunk| *chunk as usize <= node);
+        if first < self.chunks.len() {
+            let width = self.width();
+            join(cut, &self.chunk_clocks[first * width..(first + 1) * width]);
+        }
+    }
+
+    /// The past, without the operation itself, that accesses have right behind the cut.
+    pub(crate) fn past(&self, cut: &[u32], base: &[u32], accesses: &[Access]) -> Cut {
+        let mut past = Cut::from_slice(base);
+        for thread in 0..self.width() {
+            if cut[thread] <= past[thread] {
+                continue;
+            }
+            if let Some(last) = self.index.last_conflict(accesses, thread, cut[thread])
+                && last >= past[thread]
+            {
+                join(&mut past, self.clock(self.node_of(thread, last)));
+            }
+        }
+        past
+    }
+
+    fn add_nodes(&mut self, survey: &Survey, simulation: &Simulation) -> Result<(), AnalyzeError> {
+        let execution = self.execution;
+        let prefix = &execution.header.schedule.entries;
+        let last_step = prefix.iter().rposition(|entry| entry.opens_step).unwrap_or(0);
+        let (mut step, mut step_event) = (0, 0);
+        self.first_new = usize::MAX;
+        for (position, event) in execution.events.iter().enumerate() {
+            let thread = self.threads.rank(event.thread)?;
+            let (head, opens) = prefix.get(position).map_or((true, true), |e| (e.head, e.opens_step));
+            if opens {
+                (step, step_event) = (self.nodes.len(), position);
+            }
+            let event_index = self.events_of[thread].len() as u32;
+            self.events_of[thread].push(position as u32);
+            let span = &survey.spans[position];
+            let possible = survey.accesses(span, simulation, position);
+            if !survey.relevance.relevant(thread as u32, possible) {
+                continue;
+            }
+            if position >= last_step {
+                self.first_new = self.first_new.min(self.nodes.len());
+            }
+            let exact = simulation.accesses(position);
+            let accesses = self.copy(exact, &simulation.locations);
+            let possible = match span.nature.fixed {
+                true => accesses.clone(),
+                false => self.copy(possible, &simulation.locations),
+            };
+            self.incoherent |= span.nature.incoherent;
+            let subject = Subject {
+                origin: Origin::Event(position),
+                operation: &event.operation,
+                id: event.thread,
+                thread,
+                index: self.of_thread[thread].len() as u32,
+                event_index,
+                nature: span.nature,
+                accesses,
+                possible,
+            };
+            self.of_thread[thread].push(self.nodes.len() as u32);
+            self.nodes.push(Node { subject, event: position, head, step, step_event });
+        }
+        self.first_new = self.first_new.min(self.nodes.len());
+        Ok(())
+    }
+
+    fn add_pending(&mut self, survey: &Survey, simulation: &Simulation) -> Result<(), AnalyzeError> {
+        let execution = self.execution;
+        for (position, pending) in execution.pending.iter().enumerate() {
+            let thread = self.threads.rank(pending.thread)?;
+            let span = &survey.spans[execution.events.len() + position];
+            let possible = &survey.possible[span.start as usize..span.end as usize];
+            if !survey.relevance.relevant(thread as u32, possible) {
+                continue;
+            }
+            let possible = self.copy(possible, &simulation.locations);
+            self.incoherent |= span.nature.incoherent;
+            self.pending.push(Subject {
+                origin: Origin::Pending(position),
+                operation: &pending.operation,
+                id: pending.thread,
+                thread,
+                index: self.of_thread[thread].len() as u32,
+                event_index: self.events_of[thread].len() as u32,
+                nature: span.nature,
+                accesses: possible.clone(),
+                possible,
+            });
+        }
+        Ok(())
+    }
+
+    /// Copies accesses, renumbered: locations that only irrelevant events touch get no number.
+    fn copy(&mut self, accesses: &[Access], from: &Locations) -> Range<u32> {
+        let start = self.accesses.len() as u32;
+        for access in accesses {
+            let copy = self.locations.intern_access(from.name(access.location), access.write);
+            self.accesses.push(copy);
+        }
+        start..self.accesses.len() as u32
+    }
+
+    fn build_index(&mut self) {
+        let nodes = &self.nodes;
+        let triples = |pick: fn(&Subject) -> Range<u32>| {
+            let accesses = &self.accesses;
+            nodes.iter().flat_map(move |node| {
+                let subject = &node.subject;
+                let range = pick(subject);
+                accesses[range.start as usize..range.end as usize]
+                    .iter()
+                    .map(|access| (subject.thread as u32, subject.index, *access))
+            })
+        };
+        let width = self.width();
+        let index = Index::new(width, &self.locations, triples(|subject| subject.accesses.clone()));
+        let possible = nodes
+            .iter()
+            .any(|node| !node.subject.nature.fixed)
+            .then(|| Index::new(width, &self.locations, triples(|subject| subject.possible.clone())));
+        self.index = index;
+        self.possible_index = possible;
+    }
+
+    /// Clocks by location: the join of the clocks of all who wrote it, and of all who touched it, is the past
+    /// of the next one who reads or writes it.
+    fn build_clocks(&mut self) {
+        let width = self.width();
+        let (locations, objects) = (self.locations.len(), self.locations.objects());
+        let mut memory = Memory::new(width, locations, objects);
+        self.clocks = Vec::with_capacity(self.nodes.len() * width);
+        self.before = Vec::with_capacity((self.nodes.len() + 1) * width);
+        let mut count = Cut::from_elem(0, width);
+        for node in 0..self.nodes.len() {
+            self.before.extend_from_slice(&count);
+            let subject = &self.nodes[node].subject;
+            let mut clock = self.base(subject);
+            for access in self.accesses(subject) {
+                memory.join_into(&mut clock, *access, &self.locations);
+            }
+            clock[subject.thread] = subject.index + 1;
+            for access in self.accesses(subject) {
+                memory.add(&clock, *access);
+            }
+            count[subject.thread] += 1;
+            self.clocks.extend_from_slice(&clock);
+        }
+        self.before.extend_from_slice(&count);
+    }
+
+    fn build_chunks(&mut self) {
+        let width = self.width();
+        self.chunks = (0..self.nodes.len()).filter(|node| !self.nodes[*node].head).map(|n| n as u32).collect();
+        let mut clocks = vec![0; self.chunks.len() * width];
+        for place in (0..self.chunks.len()).rev() {
+            let (here, behind) = clocks[place * width..].split_at_mut(width);
+            here.copy_from_slice(self.clock(self.chunks[place] as usize));
+            if let Some(behind) = behind.get(..width) {
+                join(here, behind);
+            }
+        }
+        self.chunk_clocks = clocks;
+    }
+}
+
+/// Nature and possible accesses of an event, then of a pending operation.
+#[derive(Clone, Copy)]
+struct Span {
+    nature: Nature,
+    start: u32,
+    end: u32,
+}
+
+/// What every operation could do, and who shares what.
+struct Survey {
+    spans: Vec<Span>,
+    possible: Vec<Access>,
+    relevance: Relevance,
+}
+
+impl Survey {
+    fn of(
+        execution: &Execution,
+        threads: &Threads,
+        simulation: &mut Simulation,
+    ) -> Result<Survey, AnalyzeError> {
+        let operations =
+            execution.events.iter().map(|event| (event.thread, &event.operation, true)).chain(
+                execution.pending.iter().map(|pending| (pending.thread, &pending.operation, false)),
+            );
+        let mut spans = Vec::with_capacity(execution.events.len() + execution.pending.len());
+        let mut possible = Vec::new();
+        for (thread, operation, executed) in operations {
+            let nature = relevance::nature(simulation, operation);
+            let start = possible.len() as u32;
+            // The footprint of an executed operation that is fixed is the recorded one.
+            if !(executed && nature.fixed) {
+                for (at, write) in relevance::possible(simulation, operation, thread) {
+                    possible.push(simulation.locations.intern_access(at, write));
+                }
+            }
+            spans.push(Span { nature, start, end: possible.len() as u32 });
+        }
+        let mut survey =
+            Survey { spans, possible, relevance: Relevance::new(simulation) };
+        for (position, event) in execution.events.iter().enumerate() {
+            let span = survey.spans[position];
+            let accesses = match span.nature.fixed {
+                true => simulation.accesses(position),
+                false => &survey.possible[span.start as usize..span.end as usize],
+            };
+            survey.relevance.add(threads.rank(event.thread)? as u32, accesses, span.nature.fixed);
+        }
+        for (pending, span) in execution.pending.iter().zip(&survey.spans[execution.events.len()..]) {
+            let accesses = &survey.possible[span.start as usize..span.end as usize];
+            survey.relevance.add(threads.rank(pending.thread)? as u32, accesses, span.nature.fixed);
+        }
+        Ok(survey)
+    }
+
+    fn accesses<'s>(&'s self, span: &Span, simulation: &'s Simulation, position: usize) -> &'s [Access] {
+        match span.nature.fixed {
+            true => simulation.accesses(position),
+            false => &self.possible[span.start as usize..span.end as usize],
+        }
+    }
+}
+
+/// The clocks that locations and objects hold while the trace is read.
+struct Memory {
+    width: usize,
+    touched: Vec<u32>,
+    written: Vec<u32>,
+    object_touched: Vec<u32>,
+    object_written: Vec<u32>,
+}
+
+impl Memory {
+    fn new(width: usize, locations: usize, objects: usize) -> Memory {
+        Memory {
+            width,
+            touched: vec![0; locations * width],
+            written: vec![0; locations * width],
+            object_touched: vec![0; objects * width],
+            object_written: vec![0; objects * width],
+        }
+    }
+
+    fn join_into(&self, clock: &mut [u32], access: Access, locations: &Locations) {
+        let (parts, objects) = match access.write {
+            true => (&self.touched, &self.object_touched),
+            false => (&self.written, &self.object_written),
+        };
+        let row = |rows: &[u32], at: u32, clock: &mut [u32]| {
+            join(clock, &rows[at as usize * self.width..(at as usize + 1) * self.width]);
+        };
+        if access.whole {
+            return row(objects, access.object, clock);
+        }
+        row(parts, access.location, clock);
+        let whole = locations.whole_of(access.object);
+        if whole != crate::locations::UNSEEN {
+            row(parts, whole, clock);
+        }
+    }
+
+    fn add(&mut self, clock: &[u32], access: Access) {
+        let width = self.width;
+        let row = |rows: &mut Vec<u32>, at: u32| {
+            join(&mut rows[at as usize * width..(at as usize + 1) * width], clock);
+        };
+        row(&mut self.touched, access.location);
+        row(&mut self.object_touched, access.object);
+        if access.write {
+            row(&mut self.written, access.location);
+            row(&mut self.object_written, access.object);
+        }
+    }
+}

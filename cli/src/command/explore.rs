@@ -1,0 +1,111 @@
+//! `frontrun explore`: the loop, its progress, its directory and its verdict.
+
+use crate::Host;
+use crate::args::Explore;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::progress;
+use crate::render::exploration::{self, EXPLAINED, Explained};
+use crate::render::lanes::{LaneOptions, Rows, lanes};
+use crate::render::style::{self, Style};
+use crate::render::value;
+use crate::signal::{self, INTERRUPTED};
+use frontrun_replayer::proof::{self, ProofConfig};
+use frontrun_replayer::{
+    AfterFailure, BoundedBy, ExploreConfig, FoundFailure, KeepTraces, Report, SpawnRunner, Startup, Target,
+    Verdict, explore_program, trace_file,
+};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub(super) fn run(args: Explore, host: &Host) -> Result<ExitCode, CliError> {
+    let mut target = Target::parse(&args.target, &host.python, None)?;
+    target.preload = host.preload.clone();
+    target.include = args.scope.include.clone();
+    target.exclude = args.scope.exclude.clone();
+    let directory = args.output.clone().unwrap_or_else(|| PathBuf::from(".frontrun").join(target.slug()));
+    let progress = progress::for_terminal(args.quiet.into());
+    let config = config(&args, directory.clone(), progress.sink());
+    let mut startup = Startup::default();
+    if let Some(jobs) = args.jobs {
+        startup.workers = jobs as usize;
+    }
+    signal::catch_interrupts();
+    let report = explore_program(&target, startup, &config, &INTERRUPTED);
+    progress.finish();
+    let report = report?;
+    let reproduced = confirm(&args, &target, &report, &directory)?;
+    let verdict = value::report(&report, reproduced);
+    let path = directory.join("verdict.json");
+    std::fs::write(&path, format!("{verdict:#}\n")).map_err(|source| CliError::Write { path, source })?;
+    if args.json {
+        crate::print_json(&verdict);
+    } else {
+        let style = Style::of_stdout();
+        let explained: Vec<Explained<'_>> =
+            report.failures.iter().take(EXPLAINED).map(|failure| explain(failure, style)).collect();
+        crate::print(&exploration::report(&report, &explained, reproduced, style));
+    }
+    Ok(code(&report))
+}
+
+fn config(
+    args: &Explore,
+    directory: PathBuf,
+    progress: std::sync::Arc<dyn frontrun_replayer::progress::Progress>,
+) -> ExploreConfig {
+    ExploreConfig {
+        max_executions: args.max_executions,
+        max_time: args.max_time.map(Duration::from_secs_f64),
+        preemption_bound: args.preemption_bound,
+        after_failure: if args.keep_going { AfterFailure::Continue } else { AfterFailure::Stop },
+        timeout_per_run: Duration::from_secs_f64(args.timeout),
+        directory,
+        keep_traces: if args.keep_all { KeepTraces::All } else { KeepTraces::FirstAndFailing },
+        progress,
+    }
+}
+
+/// Does the first failure again in fresh interpreters: the proof that it does not hang on the fork server.
+fn confirm(
+    args: &Explore,
+    target: &Target,
+    report: &Report,
+    directory: &Path,
+) -> Result<Option<(usize, usize)>, CliError> {
+    let Some(failure) = report.failures.first().filter(|_| args.confirm > 0) else { return Ok(None) };
+    // A run that was killed early may have left nothing to follow.
+    let Ok(original) = trace_file::read(&failure.trace) else { return Ok(None) };
+    let temporary = tempfile::tempdir_in(directory)
+        .map_err(|source| CliError::Write { path: directory.to_owned(), source })?;
+    let mut runner = SpawnRunner::of_recording(target.clone(), failure.trace.clone());
+    let config = ProofConfig {
+        times: args.confirm,
+        directory: temporary.path(),
+        output: Some(temporary.path()),
+        // A fresh interpreter imports everything again, which the limit of a forked run does not cover.
+        timeout: Duration::from_secs_f64(args.timeout) + Startup::default().timeout,
+    };
+    let proof = proof::confirm(&mut runner, &original, config, &INTERRUPTED)?;
+    Ok(Some((proof.reproduced(), proof.runs.len())).filter(|(_, times)| *times > 0))
+}
+
+fn explain(failure: &FoundFailure, style: Style) -> Explained<'_> {
+    let options = LaneOptions { rows: Rows::SourceLines, width: style::width(), style };
+    let interleaving = trace_file::read(&failure.trace).map(|execution| lanes(&execution, options));
+    Explained { failure, interleaving: interleaving.unwrap_or_default() }
+}
+
+fn code(report: &Report) -> ExitCode {
+    match report.verdict() {
+        Verdict::Failed => ExitCode::Failure,
+        Verdict::Diverged => ExitCode::Diverged,
+        Verdict::Error => ExitCode::Internal,
+        Verdict::Bounded if report.bounded_by == Some(BoundedBy::Interrupt) => ExitCode::Interrupted,
+        _ if INTERRUPTED.load(Ordering::Relaxed) && report.waiting > 0 => ExitCode::Interrupted,
+        Verdict::Bounded => ExitCode::Bounded,
+        Verdict::Exhausted if report.explored_nothing() => ExitCode::NothingExplored,
+        Verdict::Exhausted => ExitCode::NoFailure,
+    }
+}

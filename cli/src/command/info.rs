@@ -1,0 +1,58 @@
+//! `frontrun info`: what a trace is a recording of.
+
+use crate::args::Info;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::render::analysis::counted;
+use crate::render::value;
+use frontrun_formats::Execution;
+use frontrun_formats::file::FORMAT_VERSION;
+use frontrun_replayer::trace_file;
+use std::fmt::Write;
+
+pub(super) fn run(args: &Info) -> Result<ExitCode, CliError> {
+    let execution = trace_file::read(&args.trace)?;
+    if args.json {
+        crate::print_json(&value::info(&execution.header, FORMAT_VERSION, &execution));
+    } else {
+        crate::print(&text(&execution));
+    }
+    Ok(ExitCode::NoFailure)
+}
+
+fn text(execution: &Execution) -> String {
+    let header = &execution.header;
+    let environment = &header.environment;
+    let version = environment.python_version;
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "{name:<12}{value}");
+        }
+    };
+    line("command", &header.target.command.join(" "));
+    line("call", header.target.call.as_deref().unwrap_or_default());
+    line("directory", &environment.directory);
+    line("python", &format!("{}.{}.{} {}", version.0, version.1, version.2, environment.executable));
+    for (name, value) in &environment.flags {
+        line("flag", &format!("{name} {value}"));
+    }
+    line("hash seed", &environment.hash_seed);
+    line("platform", &environment.platform);
+    line("frontrun", &format!("{}, format {FORMAT_VERSION}", environment.tool));
+    line("schedule", &counted(header.schedule.entries.len(), "fixed step"));
+    let recorded = format!(
+        "{}, {}{}",
+        counted(execution.threads.len(), "thread"),
+        counted(execution.events.len(), "step"),
+        if execution.truncated { ", cut off" } else { "" }
+    );
+    line("recorded", &recorded);
+    line("observed", execution.observed.as_deref().unwrap_or_default());
+    for source in &execution.sources {
+        let embedded = if source.text.is_some() { "" } else { " (text not embedded)" };
+        line("source", &format!("{} xxh3:{:016x}{embedded}", source.path, source.hash));
+    }
+    text.push_str(&crate::render::lanes::ending(execution, crate::render::style::Style::plain()));
+    text
+}

@@ -1,0 +1,201 @@
+//! `frontrun replay`: the recorded execution again, or one of its alternatives, in fresh interpreters.
+
+use super::{Overwrite, beside, check_output, shell_word};
+use crate::Host;
+use crate::args::Replay;
+use crate::error::CliError;
+use crate::exit_code::ExitCode;
+use crate::findings;
+use crate::render::style::Style;
+use crate::signal::{self, INTERRUPTED};
+use frontrun_formats::{Execution, Outcome};
+use frontrun_replayer::classify::{RunEnd, classify};
+use frontrun_replayer::proof::{self, Proof, ProofConfig};
+use frontrun_replayer::{RunRequest, Runner, SpawnRunner, Target, spawn, trace_file};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+pub(super) fn run(args: &Replay, host: &Host) -> Result<ExitCode, CliError> {
+    let execution = trace_file::read(&args.trace)?;
+    check_python(&args.trace, &execution, host)?;
+    let mut target = Target::of_recording(&execution.header, &host.python)?;
+    target.preload = host.preload.clone();
+    let mut runner = SpawnRunner::of_recording(target, args.trace.clone());
+    match args.schedule {
+        Some(number) => run_alternative(args, &execution, number, &mut runner),
+        None => run_again(args, &execution, &mut runner),
+    }
+}
+
+/// Instruction offsets and the operations behind a line differ between minor versions of CPython, so a schedule
+/// for one cannot be followed on another.
+fn check_python(trace: &Path, execution: &Execution, host: &Host) -> Result<(), CliError> {
+    let environment = &execution.header.environment;
+    let (major, minor, _) = environment.python_version;
+    let own = spawn::interpreter_version(&host.python)?;
+    if (major, minor) == (own.0, own.1) {
+        return Ok(());
+    }
+    Err(CliError::OtherPython {
+        path: trace.to_owned(),
+        recorded: (major, minor),
+        own: (own.0, own.1),
+        executable: match environment.executable.as_str() {
+            "" => format!("python{major}.{minor}"),
+            executable => executable.to_owned(),
+        },
+    })
+}
+
+fn timeout(args: &Replay) -> Duration {
+    Duration::from_secs_f64(args.timeout)
+}
+
+/// The recorded execution, `--times` over.
+fn run_again(args: &Replay, execution: &Execution, runner: &mut SpawnRunner) -> Result<ExitCode, CliError> {
+    let temporary = tempfile::tempdir()
+        .map_err(|source| CliError::Write { path: std::env::temp_dir(), source })?;
+    let directory = match &args.output {
+        Some(output) if args.times > 1 => {
+            std::fs::create_dir_all(output).map_err(|source| CliError::Write { path: output.clone(), source })?;
+            output.clone()
+        }
+        Some(output) => {
+            check_output(output, Overwrite::from_flag(args.force))?;
+            temporary.path().to_owned()
+        }
+        None => temporary.path().to_owned(),
+    };
+    signal::catch_interrupts();
+    let config = ProofConfig {
+        times: args.times,
+        directory: &directory,
+        // One run has the terminal; of many, nobody could read what they print.
+        output: (args.times > 1).then(|| temporary.path()),
+        timeout: timeout(args),
+    };
+    let proof = proof::confirm(runner, execution, config, &INTERRUPTED)?;
+    if let (Some(output), [run]) = (&args.output, &proof.runs[..])
+        && args.times == 1
+    {
+        copy(&run.trace, output)?;
+    }
+    crate::print(&proof_text(&args.trace, execution, &proof));
+    if INTERRUPTED.load(Ordering::Relaxed) {
+        return Ok(ExitCode::Interrupted);
+    }
+    Ok(code_of_proof(&proof))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), CliError> {
+    let copied = std::fs::copy(from, to).map(|_| ());
+    copied.map_err(|source| CliError::Write { path: to.to_owned(), source })
+}
+
+fn code_of_proof(proof: &Proof) -> ExitCode {
+    let any = |what: fn(&RunEnd) -> bool| proof.runs.iter().any(|run| what(&run.end));
+    if any(|end| matches!(end, RunEnd::Failed(_))) {
+        ExitCode::Failure
+    } else if any(|end| matches!(end, RunEnd::Diverged(_))) {
+        ExitCode::Diverged
+    } else if any(|end| matches!(end, RunEnd::Unrecorded(_))) {
+        ExitCode::Internal
+    } else if proof.reproduced() < proof.runs.len() {
+        // The recording failed and the same steps passed: something that is not recorded made the difference.
+        ExitCode::Diverged
+    } else {
+        ExitCode::NoFailure
+    }
+}
+
+fn proof_text(trace: &Path, execution: &Execution, proof: &Proof) -> String {
+    let style = Style::of_stdout();
+    let (reproduced, times) = (proof.reproduced(), proof.runs.len());
+    let what = match &execution.outcome {
+        Some(Outcome::Failed(failure)) => format!("{}: {}", failure.kind.name(), failure.message),
+        Some(Outcome::Passed) => "passed".to_owned(),
+        Some(Outcome::Diverged { .. }) => "diverged".to_owned(),
+        None => "was cut off".to_owned(),
+    };
+    let line = format!("reproduced {reproduced}/{times}: {what}");
+    let mut text = if reproduced == times { style.bold(&line) } else { style.bad(&line) } + "\n";
+    if let Some(other) = proof.runs.iter().find(|run| !run.reproduced) {
+        text.push_str(&format!("instead: {}\n", end_text(&other.end)));
+    }
+    text.push_str(&format!("see it: frontrun show {}\n", shell_word(trace)));
+    text
+}
+
+fn end_text(end: &RunEnd) -> String {
+    match end {
+        RunEnd::Passed => "passed".to_owned(),
+        RunEnd::Failed(failure) => format!("failed: {}: {}", failure.kind.name(), failure.message),
+        RunEnd::Diverged(divergence) => format!("diverged at {divergence}"),
+        RunEnd::Unrecorded(reason) => format!("not recorded: {reason}"),
+    }
+}
+
+/// Alternative `number` of the recorded execution.
+fn run_alternative(
+    args: &Replay,
+    execution: &Execution,
+    number: u32,
+    runner: &mut SpawnRunner,
+) -> Result<ExitCode, CliError> {
+    let refused = |error: frontrun_analyzer::AnalyzeError| CliError::Analysis {
+        path: args.trace.clone(),
+        reason: error.to_string(),
+    };
+    let mut alternatives = findings::of(execution).map_err(refused)?.alternatives;
+    let available = alternatives.len();
+    if number as usize > available {
+        return Err(CliError::NoSchedule { path: args.trace.clone(), wanted: number, available });
+    }
+    let alternative = alternatives.swap_remove(number as usize - 1);
+    let trace: PathBuf = match &args.output {
+        Some(output) => {
+            check_output(output, Overwrite::from_flag(args.force))?;
+            output.clone()
+        }
+        // The name says exactly what is in it, so there is nothing to lose by writing it again.
+        None => beside(&args.trace, number),
+    };
+    let _ = std::fs::remove_file(&trace);
+    let request = RunRequest {
+        id: number.into(),
+        schedule: alternative.schedule,
+        trace: trace.clone(),
+        output: None,
+        timeout_ms: timeout(args).as_millis() as u64,
+        parent: Some(execution.header.schedule.id()),
+    };
+    let reply = runner.run(&request)?;
+    let recording = trace_file::read(&trace);
+    let reason = recording.as_ref().err().map(ToString::to_string);
+    let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());
+    let end = classify(&reply, read, &request.schedule, &[execution]).end;
+    crate::print(&alternative_text(number, &alternative.reason, &end, &trace));
+    Ok(match end {
+        RunEnd::Passed => ExitCode::NoFailure,
+        RunEnd::Failed(_) => ExitCode::Failure,
+        RunEnd::Diverged(_) => ExitCode::Diverged,
+        RunEnd::Unrecorded(_) => ExitCode::Internal,
+    })
+}
+
+fn alternative_text(number: u32, reason: &str, end: &RunEnd, trace: &Path) -> String {
+    let style = Style::of_stdout();
+    let word = shell_word(trace);
+    let outcome = match end {
+        RunEnd::Passed => style.good("passed"),
+        other => style.bad(&end_text(other)),
+    };
+    let next = match end {
+        RunEnd::Passed => format!("next: frontrun analyze {word}\n"),
+        RunEnd::Failed(_) => format!("see it: frontrun show {word}\nagain: frontrun replay {word} --times 20\n"),
+        RunEnd::Diverged(_) => format!("see it: frontrun show {word}\n"),
+        RunEnd::Unrecorded(_) => String::new(),
+    };
+    format!("schedule {number}: {reason}\n{outcome}\nrecorded {word}\n{next}")
+}

@@ -1,0 +1,155 @@
+//! What an exploration found, as text: the verdict in one line, then each failure, then what to do next.
+
+use super::analysis::counted;
+use super::style::Style;
+use frontrun_replayer::{BoundedBy, FoundFailure, Report, Verdict};
+use std::fmt::Write;
+
+/// A failure with what explains it.
+#[derive(Clone, Debug)]
+pub struct Explained<'a> {
+    /// The failure.
+    pub failure: &'a FoundFailure,
+    /// Its interleaving, already drawn; empty when there is no readable recording.
+    pub interleaving: String,
+}
+
+/// So many failures are explained; the others are listed.
+pub const EXPLAINED: usize = 3;
+
+/// The first line of a report.
+pub fn headline(report: &Report, style: Style) -> String {
+    let ran = counted(report.executions as usize, "execution");
+    let time = format!("{:.1} s", report.elapsed.as_secs_f64());
+    match report.verdict() {
+        Verdict::Failed => {
+            let failures = counted(report.failures.len(), "failure");
+            format!("{} {failures} in {ran} ({time})", style.bad("failed:"))
+        }
+        Verdict::Exhausted if report.explored_nothing() => {
+            format!("{} the program never had two threads", style.bold("nothing to explore:"))
+        }
+        Verdict::Exhausted => {
+            format!("{} every class of executions ran and none failed: {ran} ({time})", style.good("exhausted:"))
+        }
+        Verdict::Bounded => format!("{} no failure in {ran} ({time}); {}", style.mark("bounded:"), bound(report)),
+        Verdict::Diverged => {
+            let runs = counted(report.diverged as usize, "run");
+            format!("{} {runs} of {} did not follow the schedule", style.bad("diverged:"), report.executions)
+        }
+        Verdict::Error => format!("{} {}", style.bad("error:"), report.errors.first().map_or("", String::as_str)),
+    }
+}
+
+/// The whole report. `reproduced` is how often the first failure was confirmed, and of how many.
+pub fn report(
+    report: &Report,
+    failures: &[Explained<'_>],
+    reproduced: Option<(usize, usize)>,
+    style: Style,
+) -> String {
+    let mut text = headline(report, style) + "\n";
+    for (n, explained) in failures.iter().enumerate() {
+        let failure = explained.failure;
+        let title = format!("failure {}: {}: {}", n + 1, failure.kind.name(), failure.message);
+        let _ = writeln!(text, "\n{}", style.bold(&title));
+        if !explained.interleaving.is_empty() {
+            let _ = writeln!(text, "{}", explained.interleaving.trim_end());
+        }
+        if let Some(output) = &failure.output {
+            let _ = writeln!(text, "output: {}", output.display());
+        }
+        if let (0, Some((reproduced, times))) = (n, reproduced) {
+            let line = format!("reproduced {reproduced}/{times} in fresh interpreters");
+            let _ = writeln!(text, "{}", if reproduced == times { line } else { style.bad(&line) });
+        }
+        let _ = writeln!(text, "replay it: frontrun replay {}", failure.trace.display());
+    }
+    if report.failures.len() > failures.len() {
+        let others = report.failures.len() - failures.len();
+        let _ = writeln!(text, "\nand {}:", counted(others, "more failure"));
+        for failure in &report.failures[failures.len()..] {
+            let _ = writeln!(text, "  {}  {}: {}", failure.trace.display(), failure.kind.name(), failure.message);
+        }
+    }
+    remarks(&mut text, report);
+    text
+}
+
+fn remarks(text: &mut String, report: &Report) {
+    if let Some(divergence) = &report.first_divergence {
+        let _ = writeln!(text, "first divergence: {divergence}");
+        let _ = writeln!(
+            text,
+            "the program does something else in the same order of steps: time, random numbers, files, or threads \
+             that frontrun does not control"
+        );
+    }
+    if report.verdict() != Verdict::Error || report.errors.len() > 1 {
+        for error in &report.errors {
+            let _ = writeln!(text, "fault: {error}");
+        }
+    }
+    if report.verdict() == Verdict::Failed && report.bounded_by.is_some_and(|by| by != BoundedBy::FirstFailure) {
+        let _ = writeln!(text, "not everything was run: {}", bound(report));
+    }
+    if report.bounded_by == Some(BoundedBy::FirstFailure) {
+        let _ = writeln!(text, "stopped there; --keep-going looks for more");
+    }
+    if report.explored_nothing() {
+        let _ = writeln!(text, "frontrun explores the threads that a program starts; is this the right target?");
+    }
+}
+
+/// Why not everything was run.
+fn bound(report: &Report) -> String {
+    let waiting = format!("at least {} not run", counted(report.waiting as usize, "more execution"));
+    match report.bounded_by {
+        Some(BoundedBy::Executions) => format!("stopped by --max-executions, {waiting}"),
+        Some(BoundedBy::Time) => format!("stopped by --max-time, {waiting}"),
+        Some(BoundedBy::Interrupt) => format!("interrupted, {waiting}"),
+        Some(BoundedBy::FirstFailure) => format!("stopped at the first failure, {waiting}"),
+        Some(BoundedBy::Preemptions) => format!(
+            "{} left out by --preemption-bound",
+            counted(report.beyond_preemption_bound as usize, "schedule")
+        ),
+        Some(BoundedBy::CutRuns) => {
+            let runs = counted(report.cut_runs as usize, "run");
+            format!("{runs} cut short (hang or crash): what else could follow there is not known")
+        }
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn lines(of: &Report) -> String {
+        report(of, &[], None, Style::plain())
+    }
+
+    #[test]
+    fn a_bounded_search_says_by_what() {
+        let bounded = Report {
+            executions: 10,
+            waiting: 3,
+            most_threads: 2,
+            bounded_by: Some(BoundedBy::Executions),
+            elapsed: Duration::from_millis(1500),
+            ..Report::default()
+        };
+        let expected = "bounded: no failure in 10 executions (1.5 s); stopped by --max-executions, at least 3 \
+                        more executions not run\n";
+        assert_eq!(lines(&bounded), expected);
+    }
+
+    #[test]
+    fn an_exhausted_search_claims_it_and_an_empty_one_does_not() {
+        let mut exhausted = Report { executions: 4, most_threads: 3, ..Report::default() };
+        assert!(lines(&exhausted).starts_with("exhausted: every class of executions ran and none failed"));
+        exhausted.most_threads = 1;
+        assert!(lines(&exhausted).starts_with("nothing to explore: "));
+    }
+}

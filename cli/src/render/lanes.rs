@@ -1,0 +1,291 @@
+//! An execution as source lines, one column (lane) a thread, time running downwards.
+//!
+//! Model: steps are grouped into rows, a row being what one thread did on one source line without being
+//! interrupted (or a single step, on request). A location that two threads touch, one of them writing, gets a
+//! letter; a row that touches it carries the letter and how, as in `[W a]`. The legend under the lanes says what
+//! the letters stand for. Of a very long execution only the surroundings of marked rows are shown.
+
+use super::names;
+use super::style::Style;
+use frontrun_formats::{Execution, Location, Operation, Outcome, SiteId, ThreadId};
+use frontrun_replayer::state;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
+/// How to draw.
+#[derive(Clone, Copy, Debug)]
+pub struct LaneOptions {
+    /// One row for each step, or for each source line.
+    pub rows: Rows,
+    /// Columns of the terminal.
+    pub width: usize,
+    /// Emphasis.
+    pub style: Style,
+}
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// The uninterrupted steps of a thread on one source line.
+    SourceLines,
+    /// One step.
+    Steps,
+}
+
+/// An execution with more rows than this is shown in extracts.
+const LONG: usize = 120;
+
+/// How many rows around a marked one an extract shows.
+const CONTEXT: usize = 2;
+
+/// The narrowest lane that still shows something.
+const NARROWEST: usize = 24;
+
+/// Draws an execution, with its legend and how it ended.
+pub fn lanes(execution: &Execution, options: LaneOptions) -> String {
+    let conflicts = Conflicts::of(execution);
+    let rows = rows(execution, &conflicts, options.rows);
+    let columns = used_threads(execution);
+    let lane = (options.width.saturating_sub(7) / columns.len().max(1)).clamp(NARROWEST, 100);
+    let mut text = String::new();
+    let heading = |id: &ThreadId| {
+        let name = execution.threads.get(id.index()).map_or("", |info| info.name.as_str());
+        fit(&format!("{} {name}", names::thread(execution, *id)), lane - 2)
+    };
+    let headings: Vec<String> = columns.iter().map(|id| pad(&heading(id), lane)).collect();
+    let _ = writeln!(text, "{:>5}  {}", "step", options.style.bold(headings.concat().trim_end()));
+    let shown = extract(&rows, options.rows);
+    let mut skipped = 0;
+    for (row, show) in rows.iter().zip(shown) {
+        if !show {
+            skipped += 1;
+            continue;
+        }
+        if skipped > 0 {
+            let _ = writeln!(text, "       {}", options.style.dim(&format!("… {skipped} rows without conflict")));
+            skipped = 0;
+        }
+        let column = columns.iter().position(|id| *id == row.thread).unwrap_or(0);
+        draw(&mut text, row, column, lane, options.style);
+    }
+    if skipped > 0 {
+        let _ = writeln!(text, "       {}", options.style.dim(&format!("… {skipped} rows without conflict")));
+    }
+    text.push_str(&conflicts.legend(execution, options.style));
+    text.push_str(&ending(execution, options.style));
+    text
+}
+
+/// How an execution ended, and who waits for what.
+pub fn ending(execution: &Execution, style: Style) -> String {
+    let mut text = String::new();
+    for pending in &execution.pending {
+        let thread = names::thread(execution, pending.thread);
+        let place = names::place(execution, pending.site);
+        let at = if place.is_empty() { place } else { format!(" at {place}") };
+        let waits = names::operation(execution, &pending.operation);
+        let _ = writeln!(text, "{thread} waits to {waits}{at}");
+    }
+    match &execution.outcome {
+        Some(Outcome::Passed) => {
+            let _ = writeln!(text, "{}", style.good("passed"));
+        }
+        Some(Outcome::Failed(failure)) => {
+            let by = failure.thread.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
+            let headline = format!("failed: {}{by}: {}", failure.kind.name(), failure.message);
+            let _ = writeln!(text, "{}", style.bad(&headline));
+            for line in failure.details.trim_end().lines() {
+                let _ = writeln!(text, "  {}", style.dim(line));
+            }
+        }
+        Some(Outcome::Diverged { step, expected, actual }) => {
+            let headline = format!("diverged at step {}: expected {expected}, but {actual}", step + 1);
+            let _ = writeln!(text, "{}", style.bad(&headline));
+        }
+        None => {
+            let _ = writeln!(text, "{}", style.bad("the recording was cut off here (killed, crashed, or hung)"));
+        }
+    }
+    text
+}
+
+/// What one thread did on one source line without being interrupted.
+struct Row {
+    thread: ThreadId,
+    /// Steps, from 1.
+    first: usize,
+    site: SiteId,
+    text: String,
+    /// Letters, with how they were touched.
+    marks: BTreeMap<String, Access>,
+    /// Operations of a row of one step, or of a row without source text.
+    operations: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+    Read,
+    Write,
+    Both,
+}
+
+impl Access {
+    fn and(self, other: Access) -> Access {
+        if self == other { self } else { Access::Both }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Access::Read => "R",
+            Access::Write => "W",
+            Access::Both => "RW",
+        }
+    }
+}
+
+/// The locations that threads conflict on, and who touches them.
+struct Conflicts {
+    /// With their letters, in the order of first touch.
+    letters: Vec<(Location, String)>,
+    /// For each event.
+    touches: Vec<Vec<(usize, Access)>>,
+}
+
+impl Conflicts {
+    fn of(execution: &Execution) -> Conflicts {
+        let effects = state::effects(execution);
+        let touched = |n: usize| {
+            let data = names::is_data(&execution.events[n].operation);
+            let reads = effects[n].reads.iter().map(|at| (*at, Access::Read));
+            let writes = effects[n].writes.iter().map(|at| (*at, Access::Write));
+            reads.chain(writes).filter(move |_| data)
+        };
+        let mut users: BTreeMap<Location, (BTreeSet<ThreadId>, BTreeSet<ThreadId>)> = BTreeMap::new();
+        for (n, event) in execution.events.iter().enumerate() {
+            for (at, access) in touched(n) {
+                let (all, writers) = users.entry(at).or_default();
+                all.insert(event.thread);
+                if access == Access::Write {
+                    writers.insert(event.thread);
+                }
+            }
+        }
+        let shared = |at: &Location| users.get(at).is_some_and(|(all, writers)| all.len() > 1 && !writers.is_empty());
+        let mut letters: Vec<(Location, String)> = Vec::new();
+        let mut numbers: BTreeMap<Location, usize> = BTreeMap::new();
+        let mut touches = Vec::with_capacity(execution.events.len());
+        for n in 0..execution.events.len() {
+            let mut here = Vec::new();
+            for (at, access) in touched(n).filter(|(at, _)| shared(at)) {
+                let number = *numbers.entry(at).or_insert_with(|| {
+                    letters.push((at, letter(letters.len())));
+                    letters.len() - 1
+                });
+                here.push((number, access));
+            }
+            touches.push(here);
+        }
+        Conflicts { letters, touches }
+    }
+
+    fn legend(&self, execution: &Execution, style: Style) -> String {
+        let line = |(at, letter): &(Location, String)| {
+            format!("{:>5}  {}\n", style.mark(letter), names::location(execution, *at))
+        };
+        self.letters.iter().take(52).map(line).collect()
+    }
+}
+
+/// a to z, then aa, ab, and so on.
+fn letter(number: usize) -> String {
+    let last = char::from(b'a' + (number % 26) as u8);
+    if number < 26 { last.to_string() } else { format!("{}{last}", letter(number / 26 - 1)) }
+}
+
+fn rows(execution: &Execution, conflicts: &Conflicts, kind: Rows) -> Vec<Row> {
+    let line = |site: SiteId| execution.site(site).map_or((0, 0), |site| (site.file.0, site.line));
+    let files: BTreeSet<u32> = execution.events.iter().map(|event| line(event.site).0).collect();
+    let mut rows: Vec<Row> = Vec::new();
+    for (n, event) in execution.events.iter().enumerate() {
+        // Beginning and end of a thread have no source line that would help.
+        if kind == Rows::SourceLines && matches!(event.operation, Operation::Start | Operation::End) {
+            continue;
+        }
+        let same = |row: &&mut Row| {
+            kind == Rows::SourceLines && row.thread == event.thread && line(row.site) == line(event.site)
+        };
+        let operation = names::operation(execution, &event.operation);
+        let row = match rows.last_mut().filter(same) {
+            Some(row) => row,
+            None => {
+                let text = match (kind, names::source_line(execution, event.site)) {
+                    (Rows::SourceLines, Some(text)) => numbered(execution, event.site, text, files.len() > 1),
+                    _ => String::new(),
+                };
+                let (first, site, thread) = (n + 1, event.site, event.thread);
+                rows.push(Row { thread, first, site, text, marks: BTreeMap::new(), operations: Vec::new() });
+                let last = rows.len() - 1;
+                &mut rows[last]
+            }
+        };
+        row.operations.push(operation);
+        for (number, access) in &conflicts.touches[n] {
+            let letter = conflicts.letters[*number].1.clone();
+            row.marks.entry(letter).and_modify(|before| *before = before.and(*access)).or_insert(*access);
+        }
+    }
+    for row in rows.iter_mut().filter(|row| row.text.is_empty()) {
+        let place = names::place(execution, row.site);
+        let done = row.operations.join("; ");
+        row.text = if place.is_empty() { done } else { format!("{done}  ({place})") };
+    }
+    rows
+}
+
+fn numbered(execution: &Execution, site: SiteId, text: &str, with_file: bool) -> String {
+    let place = names::place(execution, site);
+    let line = execution.site(site).map_or(0, |site| site.line);
+    if with_file { format!("{place}: {text}") } else { format!("{line}: {text}") }
+}
+
+/// Which rows are shown.
+fn extract(rows: &[Row], kind: Rows) -> Vec<bool> {
+    if rows.len() <= LONG || kind == Rows::Steps {
+        return vec![true; rows.len()];
+    }
+    let mut shown = vec![false; rows.len()];
+    for (n, _) in rows.iter().enumerate().filter(|(_, row)| !row.marks.is_empty()) {
+        shown[n.saturating_sub(CONTEXT)..(n + CONTEXT + 1).min(rows.len())].fill(true);
+    }
+    let tail = rows.len() - 8;
+    shown[tail..].fill(true);
+    shown[..4].fill(true);
+    shown
+}
+
+fn draw(text: &mut String, row: &Row, column: usize, lane: usize, style: Style) {
+    let marks: Vec<String> = row.marks.iter().map(|(letter, how)| format!("{} {letter}", how.name())).collect();
+    let mark = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
+    let room = (lane - 2).saturating_sub(mark.chars().count()).max(8);
+    let cell = format!("{}{}", fit(&row.text, room), style.mark(&mark));
+    let _ = writeln!(text, "{:>5}  {}{cell}", row.first, " ".repeat(column * lane));
+}
+
+fn fit(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(text.chars().count())))
+}
+
+fn used_threads(execution: &Execution) -> Vec<ThreadId> {
+    let mut used: Vec<ThreadId> = execution.events.iter().map(|event| event.thread).collect();
+    used.extend(execution.pending.iter().map(|pending| pending.thread));
+    used.sort_by(|a, b| execution.path(*a).cmp(&execution.path(*b)));
+    used.dedup();
+    used
+}

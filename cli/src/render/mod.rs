@@ -1,0 +1,8 @@
+//! Data → text. No decisions, no files: each function takes what is known and returns what is printed.
+
+pub mod analysis;
+pub mod exploration;
+pub mod lanes;
+pub mod names;
+pub mod style;
+pub mod value;

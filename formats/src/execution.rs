@@ -1,0 +1,176 @@
+//! One recorded run: header, tables, events, end.
+
+use crate::event::{Event, Pending};
+use crate::id::{ObjectId, SiteId, StringId, ThreadId, ThreadPath};
+use crate::location::Location;
+use crate::outcome::Outcome;
+use crate::schedule::Schedule;
+use crate::semantics::Value;
+use serde::{Deserialize, Serialize};
+
+/// What is known before the run: written first, so that it survives whatever the run does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// What was run.
+    pub target: Target,
+    /// Where it was run.
+    pub environment: Environment,
+    /// The order that was to be enforced.
+    pub schedule: Schedule,
+    /// The [`Schedule::id`] of the work item whose execution this one's item was derived from, if any.
+    pub parent: Option<u64>,
+}
+
+/// What was run, in a form that can be run again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The command line after `frontrun record`, e.g. `["python", "script.py", "arg"]`.
+    pub command: Vec<String>,
+    /// For an exploration that was called from within a program: `file:line:function#ordinal` of the call.
+    pub call: Option<String>,
+}
+
+/// Where a run happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Version of frontrun.
+    pub tool: String,
+    /// Working directory.
+    pub directory: String,
+    /// `sys.version`.
+    pub python: String,
+    /// `(major, minor, micro)` of CPython.
+    pub python_version: (u8, u8, u8),
+    /// `sys.executable`.
+    pub executable: String,
+    /// Flags that change behaviour, as `(name, value)`: `-O`, `-X` options, whether the GIL is enabled, scope.
+    pub flags: Vec<(String, String)>,
+    /// `PYTHONHASHSEED` in force.
+    pub hash_seed: String,
+    /// Operating system and machine.
+    pub platform: String,
+}
+
+/// A file that the execution ran code of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Path as in the code object.
+    pub path: String,
+    /// xxh3 of the content.
+    pub hash: u64,
+    /// The content, unless it was left out on request or is out of scope.
+    pub text: Option<String>,
+}
+
+/// A place in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Site {
+    /// Path of the file.
+    pub file: StringId,
+    /// Qualified name of the function.
+    pub function: StringId,
+    /// First line, from 1; 0 when unknown.
+    pub line: u32,
+    /// Last line.
+    pub end_line: u32,
+    /// First column in UTF-8 bytes, from 0; -1 when unknown.
+    pub column: i32,
+    /// Column behind the last one.
+    pub end_column: i32,
+    /// Index of the instruction in the code object as compiled (code units), which tells apart sites of one
+    /// source position.
+    pub unit: u32,
+}
+
+/// A thread of the execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadInfo {
+    /// The name across executions.
+    pub path: ThreadPath,
+    /// The program's name for it.
+    pub name: String,
+}
+
+/// An object that was named.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectInfo {
+    /// Name of its type.
+    pub type_name: StringId,
+    /// How a report calls it, e.g. `Counter#1` or `Lock made at app.py:12`.
+    pub label: StringId,
+}
+
+/// One recorded run, as the reader gives it. Events are in execution order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// Written before the run.
+    pub header: Header,
+    /// Texts of the other tables.
+    pub strings: Vec<String>,
+    /// Printable forms of keys, by [`crate::KeyId`].
+    pub keys: Vec<StringId>,
+    /// Places in the source.
+    pub sites: Vec<Site>,
+    /// Objects named in events.
+    pub objects: Vec<ObjectInfo>,
+    /// Threads in order of creation; the main thread is number 0.
+    pub threads: Vec<ThreadInfo>,
+    /// The abstract value that stateful locations had before the first event; others are 0.
+    pub initial: Vec<(Location, Value)>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// What each unfinished thread was about to do at the end.
+    pub pending: Vec<Pending>,
+    /// The source files.
+    pub sources: Vec<Source>,
+    /// `repr` of what the caller asked to observe after the run.
+    pub observed: Option<String>,
+    /// How it ended; `None` when the recording was cut off.
+    pub outcome: Option<Outcome>,
+    /// Whether the end of the recording is missing (killed, truncated): everything above is what was saved.
+    pub truncated: bool,
+}
+
+impl Execution {
+    /// The text of a string id; empty for an id that the file does not define.
+    pub fn text(&self, id: StringId) -> &str {
+        self.strings.get(id.index()).map_or("", String::as_str)
+    }
+
+    /// The site of an id.
+    pub fn site(&self, id: SiteId) -> Option<&Site> {
+        self.sites.get(id.index())
+    }
+
+    /// The label of an object.
+    pub fn label(&self, id: ObjectId) -> &str {
+        self.objects.get(id.index()).map_or("", |object| self.text(object.label))
+    }
+
+    /// The path of a thread.
+    pub fn path(&self, id: ThreadId) -> Option<&ThreadPath> {
+        self.threads.get(id.index()).map(|thread| &thread.path)
+    }
+
+    /// What a schedule entry for this event expects, see [`crate::ScheduleEntry::expect`]. Never 0.
+    pub fn fingerprint(&self, event: &Event) -> u32 {
+        let Some(site) = self.site(event.site) else { return 1 };
+        fingerprint(event.operation.kind(), self.text(site.file), site)
+    }
+}
+
+/// The fingerprint of an operation kind at a source position: equal in every run of one program on one CPython
+/// version. Never 0. `file` is the text of `site.file`.
+pub fn fingerprint(kind: u8, file: &str, site: &Site) -> u32 {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let mut hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
+    for word in [u32::from(kind), site.line, site.column as u32, site.unit] {
+        hash = (hash ^ u64::from(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
+    }
+    (hash >> 32) as u32 | 1
+}
+
+/// The hash of a source file's content, as in [`Source::hash`].
+pub fn content_hash(content: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(content)
+}

@@ -1,0 +1,54 @@
+//! The shared thing that an operation reads or writes: a part of an object.
+//!
+//! Invariant: what cannot be named precisely is [`Part::Whole`], which conflicts with every part of its
+//! object. A coarse location costs executions; a missing one costs soundness.
+
+use crate::id::{KeyId, ObjectId, StringId, ThreadId};
+use serde::{Deserialize, Serialize};
+
+/// A part of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Location {
+    /// Whose part.
+    pub object: ObjectId,
+    /// Which part.
+    pub part: Part,
+}
+
+/// Which part of its object a [`Location`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Part {
+    /// All of it: conflicts with every part of the same object.
+    Whole,
+    /// Which keys or how many elements there are, and their order. Its abstract value for a list is the length.
+    Shape,
+    /// The state of a lock, semaphore, event, barrier count, queue, cell or iterator: the object's one value.
+    State,
+    /// An attribute or a global variable. Its value is 1 when present, 0 when absent, where that is tracked.
+    Name(StringId),
+    /// A dictionary entry or set element. Its abstract value is 1 when present, 0 when absent.
+    Key(KeyId),
+    /// A list element, counted from the front. Present exactly when it is below the length.
+    Index(u32),
+    /// A barrier's generation (how often it has opened).
+    Generation,
+    /// Whether a condition's waiter has been notified.
+    Notified(ThreadId),
+    /// Whether a thread has been started. The object is [`ObjectId::THREADS`].
+    Started(ThreadId),
+    /// Whether a thread has ended. The object is [`ObjectId::THREADS`].
+    Ended(ThreadId),
+}
+
+impl Location {
+    /// The part `part` of `object`.
+    pub fn new(object: ObjectId, part: Part) -> Self {
+        Location { object, part }
+    }
+
+    /// Whether the two name a common part of one object.
+    pub fn overlaps(self, other: Location) -> bool {
+        self.object == other.object
+            && (self.part == other.part || self.part == Part::Whole || other.part == Part::Whole)
+    }
+}

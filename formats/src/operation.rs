@@ -1,0 +1,150 @@
+//! The closed list of visible operations: what a thread does, atomically, between two switch points.
+//!
+//! An operation carries its *parameters* (which object, which key); what it reads and writes in a given state,
+//! and when it is enabled, is in [`crate::semantics`]. A kind is never reused for another meaning: a change of
+//! meaning is a new kind and a new format version.
+
+use crate::id::{KeyId, ObjectId, ThreadId};
+use crate::location::Location;
+use serde::{Deserialize, Serialize};
+
+/// What a thread does next, or did. The footprint may depend on the state, see [`crate::semantics::effect`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the variants' docs say what their parameters are")]
+pub enum Operation {
+    /// Reads one location. Its result is always 1: what was read is not the semantics' business.
+    Read { at: Location },
+    /// Writes one location (and may read it). Its result is always 1. Of a dictionary entry or list element: one
+    /// that exists, because a new one also changes the shape.
+    Write { at: Location },
+    /// Reads and writes fixed sets of locations, in one step; what it does both to is in `writes`. Its result is
+    /// always 1. If entries may come or go, the shape is in `writes`, too; if elements of a list do, all of the list.
+    Touch { reads: Box<[Location]>, writes: Box<[Location]> },
+
+    /// Creates a thread and lets it start.
+    Spawn { thread: ThreadId },
+    /// The first step of a thread: enabled once it has been spawned.
+    Start,
+    /// The last step of a thread.
+    End,
+    /// Waits until a thread has ended.
+    Join { thread: ThreadId },
+
+    /// Takes a lock (of a re-entrant one: the outermost acquisition); enabled when it is free.
+    Acquire { lock: ObjectId },
+    /// Tries to take a lock without waiting, or with a timeout that may always elapse.
+    TryAcquire { lock: ObjectId },
+    /// Gives a lock back (of a re-entrant one: the outermost release); on a free lock an error that reads it.
+    Release { lock: ObjectId },
+
+    /// `d[key] = …`: updates an entry, or inserts it, which also changes the shape.
+    DictStore { dict: ObjectId, key: KeyId },
+    /// `d.setdefault(key, …)`: reads an entry, or inserts it.
+    DictSetDefault { dict: ObjectId, key: KeyId },
+    /// `d.pop(key)`, `del d[key]`, `s.discard(key)`: removes an entry, or reads its absence.
+    DictRemove { dict: ObjectId, key: KeyId },
+    /// `s.add(key)`: inserts an element, or reads its presence.
+    SetAdd { set: ObjectId, key: KeyId },
+
+    /// `l.append(…)`.
+    ListAppend { list: ObjectId },
+    /// `l.pop()`.
+    ListPop { list: ObjectId },
+    /// `l[index]`, a negative index counted from the end; also one step of an iteration.
+    ListGet { list: ObjectId, index: i64 },
+    /// `l[index] = …`.
+    ListSet { list: ObjectId, index: i64 },
+
+    /// Any other change of a list, which leaves it `delta` elements longer: `insert`, `remove`, `sort`, slices.
+    ListChange { list: ObjectId, delta: i32 },
+    /// `c.clear()` of a container: empties it.
+    Clear { container: ObjectId },
+
+    /// Takes one permit; enabled when there is one.
+    SemaphoreAcquire { semaphore: ObjectId },
+    /// Takes one permit if there is one.
+    SemaphoreTry { semaphore: ObjectId },
+    /// Gives `permits` back; with a `bound` above 0, giving back more than that is an error that reads.
+    SemaphoreRelease { semaphore: ObjectId, permits: u32, bound: u32 },
+
+    /// Waits until an event's flag is set.
+    EventWait { event: ObjectId },
+    /// Sets an event's flag.
+    EventSet { event: ObjectId },
+    /// Clears an event's flag.
+    EventClear { event: ObjectId },
+    /// Reads an event's flag (`is_set`, or `wait` with a timeout).
+    EventIsSet { event: ObjectId },
+
+    /// First half of `Condition.wait`: releases the lock and joins the waiters, atomically.
+    ConditionWait { condition: ObjectId, lock: ObjectId },
+    /// Second half of `Condition.wait`: enabled when notified and the lock is free; takes the lock.
+    ConditionWake { condition: ObjectId, lock: ObjectId },
+    /// Second half of `Condition.wait(timeout)`: enabled when the lock is free, notified or not.
+    ConditionWakeTimed { condition: ObjectId, lock: ObjectId },
+    /// Notifies the first `count` waiters; `u32::MAX` for all.
+    ConditionNotify { condition: ObjectId, count: u32 },
+
+    /// Arrives at a barrier of `parties`; the last one opens the next generation.
+    BarrierArrive { barrier: ObjectId, parties: u32 },
+    /// Leaves a barrier: enabled when its generation is beyond `generation`.
+    BarrierLeave { barrier: ObjectId, generation: u32 },
+
+    /// Puts an item; enabled when fewer than `bound` are there (0: no bound).
+    QueuePut { queue: ObjectId, bound: u32 },
+    /// Takes an item; enabled when there is one.
+    QueueGet { queue: ObjectId },
+    /// Puts an item if there is room.
+    QueueTryPut { queue: ObjectId, bound: u32 },
+    /// Takes an item if there is one.
+    QueueTryGet { queue: ObjectId },
+
+    /// A switch point that touches nothing: a marker, `sleep`, a yield.
+    Pause,
+}
+
+impl Operation {
+    /// A number for the kind of operation, stable within a format version.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Operation::Read { .. } => 0,
+            Operation::Write { .. } => 1,
+            Operation::Touch { .. } => 2,
+            Operation::Spawn { .. } => 3,
+            Operation::Start => 4,
+            Operation::End => 5,
+            Operation::Join { .. } => 6,
+            Operation::Acquire { .. } => 7,
+            Operation::TryAcquire { .. } => 8,
+            Operation::Release { .. } => 9,
+            Operation::DictStore { .. } => 10,
+            Operation::DictSetDefault { .. } => 11,
+            Operation::DictRemove { .. } => 12,
+            Operation::SetAdd { .. } => 13,
+            Operation::ListAppend { .. } => 14,
+            Operation::ListPop { .. } => 15,
+            Operation::ListGet { .. } => 16,
+            Operation::ListSet { .. } => 17,
+            Operation::SemaphoreAcquire { .. } => 18,
+            Operation::SemaphoreTry { .. } => 19,
+            Operation::SemaphoreRelease { .. } => 20,
+            Operation::EventWait { .. } => 21,
+            Operation::EventSet { .. } => 22,
+            Operation::EventClear { .. } => 23,
+            Operation::EventIsSet { .. } => 24,
+            Operation::ConditionWait { .. } => 25,
+            Operation::ConditionWake { .. } => 26,
+            Operation::ConditionWakeTimed { .. } => 27,
+            Operation::ConditionNotify { .. } => 28,
+            Operation::BarrierArrive { .. } => 29,
+            Operation::BarrierLeave { .. } => 30,
+            Operation::QueuePut { .. } => 31,
+            Operation::QueueGet { .. } => 32,
+            Operation::QueueTryPut { .. } => 33,
+            Operation::QueueTryGet { .. } => 34,
+            Operation::Pause => 35,
+            Operation::ListChange { .. } => 36,
+            Operation::Clear { .. } => 37,
+        }
+    }
+}

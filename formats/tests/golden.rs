@@ -1,0 +1,20 @@
+//! The files of each format version, which must read to the same execution for ever.
+//!
+//! A golden file is never written again: if this fails, the format has changed, and needs a new version.
+
+mod sample;
+
+use frontrun_formats::file::{read, read_index};
+use std::path::Path;
+
+#[test]
+fn version_1_reads() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-1.frz.golden");
+    if !path.exists() {
+        std::fs::write(&path, sample::file(&sample::execution(), 30)).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(read(&bytes).unwrap(), sample::execution());
+    let index = read_index(&path).unwrap().unwrap();
+    assert_eq!(index.events as usize, sample::execution().events.len());
+}

@@ -1,0 +1,132 @@
+//! What crosses the border to the listener: the event and the callback, with C layout.
+//!
+//! The listener is another shared object (the Python extension) that cannot link against this one, so it repeats
+//! these definitions. A change of meaning or layout is a new [`ABI`]; a field that is added at the end is not,
+//! [`IoEvent::size`] tells.
+
+/// The version of this file.
+pub const ABI: u32 = 1;
+
+/// Called for each [`IoEvent`], which is valid during the call only.
+pub type Callback = unsafe extern "C" fn(event: *const IoEvent);
+
+/// The resource is read.
+pub const READS: u8 = 1;
+/// The resource is changed.
+pub const WRITES: u8 = 2;
+/// The resource is read and changed.
+pub const BOTH: u8 = READS | WRITES;
+
+/// [`IoEvent::offset`] when the operation has no place in a file, or the place is not known.
+pub const NO_OFFSET: i64 = -1;
+/// [`IoEvent::offset`] of a write in append mode: wherever the end is at that moment.
+pub const AT_END: i64 = -2;
+
+/// When an event is reported.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// The real function has not been called.
+    Before = 0,
+    /// It has returned.
+    After = 1,
+}
+
+/// What is done. Numbers are never reused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Kind {
+    /// A path is opened; the descriptor is known in the after phase.
+    Open = 1,
+    /// A descriptor is closed. From here on its number may be another resource, with another generation.
+    Close = 2,
+    /// Content is read, or received.
+    Read = 3,
+    /// Content is written, or sent.
+    Write = 4,
+    /// The position of an open file is read or changed.
+    Seek = 5,
+    /// A file's length is changed.
+    Truncate = 6,
+    /// Content is made durable.
+    Sync = 7,
+    /// An advisory lock is taken, tried or given back (`flock`, `lockf`, `fcntl`); see the arguments.
+    Lock = 8,
+    /// A file becomes memory, or is written back from it.
+    Map = 9,
+    /// A second descriptor for an open file is made; it has the generation of the first.
+    Duplicate = 10,
+    /// A socket is made.
+    Socket = 11,
+    /// A socket is connected. The resource is the peer's address.
+    Connect = 12,
+    /// A connection is accepted. The resource is the listening address, the other one the peer's.
+    Accept = 13,
+    /// A socket gets its own address.
+    Bind = 14,
+    /// A socket begins to listen.
+    Listen = 15,
+    /// One direction of a connection is ended, or both.
+    Shutdown = 16,
+    /// Two connected descriptors are made (`pipe`, `socketpair`); both have one generation.
+    Pair = 17,
+    /// The caller waits for descriptors (`poll`, `select`, `epoll_wait`): see the arguments.
+    Wait = 18,
+    /// Existence or metadata of a path, or of an open file, is read.
+    Stat = 19,
+    /// A path gets another name; the other resource is the new one.
+    Rename = 20,
+    /// A path is removed.
+    Unlink = 21,
+    /// A second path for a file is made; the other resource is the new one.
+    Link = 22,
+    /// A directory is made.
+    MakeDirectory = 23,
+    /// A directory is removed.
+    RemoveDirectory = 24,
+    /// The entries of a directory are read.
+    ReadDirectory = 25,
+    /// Metadata of a path, or of an open file, is changed.
+    Change = 26,
+}
+
+/// One report.
+#[repr(C)]
+pub struct IoEvent {
+    /// Size of this structure in bytes.
+    pub size: u32,
+    /// A [`Kind`].
+    pub kind: u16,
+    /// A [`Phase`].
+    pub phase: u8,
+    /// [`READS`] and [`WRITES`].
+    pub access: u8,
+    /// The descriptor that was passed, or returned (after phase of `Open`, `Accept`, `Socket`); -1 for none.
+    pub fd: i32,
+    /// `errno` when the call failed; 0 otherwise and in the before phase.
+    pub error: i32,
+    /// Which opening of `fd` this is: descriptor numbers are reused, generations are not. 0 for none.
+    pub generation: u64,
+    /// Name of the resource, `resource_length` bytes without a terminator.
+    pub resource: *const u8,
+    /// Length of `resource`; 0 for none.
+    pub resource_length: usize,
+    /// Name of the second resource of operations that have two (`rename`, `link`, `accept`).
+    pub other: *const u8,
+    /// Length of `other`; 0 for none.
+    pub other_length: usize,
+    /// Where in the file, [`NO_OFFSET`] or [`AT_END`].
+    pub offset: i64,
+    /// How many bytes were asked for.
+    pub length: u64,
+    /// What the call returned; 0 in the before phase.
+    pub result: i64,
+    /// Device of an open file, 0 when not known.
+    pub device: u64,
+    /// Inode of an open file, 0 when not known.
+    pub inode: u64,
+    /// Name of the libc function, terminated by 0.
+    pub function: *const libc::c_char,
+    /// The arguments of the call, each widened to 64 bits; 0 where there is none.
+    pub arguments: [u64; 8],
+}

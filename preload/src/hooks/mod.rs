@@ -1,0 +1,79 @@
+//! The hooked functions: one macro, and one file a family.
+//!
+//! A hook is declared with the function's C signature and the description of the call:
+//! `fn fsync(fd: c_int) -> c_int = Call::on(Kind::Sync, READS, fd);`. Everything else is the same for all.
+//!
+//! Variadic functions (`open`, `fcntl`) are declared with the argument that may follow. On x86-64 and aarch64
+//! Linux variadic integer arguments travel like named ones, so what the caller passed, or the garbage when it
+//! passed none, is handed on unchanged.
+//!
+//! The `_chk` functions are what `-D_FORTIFY_SOURCE` makes of a call whose buffer size the compiler knows.
+
+mod descriptor;
+mod directory;
+mod file;
+mod memory;
+mod socket;
+mod stat;
+mod stream;
+mod transfer;
+mod wait;
+
+/// Looks up all real functions.
+pub fn resolve_all() {
+    descriptor::resolve();
+    directory::resolve();
+    file::resolve();
+    memory::resolve();
+    socket::resolve();
+    stat::resolve();
+    stream::resolve();
+    transfer::resolve();
+    wait::resolve();
+}
+
+/// Declares hooks, see the module.
+macro_rules! hooks {
+    ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $call:expr;)*) => {
+        #[allow(non_upper_case_globals, reason = "named like the functions")]
+        mod real {
+            use super::*;
+            $(pub static $name: crate::symbol::Symbol<unsafe extern "C-unwind" fn($($type),*) -> $result> =
+                crate::symbol::Symbol::new(
+                    match std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+                        Ok(name) => name,
+                        Err(_) => panic!("an identifier has no zero byte"),
+                    },
+                );)*
+        }
+
+        /// Looks up the real functions of this family.
+        pub fn resolve() {
+            $(real::$name.resolve();)*
+        }
+
+        $(
+            #[unsafe(no_mangle)]
+            unsafe extern "C-unwind" fn $name($($argument: $type),*) -> $result {
+                use crate::returned::Returned;
+                let Some(function) = real::$name.get() else {
+                    crate::raw::set_errno(libc::ENOSYS);
+                    return <$result as Returned>::FAILED;
+                };
+                if crate::listener::idle() {
+                    // SAFETY: the caller's own call, handed on.
+                    return unsafe { function($($argument),*) };
+                }
+                #[allow(unused_unsafe, reason = "some descriptions read through pointer arguments")]
+                // SAFETY: pointer arguments are what the function's contract says; the caller vouches for it.
+                let mut call: crate::call::Call = unsafe { $call };
+                call.begin(real::$name.name(), [$($argument as u64),*]);
+                // SAFETY: the caller's own call, handed on.
+                let result = unsafe { function($($argument),*) };
+                call.finish(result.value(), result.failed(), result.descriptor());
+                result
+            }
+        )*
+    };
+}
+use hooks;

@@ -1,0 +1,95 @@
+"""A fresh interpreter of the command line: ``python -m frontrun._child script.py ...`` with ``FRONTRUN_CONFIG`` set.
+
+Modes: ``record`` and ``replay`` run the program once; ``serve`` forks a run for each request.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import json
+import os
+import runpy
+import sys
+import threading
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import _core, _program
+from ._instrument import Scope, instrument_later
+
+_VARIABLE = "FRONTRUN_CONFIG"
+
+
+def main() -> None:
+    """Run the command that follows under the configuration of the environment; never returns."""
+    config = json.loads(os.environ.pop(_VARIABLE))
+    words = sys.argv[1:]
+    scope = Scope(tuple(config["include"]), tuple(config["exclude"]))
+    instrument_later(scope)
+    program = _load(words)
+    if config["mode"] == "serve":
+        request = _core.serve(config["serve_fds"])
+        if request is None:
+            os._exit(0)
+    else:
+        request = _core.Request(config["trace"], config["schedule"], config.get("parent"))
+    flags = [("include", glob) for glob in scope.include] + [("exclude", glob) for glob in scope.exclude]
+    _program.begin(request, _program.facts(config["command"], None, flags))
+    _program.leave(_program.run(lambda: _to_the_end(program)))
+
+
+def _to_the_end(program: Callable[[], object]) -> None:
+    """Run the program and what the interpreter runs when a program has ended."""
+    try:
+        program()
+    finally:
+        from . import _threads
+
+        for call in reversed(getattr(threading, "_threading_atexits", [])):
+            call()
+        _threads.join_all()
+        atexit._run_exitfuncs()
+
+
+def _load(words: list[str]) -> Callable[[], object]:
+    """Return what runs the target, with ``sys.argv`` and ``sys.path`` as the target expects them."""
+    if words[0] == "-m":
+        sys.argv = [words[1], *words[2:]]
+        sys.path[0] = os.getcwd()
+        return lambda: _run_module(words[1])
+    if words[0] == "-c":
+        sys.argv = ["-c", *words[2:]]
+        sys.path[0] = ""
+        return lambda: _execute(words[1], "<string>", None)
+    script = Path(words[0])
+    sys.argv = list(words)
+    sys.path[0] = str(script.parent.resolve())
+    return lambda: _run_script(script)
+
+
+def _run_module(name: str) -> None:
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def _run_script(script: Path) -> None:
+    if script.is_dir() or script.suffix == ".zip":
+        runpy.run_path(str(script), run_name="__main__")
+        return
+    _execute(script.read_bytes(), str(script.resolve()), str(script))
+
+
+def _execute(source: str | bytes, filename: str, name: str | None) -> None:
+    """Run source text as the module ``__main__``."""
+    module: Any = types.ModuleType("__main__")
+    module.__builtins__ = builtins
+    if name is not None:
+        module.__file__ = name
+    sys.modules["__main__"] = module
+    exec(compile(source, filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+
+
+if __name__ == "__main__":
+    main()

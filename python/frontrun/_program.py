@@ -1,0 +1,72 @@
+"""One controlled run of a program in this process: models in place, main thread controlled, trace completed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import _core, _primitives, _reporter, _threads
+
+
+def facts(command: list[str], call: str | None, flags: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return what the trace's header says about the program and where it runs."""
+    gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    return {
+        "command": command,
+        "call": call,
+        "directory": os.getcwd(),
+        "python": sys.version,
+        "python_version": tuple(sys.version_info[:3]),
+        "executable": sys.executable,
+        "flags": [("gil", str(gil).lower()), ("optimize", str(sys.flags.optimize)), *flags],
+        "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def begin(request: _core.Request, header: dict[str, Any]) -> None:
+    """Begin the run: from here on the calling thread is the controlled main thread."""
+    _core.begin_run(request, header)
+    _threads.install()
+    _primitives.install()
+
+
+def run(program: Callable[[], object]) -> int:
+    """Run the program, wait for its threads, complete the trace, and return the exit code.
+
+    An exception that the program lets out is a failure; ``SystemExit`` gives the exit code.
+    """
+    code = 0
+    try:
+        program()
+    except SystemExit as exit_:
+        code = _exit_code(exit_)
+    except BaseException as error:
+        code = 1
+        with _threads.quietly:
+            message, details = _reporter.describe_exception(error)
+            _core.report_failure("assertion" if isinstance(error, AssertionError) else "exception", message, details)
+            print(details, end="", file=sys.stderr)
+    if code != 0:
+        _core.report_failure("exit_code", f"the program exited with code {code}", "")
+    _threads.join_all()
+    failed = _core.finish_run()
+    return code or int(failed)
+
+
+def _exit_code(exit_: SystemExit) -> int:
+    if exit_.code is None:
+        return 0
+    if isinstance(exit_.code, int):
+        return exit_.code
+    print(exit_.code, file=sys.stderr)
+    return 1
+
+
+def leave(code: int) -> NoReturn:
+    """End the process without running what the interpreter runs at its end, apart from flushing."""
+    _reporter.flush_output()
+    os._exit(code & 0xFF)

@@ -1,0 +1,142 @@
+"""The model of threads: ``threading.Thread`` and ``_thread.start_new_thread`` under control.
+
+A controlled start seats the new thread, lets the interpreter's own start-up run while the parent waits, and parks the
+new thread right before its ``run``. The thread's end is a step of its own; the turn passes on only after the
+interpreter has taken the thread out of its books.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from . import _core, _reporter
+
+_NUMBERS: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
+_JOINABLE: list[threading.Thread] = []
+
+_Thread = threading.Thread
+_start = _Thread.start
+_join = _Thread.join
+_is_alive = _Thread.is_alive
+_bootstrap_inner: Callable[[threading.Thread], None] = _Thread._bootstrap_inner  # type: ignore[attr-defined]
+
+
+class _Quietly:
+    """What happens inside is invisible to the recorder."""
+
+    def __enter__(self) -> None:
+        _core.quiet()
+
+    def __exit__(self, *_: object) -> None:
+        _core.loud()
+
+
+quietly = _Quietly()
+
+
+def start(self: threading.Thread) -> None:
+    """Start a thread; under control it parks before its first step."""
+    if _core.current() is None or self in _NUMBERS:
+        _start(self)
+        return
+    number = _core.spawn(self.name)
+    with quietly:
+        _NUMBERS[self] = number
+        if not self.daemon:
+            _JOINABLE.append(self)
+        _start(self)
+    _core.await_arrival(number)
+
+
+def bootstrap_inner(self: threading.Thread) -> None:
+    """Run in the new thread: the interpreter's start-up and clean-up around the controlled run."""
+    number = _NUMBERS.get(self)
+    if number is None:
+        _bootstrap_inner(self)
+        return
+    _core.adopt(number)
+    run = self.run
+
+    def controlled_run() -> None:
+        del self.run
+        run_controlled(run)
+
+    self.run = controlled_run  # type: ignore[method-assign]
+    try:
+        _bootstrap_inner(self)
+    finally:
+        _core.depart()
+
+
+def run_controlled(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+    """Run a thread's function from its first turn to its last step, noting an exception that it lets out."""
+    _core.begin()
+    try:
+        function(*args, **kwargs)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        with quietly:
+            _core.report_exception(*_reporter.describe_exception(error))
+        raise
+    finally:
+        _core.end()
+
+
+def run_raw(number: int, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Run the function of ``start_new_thread`` under control, as the new thread's own function."""
+    _core.adopt(number)
+    try:
+        run_controlled(function, *args, **kwargs)
+    finally:
+        _core.depart()
+
+
+def join(self: threading.Thread, timeout: float | None = None) -> None:
+    """Wait for a thread; with a timeout the wait may elapse whenever the thread has not ended."""
+    number = _NUMBERS.get(self)
+    if number is None or _core.current() is None or number == _core.current():
+        _join(self, timeout)
+        return
+    if timeout is None:
+        _core.join(number)
+    elif not _core.has_ended(number):
+        return
+    with quietly:
+        _join(self)
+
+
+def is_alive(self: threading.Thread) -> bool:
+    """Return whether a thread runs; under control this looks at its end."""
+    number = _NUMBERS.get(self)
+    if number is None or _core.current() is None:
+        return _is_alive(self)
+    return not _core.has_ended(number)
+
+
+def join_all() -> None:
+    """Wait for every non-daemon thread, as the interpreter does at its end."""
+    while _JOINABLE:
+        join(_JOINABLE.pop(0))
+
+
+def install() -> None:
+    """Put the model in place, for the rest of this process."""
+    _Thread.start = start  # type: ignore[method-assign]
+    _Thread.join = join  # type: ignore[method-assign]
+    _Thread.is_alive = is_alive  # type: ignore[method-assign]
+    _Thread._bootstrap_inner = bootstrap_inner  # type: ignore[attr-defined]
+    for name in ("_active_limbo_lock", "_shutdown_locks_lock"):
+        lock = getattr(threading, name, None)
+        if lock is not None:
+            _core.ignore_lock(lock)
+
+
+def wrap_raw(arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:
+    """Return the arguments of ``start_new_thread`` that run its function under control, and the thread's number."""
+    function, args, *rest = arguments
+    number = _core.spawn(getattr(function, "__name__", "thread"))
+    return (run_raw, (number, function, args, rest[0] if rest else {})), number

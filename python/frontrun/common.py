@@ -1,0 +1,75 @@
+"""What every kind of exploration returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failing execution."""
+
+    kind: str
+    """``invariant``, ``exception``, ``assertion``, ``deadlock``, ``exit_code``, ``crash`` or ``hang``."""
+    message: str
+    """One line that says what failed."""
+    details: str
+    """Traceback, or the stacks of the waiting threads."""
+    trace: str
+    """Path of the trace file that replays it."""
+
+
+@dataclass(frozen=True)
+class InterleavingResult:
+    """The answer of an exploration."""
+
+    verdict: str
+    """``failed``, ``exhausted``, ``bounded``, ``diverged`` or ``error``."""
+    num_explored: int
+    """How many executions ran; after an exhaustive search, the number of Mazurkiewicz classes."""
+    failures: tuple[Failure, ...] = ()
+    outcomes: dict[str, int] = field(default_factory=dict)
+    """``repr`` of what ``observe`` returned, and in how many executions."""
+    exhausted: bool = False
+    """Whether every class of executions ran."""
+    bounded_by: str | None = None
+    """Which budget ended the search, if one did."""
+    reproduced: tuple[int, int] | None = None
+    """How often the first failing execution failed again, of how many replays."""
+    explanation: str | None = None
+    """The failing execution as interleaved source lines, or why there is no verdict."""
+    first_trace: str | None = None
+    """Path of the first execution's trace."""
+
+    @property
+    def property_holds(self) -> bool | None:
+        """``True`` when every execution ran and none failed, ``False`` on a failure, else ``None``."""
+        if self.failures:
+            return False
+        return True if self.verdict == "exhausted" else None
+
+    @property
+    def failure_kind(self) -> str | None:
+        """The kind of the first failure."""
+        return self.failures[0].kind if self.failures else None
+
+    @property
+    def trace(self) -> str | None:
+        """Path of the first failing trace."""
+        return self.failures[0].trace if self.failures else None
+
+    @property
+    def counterexample(self) -> str | None:
+        """The same as :attr:`trace`: a counterexample is a file."""
+        return self.trace
+
+    def assert_holds(self, *, allow_bounded: bool = False) -> None:
+        """Raise ``AssertionError`` unless the property holds.
+
+        A search that ended before it was exhausted proves nothing and raises too, unless ``allow_bounded``.
+        """
+        if self.failures:
+            raise AssertionError(self.explanation or self.failures[0].message)
+        if self.verdict != "exhausted" and not (allow_bounded and self.verdict == "bounded"):
+            message = f"not proved: {self.verdict} after {self.num_explored} executions ({self.bounded_by})"
+            raise AssertionError(message)

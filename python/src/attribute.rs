@@ -1,0 +1,233 @@
+//! Attributes: which object really holds the value that `object.name` reads or writes, found without running
+//! any Python code.
+//!
+//! Model: an instance's attribute is the entry `name` of the instance; one that the class provides is read in
+//! both, since a later store in either changes what is seen. Slots belong to the instance. A module's attributes
+//! are the entries of its dictionary, the same that its functions use as globals. A property, and a class with its
+//! own `__getattribute__` or `__setattr__`, run Python code that is recorded itself.
+
+use crate::names;
+use crate::visible::{Observed, read, write};
+use frontrun_formats::{Location, Operation, Part};
+use pyo3::ffi;
+
+#[allow(non_snake_case)]
+unsafe extern "C" {
+    fn _PyType_Lookup(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject;
+    fn PyObject_GenericGetDict(
+        object: *mut ffi::PyObject,
+        context: *mut std::ffi::c_void,
+    ) -> *mut ffi::PyObject;
+}
+
+/// What reading `object.name` touches.
+///
+/// # Safety
+/// Both are live (`object` may be null); the caller holds the turn and the lock.
+pub unsafe fn load(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Option<Observed> {
+    if object.is_null() {
+        return None;
+    }
+    // SAFETY: live objects have live types; `_PyType_Lookup` returns a borrowed reference and runs no code.
+    unsafe {
+        let class = ffi::Py_TYPE(object);
+        if ffi::PyModule_Check(object) != 0 {
+            return Some(read(entry(ffi::PyModule_GetDict(object), name)));
+        }
+        if ffi::PyType_Check(object) != 0 {
+            return load_from_class(object.cast(), name);
+        }
+        if !is_generic_load(class) {
+            return None;
+        }
+        let found = _PyType_Lookup(class, name);
+        if found.is_null() {
+            return has_dict(class).then(|| read(entry(object, name)));
+        }
+        if is_data_descriptor(found) {
+            return load_descriptor(object, name, found);
+        }
+        let holder = holder(class, name);
+        match (has_dict(class), holder) {
+            (true, Some(holder)) => {
+                let reads = Box::new([entry(object, name), entry(holder.cast(), name)]);
+                Some((Operation::Touch { reads, writes: Box::new([]) }, 1))
+            }
+            (true, None) => Some(read(entry(object, name))),
+            (false, Some(holder)) => Some(read(entry(holder.cast(), name))),
+            (false, None) => None,
+        }
+    }
+}
+
+/// What writing or deleting `object.name` touches.
+///
+/// # Safety
+/// As for [`load`].
+pub unsafe fn store(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Option<Observed> {
+    if object.is_null() {
+        return None;
+    }
+    // SAFETY: as for `load`.
+    unsafe {
+        let class = ffi::Py_TYPE(object);
+        if ffi::PyModule_Check(object) != 0 {
+            return Some(write(entry(ffi::PyModule_GetDict(object), name)));
+        }
+        if ffi::PyType_Check(object) != 0 {
+            let same = (*class).tp_setattro == ffi::PyType_Type.tp_setattro;
+            return same.then(|| write(entry(object, name)));
+        }
+        if (*class).tp_setattro != ffi::PyBaseObject_Type.tp_setattro {
+            return None;
+        }
+        plain_store(object, name)
+    }
+}
+
+/// What `object.__setattr__(object, name, …)` itself touches, whatever the class overrides.
+///
+/// # Safety
+/// As for [`load`].
+pub unsafe fn plain_store(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as for `load`.
+    unsafe {
+        let found = _PyType_Lookup(ffi::Py_TYPE(object), name);
+        if !found.is_null() && is_data_descriptor(found) && !is_slot(found) {
+            return None;
+        }
+        Some(write(entry(object, name)))
+    }
+}
+
+/// The entry `name` of `object`.
+unsafe fn entry(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Location {
+    // SAFETY: as for `load`.
+    unsafe { Location::new(names::number(object), Part::Key(names::name_key(name))) }
+}
+
+unsafe fn load_descriptor(
+    object: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+    descriptor: *mut ffi::PyObject,
+) -> Option<Observed> {
+    // SAFETY: as for `load`.
+    unsafe {
+        if is_slot(descriptor) {
+            return Some(read(entry(object, name)));
+        }
+        if names::text(name) == "__dict__" {
+            alias_dict(object);
+        }
+        None
+    }
+}
+
+/// Lets the dictionary of an object's attributes stand for the object, so that `object.__dict__["x"]` and
+/// `object.x` are one location.
+///
+/// # Safety
+/// As for [`load`]. The instruction that follows asks for the dictionary too, so making it changes nothing.
+pub unsafe fn alias_dict(object: *mut ffi::PyObject) {
+    // SAFETY: the dictionary is made as the attribute access itself would make it.
+    unsafe {
+        if !has_dict(ffi::Py_TYPE(object)) {
+            return;
+        }
+        let id = names::number(object);
+        let dict = PyObject_GenericGetDict(object, std::ptr::null_mut());
+        if dict.is_null() {
+            ffi::PyErr_Clear();
+            return;
+        }
+        if let Some(identities) = crate::run::identities() {
+            identities.alias(crate::interpreter::block(dict), id);
+        }
+        ffi::Py_DECREF(dict);
+    }
+}
+
+/// An attribute of a class: of the first class in its resolution order that has it. Builtin classes cannot
+/// change.
+unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as for `load`.
+    unsafe {
+        if !is_heap(class) {
+            return None;
+        }
+        match holder(class, name) {
+            Some(holder) if holder != class => {
+                let reads = Box::new([entry(class.cast(), name), entry(holder.cast(), name)]);
+                Some((Operation::Touch { reads, writes: Box::new([]) }, 1))
+            }
+            Some(_) => Some(read(entry(class.cast(), name))),
+            None if _PyType_Lookup(class, name).is_null()
+                && _PyType_Lookup(ffi::Py_TYPE(class.cast()), name).is_null() =>
+            {
+                Some(read(entry(class.cast(), name)))
+            }
+            None => None,
+        }
+    }
+}
+
+/// The first class in the resolution order that can change and has `name` in its own dictionary.
+unsafe fn holder(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> Option<*mut ffi::PyTypeObject> {
+    // SAFETY: `tp_mro` is a tuple of types; a heap type has a dictionary with string keys.
+    unsafe {
+        let order = (*class).tp_mro;
+        if order.is_null() {
+            return None;
+        }
+        for at in 0..ffi::PyTuple_Size(order) {
+            let candidate = ffi::PyTuple_GetItem(order, at).cast::<ffi::PyTypeObject>();
+            if is_heap(candidate) && crate::container::dict_has((*candidate).tp_dict, name) {
+                return Some(candidate);
+            }
+        }
+        None
+    }
+}
+
+unsafe fn is_heap(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: a live type.
+    unsafe { ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
+}
+
+unsafe fn has_dict(class: *mut ffi::PyTypeObject) -> bool {
+    const MANAGED_DICT: std::ffi::c_ulong = 1 << 4;
+    // SAFETY: a live type.
+    unsafe { (*class).tp_dictoffset != 0 || ffi::PyType_GetFlags(class) & MANAGED_DICT != 0 }
+}
+
+/// Whether attribute access of the class begins with `object.__getattribute__`.
+unsafe fn is_generic_load(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: live types; the name is interned once and kept.
+    unsafe {
+        if (*class).tp_getattro == ffi::PyBaseObject_Type.tp_getattro {
+            return true;
+        }
+        if !is_heap(class) {
+            return false;
+        }
+        let name = ffi::PyUnicode_InternFromString(c"__getattribute__".as_ptr());
+        if name.is_null() {
+            ffi::PyErr_Clear();
+            return false;
+        }
+        let ours = _PyType_Lookup(class, name);
+        let base = _PyType_Lookup(&raw mut ffi::PyBaseObject_Type, name);
+        ffi::Py_DECREF(name);
+        ours == base
+    }
+}
+
+unsafe fn is_data_descriptor(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object has a live type.
+    unsafe { (*ffi::Py_TYPE(object)).tp_descr_set.is_some() }
+}
+
+unsafe fn is_slot(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object.
+    unsafe { ffi::Py_TYPE(object) == &raw mut ffi::PyMemberDescr_Type }
+}

@@ -1,0 +1,113 @@
+//! The exploration loop for callers in Python: runs it on threads of its own and answers Ctrl-C.
+
+use frontrun_replayer::explore;
+use frontrun_replayer::report::Report;
+use frontrun_replayer::{AfterFailure, ExploreConfig, Runner, Worker};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+use std::os::fd::{FromRawFd, IntoRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How often a waiting caller looks for signals.
+const TICK: Duration = Duration::from_millis(50);
+
+/// A pair of connected sockets for each server: `[(ours, theirs)]`, all closed on exec.
+#[pyfunction]
+pub fn socket_pairs(count: usize) -> PyResult<Vec<(RawFd, RawFd)>> {
+    (0..count)
+        .map(|_| {
+            let (ours, theirs) = UnixStream::pair()?;
+            Ok((ours.into_raw_fd(), theirs.into_raw_fd()))
+        })
+        .collect()
+}
+
+/// Explores through the servers behind the sockets `fds`.
+///
+/// # Errors
+/// `KeyboardInterrupt` when the user interrupts; `RuntimeError` when the directory cannot be used.
+#[pyfunction]
+#[pyo3(signature = (fds, directory, max_executions, max_seconds, preemption_bound, stop_on_first, timeout_per_run))]
+#[expect(clippy::too_many_arguments, reason = "the options of one Python call, passed by keyword")]
+pub fn explore_served<'py>(
+    py: Python<'py>,
+    fds: Vec<RawFd>,
+    directory: PathBuf,
+    max_executions: Option<u64>,
+    max_seconds: Option<f64>,
+    preemption_bound: Option<u32>,
+    stop_on_first: bool,
+    timeout_per_run: f64,
+) -> PyResult<Bound<'py, PyDict>> {
+    let mut config = ExploreConfig::new(directory);
+    config.max_executions = max_executions;
+    config.max_time = max_seconds.map(Duration::from_secs_f64);
+    config.preemption_bound = preemption_bound;
+    config.after_failure = if stop_on_first { AfterFailure::Stop } else { AfterFailure::Continue };
+    config.timeout_per_run = Duration::from_secs_f64(timeout_per_run);
+    let runners: Vec<Box<dyn Runner>> = fds
+        .into_iter()
+        // SAFETY: the descriptors were made for this call and nobody else uses them.
+        .map(|fd| Box::new(Worker::new(unsafe { UnixStream::from_raw_fd(fd) })) as Box<dyn Runner>)
+        .collect();
+    let interrupt = Arc::new(AtomicBool::new(false));
+    let (sender, receiver) = channel();
+    let flag = Arc::clone(&interrupt);
+    let worker = std::thread::spawn(move || {
+        let _ = sender.send(explore::explore(&config, runners, &flag));
+    });
+    let mut interrupted = None;
+    let receiver = Mutex::new(receiver);
+    let wait = || receiver.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(TICK);
+    let result = loop {
+        match py.detach(wait) {
+            Ok(result) => break result,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(error) = py.check_signals() {
+                    interrupt.store(true, Ordering::Relaxed);
+                    interrupted = Some(error);
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(PyRuntimeError::new_err("the exploration ended without a report"));
+            }
+        }
+    };
+    let _ = py.detach(|| worker.join());
+    match interrupted {
+        Some(error) => Err(error),
+        None => describe(py, &result.map_err(|error| PyRuntimeError::new_err(error.to_string()))?),
+    }
+}
+
+/// The report as a dictionary.
+fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>> {
+    let failures = PyList::empty(py);
+    for failure in &report.failures {
+        let entry = PyDict::new(py);
+        entry.set_item("kind", failure.kind.name())?;
+        entry.set_item("message", &failure.message)?;
+        entry.set_item("details", &failure.details)?;
+        entry.set_item("trace", failure.trace.display().to_string())?;
+        failures.append(entry)?;
+    }
+    let result = PyDict::new(py);
+    result.set_item("verdict", report.verdict().name())?;
+    result.set_item("executions", report.executions)?;
+    result.set_item("failures", failures)?;
+    result.set_item("outcomes", &report.outcomes)?;
+    result.set_item("bounded_by", report.bounded_by.map(|bound| bound.name()))?;
+    result.set_item("errors", &report.errors)?;
+    result.set_item("diverged", report.diverged)?;
+    result.set_item("cut_runs", report.cut_runs)?;
+    result.set_item("waiting", report.waiting)?;
+    result.set_item("first_trace", report.first_trace.as_ref().map(|path| path.display().to_string()))?;
+    result.set_item("first_divergence", report.first_divergence.as_ref().map(|d| format!("{d:?}")))?;
+    Ok(result)
+}

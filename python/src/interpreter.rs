@@ -1,0 +1,190 @@
+//! What the recorder must know of CPython's memory layout, per minor version, in one place.
+//!
+//! Invariant: every function here only reads memory, never runs Python code, and is called with the
+//! interpreter's lock held. The offsets are those of the public headers of 3.11.7, 3.12.1 and 3.13.0 and are
+//! stable within a minor version; [`built_for`] is asked before anything else.
+
+use pyo3::ffi;
+
+/// Offset of `localsplus` in `_PyInterpreterFrame`: 72 in 3.11, 3.12 and 3.13.
+const LOCALSPLUS: usize = 72;
+
+#[cfg(not(Py_3_12))]
+const F_GLOBALS: usize = 8;
+#[cfg(Py_3_12)]
+const F_GLOBALS: usize = 24;
+#[cfg(not(Py_3_12))]
+const F_LOCALS: usize = 24;
+#[cfg(Py_3_12)]
+const F_LOCALS: usize = 40;
+#[cfg(not(Py_3_12))]
+const F_CODE: usize = 32;
+#[cfg(Py_3_12)]
+const F_CODE: usize = 0;
+
+/// The interpreter's frame of the Python function that is running.
+#[derive(Clone, Copy)]
+pub struct Frame(*const u8);
+
+impl Frame {
+    /// The frame of the calling thread.
+    ///
+    /// # Safety
+    /// The calling thread holds the interpreter's lock and was called directly from bytecode.
+    pub unsafe fn current() -> Frame {
+        // SAFETY: the thread state is valid while the lock is held; the offsets are those of the headers.
+        unsafe {
+            let thread = ffi::PyThreadState_Get().cast::<u8>();
+            #[cfg(Py_3_13)]
+            let frame = thread.add(72).cast::<*const u8>().read();
+            #[cfg(not(Py_3_13))]
+            let frame = {
+                let cframe = thread.add(56).cast::<*const u8>().read();
+                let offset = if cfg!(Py_3_12) { 0 } else { 8 };
+                cframe.add(offset).cast::<*const u8>().read()
+            };
+            Frame(frame)
+        }
+    }
+
+    unsafe fn pointer(self, offset: usize) -> *mut ffi::PyObject {
+        // SAFETY: the caller passes the offset of a pointer field of a live frame.
+        unsafe { self.0.add(offset).cast::<*mut ffi::PyObject>().read() }
+    }
+
+    /// A slot of the frame's locals, cells and value stack; may be null.
+    ///
+    /// # Safety
+    /// `index` is below the code object's locals plus the current stack depth.
+    pub unsafe fn slot(self, index: usize) -> *mut ffi::PyObject {
+        // SAFETY: as the caller promises.
+        unsafe { self.pointer(LOCALSPLUS + 8 * index) }
+    }
+
+    /// The globals dictionary.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn globals(self) -> *mut ffi::PyObject {
+        // SAFETY: as the caller promises.
+        unsafe { self.pointer(F_GLOBALS) }
+    }
+
+    /// The locals mapping of a module or class body; null in a function.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn locals(self) -> *mut ffi::PyObject {
+        // SAFETY: as the caller promises.
+        unsafe { self.pointer(F_LOCALS) }
+    }
+
+    /// The code object.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn code(self) -> *mut ffi::PyObject {
+        // SAFETY: as the caller promises.
+        unsafe { self.pointer(F_CODE) }
+    }
+}
+
+/// Where the memory block of an object starts: in front of it lie the collector's header and, for some types,
+/// the pointers to attributes and weak references.
+///
+/// # Safety
+/// `object` is a live object.
+pub unsafe fn block(object: *mut ffi::PyObject) -> usize {
+    // SAFETY: a live object has a live type.
+    let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(object)) };
+    const MANAGED: std::ffi::c_ulong = if cfg!(Py_3_12) { 0b11 << 3 } else { 1 << 4 };
+    let collected = if flags & ffi::Py_TPFLAGS_HAVE_GC != 0 { 16 } else { 0 };
+    let managed = if flags & MANAGED != 0 { 16 } else { 0 };
+    object as usize - collected - managed
+}
+
+/// The `PyMethodDef` behind a builtin function, bound builtin method or method descriptor; null for others.
+///
+/// # Safety
+/// `callable` is a live object.
+pub unsafe fn method_def(callable: *mut ffi::PyObject) -> *mut ffi::PyMethodDef {
+    // SAFETY: the type checks select the layout; both structs begin with the object header (and, for a
+    // descriptor, its type, name and qualified name).
+    unsafe {
+        if ffi::PyCFunction_Check(callable) != 0 {
+            callable.cast::<u8>().add(16).cast::<*mut ffi::PyMethodDef>().read()
+        } else if ffi::Py_TYPE(callable) == &raw mut ffi::PyMethodDescr_Type {
+            callable.cast::<u8>().add(40).cast::<*mut ffi::PyMethodDef>().read()
+        } else {
+            std::ptr::null_mut()
+        }
+    }
+}
+
+/// The `self` of a builtin method; null for a function.
+///
+/// # Safety
+/// `callable` is a live builtin function or method.
+pub unsafe fn builtin_self(callable: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: `m_self` follows `m_ml`.
+    unsafe { callable.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read() }
+}
+
+/// A list iterator's list and position; the list is null when it is exhausted.
+///
+/// # Safety
+/// `iterator` is a live `list_iterator`.
+pub unsafe fn list_iterator(iterator: *mut ffi::PyObject) -> (*mut ffi::PyObject, isize) {
+    // SAFETY: `seqiterobject`: header, index, sequence.
+    unsafe {
+        let index = iterator.cast::<u8>().add(16).cast::<isize>().read();
+        (iterator.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read(), index)
+    }
+}
+
+/// A dict iterator's dict and position, or a set iterator's set; null when it is exhausted.
+///
+/// # Safety
+/// `iterator` is a live dict or set iterator.
+pub unsafe fn hash_iterator(iterator: *mut ffi::PyObject) -> (*mut ffi::PyObject, isize) {
+    // SAFETY: `dictiterobject` and `setiterobject`: header, container, used, position.
+    unsafe {
+        let container = iterator.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read();
+        (container, iterator.cast::<u8>().add(32).cast::<isize>().read())
+    }
+}
+
+/// The dict of a dict view.
+///
+/// # Safety
+/// `view` is a live `dict_keys`, `dict_values` or `dict_items`.
+pub unsafe fn view_dict(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: `_PyDictViewObject`: header, dict.
+    unsafe { view.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read() }
+}
+
+/// How often a re-entrant lock is held.
+///
+/// # Safety
+/// `lock` is a live `_thread.RLock`.
+pub unsafe fn rlock_count(lock: *mut ffi::PyObject) -> u64 {
+    // SAFETY: `rlockobject`: header, lock, owner, count.
+    unsafe { lock.cast::<u8>().add(32).cast::<u64>().read() }
+}
+
+/// Whether this build's layout is that of the running interpreter: same minor version, or the name of the version that
+/// it was built for.
+pub fn built_for() -> Result<(), &'static str> {
+    // SAFETY: returns a static C string.
+    let running = unsafe { std::ffi::CStr::from_ptr(ffi::Py_GetVersion()) }.to_string_lossy();
+    let built = if cfg!(Py_3_14) {
+        "3.14"
+    } else if cfg!(Py_3_13) {
+        "3.13"
+    } else if cfg!(Py_3_12) {
+        "3.12"
+    } else {
+        "3.11"
+    };
+    if running.starts_with(&format!("{built}.")) { Ok(()) } else { Err(built) }
+}

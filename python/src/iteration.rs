@@ -1,0 +1,92 @@
+//! One step of a `for` loop: what the iterator that is about to advance looks at.
+//!
+//! Model: an iterator's position is state, but an iterator that only the loop's own stack holds is not shared.
+
+use crate::container::{self, whole};
+use crate::visible::{Observed, read, write};
+use crate::{interpreter, names};
+use frontrun_formats::{Location, Operation, Part};
+use pyo3::ffi;
+
+/// What advancing `iterator` touches.
+///
+/// # Safety
+/// Operand of the instruction about to execute; the caller holds the turn and the lock.
+pub unsafe fn next(iterator: *mut ffi::PyObject) -> Option<Observed> {
+    if iterator.is_null() {
+        return None;
+    }
+    // SAFETY: as the caller promises; the exact type selects the layout.
+    unsafe {
+        let class = ffi::Py_TYPE(iterator);
+        if class == &raw mut ffi::PyListIter_Type {
+            let (list, index) = interpreter::list_iterator(iterator);
+            return advance(iterator, list, |list| container::list_access(list, index as i64, false));
+        }
+        let is_keys = class == &raw mut ffi::PyDictIterKey_Type;
+        if is_keys
+            || class == &raw mut ffi::PyDictIterItem_Type
+            || class == &raw mut ffi::PyDictIterValue_Type
+        {
+            let (dict, position) = interpreter::hash_iterator(iterator);
+            return advance(iterator, dict, |dict| dict_step(dict, position, is_keys));
+        }
+        if class == &raw mut ffi::PySetIter_Type {
+            let (set, _) = interpreter::hash_iterator(iterator);
+            return advance(iterator, set, |set| read(whole(names::number(set))));
+        }
+        if is_stateful(class) && ffi::Py_REFCNT(iterator) > 1 {
+            return Some(write(Location::new(names::number(iterator), Part::State)));
+        }
+        None
+    }
+}
+
+/// Whether the iterator's own position is all of its state that no other code records.
+unsafe fn is_stateful(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: live types. A Python class's `__next__` is recorded code.
+    unsafe {
+        let is_generator = class == &raw mut ffi::PyGen_Type;
+        is_generator || ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE == 0
+    }
+}
+
+/// The step over `container`, and the position where others may hold the iterator too. An exhausted iterator
+/// looks at nothing.
+unsafe fn advance(
+    iterator: *mut ffi::PyObject,
+    container: *mut ffi::PyObject,
+    step: impl FnOnce(*mut ffi::PyObject) -> Observed,
+) -> Option<Observed> {
+    // SAFETY: as for `next`.
+    unsafe {
+        let shared = ffi::Py_REFCNT(iterator) > 1;
+        if container.is_null() {
+            return shared.then(|| read(Location::new(names::number(iterator), Part::State)));
+        }
+        if !shared {
+            return Some(step(container));
+        }
+        let position = Location::new(names::number(iterator), Part::State);
+        let reads = Box::new([whole(names::number(container))]);
+        Some((Operation::Touch { reads, writes: Box::new([position]) }, 1))
+    }
+}
+
+/// Keys look at the shape; values and items also at the entry they are at.
+unsafe fn dict_step(dict: *mut ffi::PyObject, position: isize, is_keys: bool) -> Observed {
+    // SAFETY: `PyDict_Next` takes any position and runs no Python code.
+    unsafe {
+        let id = names::number(dict);
+        let shape = Location::new(id, Part::Shape);
+        if is_keys {
+            return read(shape);
+        }
+        let (mut at, mut key, mut value) = (position, std::ptr::null_mut(), std::ptr::null_mut());
+        if ffi::PyDict_Next(dict, &raw mut at, &raw mut key, &raw mut value) == 0 {
+            return read(shape);
+        }
+        let entry = names::key(key).map_or(whole(id), |key| Location::new(id, Part::Key(key)));
+        (Operation::Touch { reads: Box::new([shape, entry]), writes: Box::new([]) }, 1)
+    }
+}

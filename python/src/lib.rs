@@ -1,0 +1,75 @@
+//! The Python face: the only crate that knows the interpreter.
+//!
+//! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
+//! with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
+//! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`] and [`threads`] blocking and threads · [`run`] the
+//! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
+//! files for the trace · [`interpreter`] memory layout per CPython version.
+
+use pyo3::prelude::*;
+use std::ffi::OsString;
+
+mod attribute;
+mod c_calls;
+mod calls;
+mod container;
+mod exploring;
+mod freed;
+mod interpreter;
+mod iteration;
+mod loading;
+mod locks;
+mod names;
+mod rewriting;
+mod run;
+mod serving;
+mod site;
+mod sources;
+mod threads;
+mod visible;
+
+/// Runs the command line; returns the exit code. `argv` is `sys.argv`, `python` `sys.executable`, `preload` the path
+/// of the LD_PRELOAD library.
+#[pyfunction]
+fn cli_main(py: Python<'_>, argv: Vec<OsString>, python: OsString, preload: OsString) -> i32 {
+    { let _ = (py, argv, python, preload); 0 }
+}
+
+/// Returns a code object with a hook before every visible instruction.
+#[pyfunction]
+fn rewrite<'py>(code: Bound<'py, PyAny>, in_scope: bool) -> PyResult<Bound<'py, PyAny>> {
+    rewriting::rewrite(&code, in_scope)
+}
+
+/// Names source files that the runs to come will need.
+#[pyfunction]
+fn remember_sources(paths: Vec<String>) {
+    sources::remember(&paths);
+}
+
+#[pymodule(gil_used = true)]
+mod _core {
+    #[pymodule_export]
+    use super::exploring::{explore_served, socket_pairs};
+    #[pymodule_export]
+    use super::loading::instrument_exec;
+    #[pymodule_export]
+    use super::serving::{Request, begin_run, finish_run, observe, serve};
+    #[pymodule_export]
+    use super::threads::{
+        adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, join, loud, pause,
+        primitive, quiet, report_exception, report_failure, spawn,
+    };
+    #[pymodule_export]
+    use super::{cli_main, remember_sources, rewrite};
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        if let Err(built) = crate::interpreter::built_for() {
+            let message = format!("this frontrun was built for CPython {built}: reinstall it for this interpreter");
+            return Err(pyo3::exceptions::PyImportError::new_err(message));
+        }
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

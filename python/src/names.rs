@@ -1,0 +1,146 @@
+//! Python objects as the trace names them: object numbers and keys, found without running any Python code.
+
+use crate::{interpreter, run};
+use frontrun_formats::{KeyId, ObjectId};
+use frontrun_recorder::key::Key;
+use pyo3::ffi;
+use std::ffi::CStr;
+
+/// How deep a tuple key is followed.
+const MAX_DEPTH: u32 = 8;
+
+/// The UTF-8 text of a `str` object; empty for a null pointer or a text with lone surrogates.
+pub fn text(object: *mut ffi::PyObject) -> &'static str {
+    if object.is_null() {
+        return "";
+    }
+    let mut length = 0;
+    // SAFETY: a live `str` keeps its UTF-8 form for as long as it lives; callers use the text at once or pass
+    // names and file names that code objects own.
+    unsafe {
+        let data = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut length);
+        if data.is_null() {
+            ffi::PyErr_Clear();
+            return "";
+        }
+        std::str::from_utf8_unchecked(std::slice::from_raw_parts(data.cast(), length as usize))
+    }
+}
+
+/// The last component of a type's name.
+///
+/// # Safety
+/// `class` is a live type.
+pub unsafe fn type_name(class: *mut ffi::PyTypeObject) -> String {
+    // SAFETY: a type's name is a C string that lives as long as the type.
+    let full = unsafe { CStr::from_ptr((*class).tp_name) }.to_string_lossy();
+    full.rsplit('.').next().unwrap_or(&full).to_owned()
+}
+
+/// The number of an object in this execution.
+///
+/// # Safety
+/// `object` is live; the caller holds the turn and the lock.
+pub unsafe fn number(object: *mut ffi::PyObject) -> ObjectId {
+    // SAFETY: as the caller promises; the borrows end before anything else is called.
+    unsafe {
+        let Some(identities) = run::identities() else { return ObjectId(0) };
+        let (id, new) = identities.number(interpreter::block(object));
+        if new {
+            describe(object, id);
+        }
+        id
+    }
+}
+
+/// Gives a new object its row in the trace. A class and a module are called by their own names.
+unsafe fn describe(object: *mut ffi::PyObject, id: ObjectId) {
+    // SAFETY: as for `number`.
+    unsafe {
+        let name = if ffi::PyType_Check(object) != 0 {
+            format!("class {}", type_name(object.cast()))
+        } else {
+            type_name(ffi::Py_TYPE(object))
+        };
+        if let Some(run) = run::get() {
+            run.recording.object(id, &name);
+        }
+    }
+}
+
+/// The number of a key; `None` when user code defines what it equals.
+///
+/// # Safety
+/// `object` is live; the caller holds the turn and the lock.
+pub unsafe fn key(object: *mut ffi::PyObject) -> Option<KeyId> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let key = key_value(object, 0)?;
+        run::get().map(|run| run.recording.key(key))
+    }
+}
+
+/// The number of the key that is a name.
+pub fn name_key(name: *mut ffi::PyObject) -> KeyId {
+    // SAFETY: the caller holds the turn and the lock.
+    unsafe { run::get() }.map_or(KeyId(0), |run| run.recording.key(Key::Str(text(name).into())))
+}
+
+unsafe fn key_value(object: *mut ffi::PyObject, depth: u32) -> Option<Key> {
+    // SAFETY: the exact type checks select accessors that run no Python code.
+    unsafe {
+        if ffi::PyUnicode_CheckExact(object) != 0 {
+            return Some(Key::Str(text(object).into()));
+        }
+        if ffi::PyLong_CheckExact(object) != 0 || ffi::PyBool_Check(object) != 0 {
+            return Some(integer(object));
+        }
+        if ffi::PyFloat_CheckExact(object) != 0 {
+            return Some(Key::float(ffi::PyFloat_AsDouble(object)));
+        }
+        if ffi::PyBytes_CheckExact(object) != 0 {
+            let data = ffi::PyBytes_AsString(object).cast::<u8>();
+            let bytes = std::slice::from_raw_parts(data, ffi::PyBytes_Size(object) as usize);
+            return Some(Key::Bytes(bytes.into()));
+        }
+        if object == ffi::Py_None() {
+            return Some(Key::Singleton("None"));
+        }
+        if ffi::PyTuple_CheckExact(object) != 0 && depth < MAX_DEPTH {
+            let parts = 0..ffi::PyTuple_Size(object);
+            let keys: Option<Box<[Key]>> =
+                parts.map(|at| key_value(ffi::PyTuple_GetItem(object, at), depth + 1)).collect();
+            return keys.map(Key::Tuple);
+        }
+        is_identity_hashed(object).then(|| Key::Identity(number(object)))
+    }
+}
+
+unsafe fn integer(object: *mut ffi::PyObject) -> Key {
+    let mut overflow = 0;
+    // SAFETY: an exact int; the decimal text is made and dropped here.
+    unsafe {
+        let value = ffi::PyLong_AsLongLongAndOverflow(object, &raw mut overflow);
+        if overflow == 0 {
+            return Key::Int(value);
+        }
+        let digits = ffi::PyObject_Repr(object);
+        if digits.is_null() {
+            ffi::PyErr_Clear();
+            return Key::BigInt("?".into());
+        }
+        let key = Key::BigInt(text(digits).into());
+        ffi::Py_DECREF(digits);
+        key
+    }
+}
+
+/// Whether an object is equal to itself alone: its type has the hash and the comparison of `object`.
+unsafe fn is_identity_hashed(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object has a live type.
+    unsafe {
+        let class = &*ffi::Py_TYPE(object);
+        let base = &*(&raw const ffi::PyBaseObject_Type);
+        class.tp_hash == base.tp_hash && class.tp_richcompare == base.tp_richcompare
+    }
+}

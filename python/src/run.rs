@@ -1,0 +1,340 @@
+//! The run of this process: the gate, the recording, the identities, and who may touch them.
+//!
+//! State ownership: there is at most one [`Run`] a process. Only a controlled thread that holds the turn *and* the
+//! interpreter's lock touches it; a thread that parks gives up both. A free of memory may come from any thread
+//! that holds the lock and touches the identities alone. Borrows of the run are short and never span a call that
+//! can run Python code.
+//!
+//! Not here: which operation an instruction is (visible), what locks and threads do (locks, threads).
+
+use frontrun_formats::execution::fingerprint;
+use frontrun_formats::file::End;
+use frontrun_formats::semantics;
+use frontrun_formats::{
+    Event, Failure, FailureKind, Location, ObjectId, Operation, Outcome, Part, Pending, SiteId,
+    ThreadId, ThreadInfo, ThreadPath, Value,
+};
+use frontrun_recorder::gate::{Decision, Divergence, Gate};
+use frontrun_recorder::identity::Identities;
+use frontrun_recorder::parking::Seat;
+use frontrun_recorder::recording::Recording;
+use pyo3::ffi;
+use std::cell::{Cell, UnsafeCell};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::site::Site;
+
+/// Everything that belongs to the execution under way.
+pub struct Run {
+    pub gate: Gate,
+    pub recording: Recording,
+    pub seats: Vec<Arc<Seat>>,
+    /// Where each thread last announced an operation.
+    pub at: Vec<SiteId>,
+    /// The first failure that did not end the run at once.
+    pub failure: Option<Failure>,
+    /// `repr` of what the caller observes.
+    pub observed: Option<String>,
+}
+
+struct Slot(UnsafeCell<Option<Run>>);
+
+// SAFETY: see "State ownership" above: the interpreter's lock and the turn exclude concurrent access.
+unsafe impl Sync for Slot {}
+
+struct Numbers(UnsafeCell<Option<Identities>>);
+
+// SAFETY: every access happens with the interpreter's lock held, and none runs Python code.
+unsafe impl Sync for Numbers {}
+
+static RUN: Slot = Slot(UnsafeCell::new(None));
+static IDENTITIES: Numbers = Numbers(UnsafeCell::new(None));
+/// Whether a run is under way and has had a second thread: until then nothing can be shared.
+static RECORDING: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The calling thread's number plus 1; 0 for a thread that is not controlled.
+    static ME: Cell<u32> = const { Cell::new(0) };
+    /// How many calls into code that must stay invisible are under way on this thread.
+    static QUIET: Cell<u32> = const { Cell::new(0) };
+    /// The site that this thread reached last: where a lock operation that follows is said to happen.
+    static LAST: Cell<*const Site> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Whether hooks have to look at all.
+#[inline]
+pub fn is_recording() -> bool {
+    RECORDING.load(Ordering::Relaxed)
+}
+
+/// The calling thread, when it is controlled and not inside code that must stay invisible.
+#[inline]
+pub fn visible_thread() -> Option<ThreadId> {
+    if QUIET.get() > 0 { None } else { ME.get().checked_sub(1).map(ThreadId) }
+}
+
+/// The calling thread, when it is controlled.
+pub fn controlled_thread() -> Option<ThreadId> {
+    ME.get().checked_sub(1).map(ThreadId)
+}
+
+/// Makes the calling thread the controlled thread `thread`, or an uncontrolled one.
+pub fn become_thread(thread: Option<ThreadId>) {
+    ME.set(thread.map_or(0, |id| id.0 + 1));
+}
+
+/// Notes the site that this thread has reached.
+#[inline]
+pub fn set_last_site(site: &Site) {
+    LAST.set(site);
+}
+
+/// The site that this thread reached last.
+pub fn last_site() -> Option<&'static Site> {
+    // SAFETY: sites are constants of code objects whose frames are still running, or of functions that live on.
+    unsafe { LAST.get().as_ref() }
+}
+
+/// Makes what follows on this thread invisible until [`loud`].
+pub fn quiet() {
+    QUIET.set(QUIET.get() + 1);
+}
+
+/// Ends the latest [`quiet`].
+pub fn loud() {
+    QUIET.set(QUIET.get().saturating_sub(1));
+}
+
+/// The site with number 0: an operation that no source position is known for.
+const NOWHERE: frontrun_formats::Site = frontrun_formats::Site {
+    file: frontrun_formats::StringId(0),
+    function: frontrun_formats::StringId(0),
+    line: 0,
+    end_line: 0,
+    column: -1,
+    end_column: -1,
+    unit: 0,
+};
+
+/// The run of this process.
+///
+/// # Safety
+/// The caller holds the interpreter's lock and the turn (or no second thread exists), and drops the borrow before
+/// anything can run Python code.
+pub unsafe fn get() -> Option<&'static mut Run> {
+    // SAFETY: as the caller promises.
+    unsafe { (*RUN.0.get()).as_mut() }
+}
+
+/// The numbers of objects, once a run has begun.
+///
+/// # Safety
+/// The caller holds the interpreter's lock and drops the borrow before anything can run Python code.
+pub unsafe fn identities() -> Option<&'static mut Identities> {
+    // SAFETY: as the caller promises.
+    unsafe { (*IDENTITIES.0.get()).as_mut() }
+}
+
+/// Begins the run of this process, with the calling thread as its main thread. Hooks stay silent until the first
+/// spawn.
+pub fn begin(gate: Gate, mut recording: Recording) {
+    recording.thread(ThreadInfo { path: ThreadPath::main(), name: "MainThread".to_owned() });
+    recording.string("");
+    recording.site(NOWHERE);
+    let seat = Arc::new(Seat::default());
+    seat.occupy();
+    let run = Run { gate, recording, seats: vec![seat], at: vec![SiteId(0)], failure: None, observed: None };
+    // SAFETY: called once, before any other thread is controlled, with the lock held.
+    unsafe {
+        *RUN.0.get() = Some(run);
+        *IDENTITIES.0.get() = Some(Identities::default());
+    }
+    become_thread(Some(ThreadId(0)));
+}
+
+/// Seats a new child of `parent`; from now on hooks record.
+pub fn seat_child(parent: ThreadId, name: String) -> Option<ThreadId> {
+    // SAFETY: the caller is the controlled thread that holds the turn.
+    let run = unsafe { get() }?;
+    let child = run.gate.seat(parent);
+    run.recording.thread(ThreadInfo { path: run.gate.path(child).clone(), name });
+    run.seats.push(Arc::new(Seat::default()));
+    run.at.push(SiteId(0));
+    RECORDING.store(true, Ordering::Relaxed);
+    Some(child)
+}
+
+/// The seat of a thread, to be waited on without borrowing the run.
+pub fn seat(thread: ThreadId) -> Option<Arc<Seat>> {
+    // SAFETY: the caller holds the lock; the seat is cloned out.
+    unsafe { get() }.and_then(|run| run.seats.get(thread.index()).cloned())
+}
+
+/// Reaches a switch point at `position`: waits until it is `me`'s turn to execute its next operation, which is
+/// `pending` where it can block. Returns whether other threads ran meanwhile. Does not return when the run ends
+/// here.
+pub fn reach(me: ThreadId, position: Option<&Site>, pending: Option<Operation>) -> bool {
+    let site = position.map_or(SiteId(0), site_number);
+    // SAFETY: `me` holds the turn and the lock.
+    let Some(run) = (unsafe { get() }) else { return false };
+    run.at[me.index()] = site;
+    match run.gate.decide(me, pending) {
+        Decision::Go => false,
+        Decision::Switch(next) => {
+            let (theirs, mine) = (run.seats[next.index()].clone(), run.seats[me.index()].clone());
+            hand_over(&theirs, Some(&mine));
+            true
+        }
+        Decision::Stuck => end_stuck(),
+        Decision::Diverged(divergence) => end_diverged(&divergence),
+    }
+}
+
+/// Passes the turn from a thread that has ended to whoever is next.
+pub fn depart(me: ThreadId) {
+    // SAFETY: `me` still holds the turn, and the lock.
+    let Some(run) = (unsafe { get() }) else { return };
+    match run.gate.decide(me, None) {
+        Decision::Go => {}
+        Decision::Switch(next) => hand_over(&run.seats[next.index()].clone(), None),
+        Decision::Stuck => end_stuck(),
+        Decision::Diverged(divergence) => end_diverged(&divergence),
+    }
+}
+
+/// What `operation` of `me` will report when it is executed now.
+pub fn predict(me: ThreadId, operation: &Operation) -> bool {
+    // SAFETY: `me` holds the turn and the lock.
+    let Some(run) = (unsafe { get() }) else { return false };
+    semantics::effect(operation, me, run.gate.state()).result != 0
+}
+
+/// Releases the interpreter's lock, passes the turn, and waits for it to come back to `mine` (if given).
+pub fn hand_over(theirs: &Seat, mine: Option<&Seat>) {
+    // SAFETY: the calling thread holds the lock, and takes it again before it returns.
+    unsafe {
+        let state = ffi::PyEval_SaveThread();
+        theirs.give_turn();
+        if let Some(mine) = mine {
+            mine.wait();
+        }
+        ffi::PyEval_RestoreThread(state);
+    }
+}
+
+/// Waits on a seat with the interpreter's lock released.
+pub fn wait_at(mine: &Seat) {
+    // SAFETY: the calling thread holds the lock, and takes it again before it returns.
+    unsafe {
+        let state = ffi::PyEval_SaveThread();
+        mine.wait();
+        ffi::PyEval_RestoreThread(state);
+    }
+}
+
+/// Records that `me`, whose turn it is, executes `operation` at `site`. Does not return when the schedule wants
+/// something else here.
+pub fn execute(me: ThreadId, position: Option<&Site>, operation: Operation, result: u8) {
+    let site = position.map_or(SiteId(0), site_number);
+    // SAFETY: `me` holds the turn and the lock.
+    let Some(run) = (unsafe { get() }) else { return };
+    run.at[me.index()] = site;
+    let print = || match position {
+        Some(site) => fingerprint(operation.kind(), crate::names::text(site.file), &site.position),
+        None => fingerprint(operation.kind(), "", &NOWHERE),
+    };
+    match run.gate.execute(me, &operation, print) {
+        Ok(()) => {
+            let _ = run.recording.event(Event { thread: me, site, operation, result });
+        }
+        Err(divergence) => end_diverged(&divergence),
+    }
+}
+
+/// The number of a site in the trace.
+pub fn site_number(site: &Site) -> SiteId {
+    if let Some(known) = site.known_number() {
+        return known;
+    }
+    // SAFETY: the caller holds the turn and the lock.
+    let Some(run) = (unsafe { get() }) else { return SiteId(0) };
+    let file = run.recording.string(crate::names::text(site.file));
+    let function = run.recording.string(crate::names::text(site.function));
+    let number = run.recording.site(frontrun_formats::Site { file, function, ..site.position });
+    site.number.store(number.0 + 1, Ordering::Relaxed);
+    number
+}
+
+/// Tells gate and trace what value a synchronisation object's location had before the run touched it.
+pub fn initial_sync(object: ObjectId, part: Part, value: impl FnOnce() -> i64) {
+    let at = Location::new(object, part);
+    // SAFETY: the caller holds the turn and the lock; `value` reads a C struct.
+    let Some(run) = (unsafe { get() }) else { return };
+    if run.gate.knows(at) {
+        return;
+    }
+    let value = Value::Int(value());
+    run.gate.set_initial(at, value.clone());
+    run.recording.initial(at, || value);
+}
+
+/// Notes the first failure of a run that goes on.
+pub fn note_failure(failure: Failure) {
+    // SAFETY: the caller holds the turn and the lock.
+    if let Some(run) = unsafe { get() } {
+        run.failure.get_or_insert(failure);
+    }
+}
+
+fn end_stuck() -> ! {
+    let details = crate::threads::describe_waiting();
+    let message = {
+        // SAFETY: the caller holds the turn and the lock.
+        let waiting = unsafe { get() }.map_or(0, |run| run.gate.unfinished().count());
+        format!("deadlock: {waiting} threads wait and none can go on")
+    };
+    let failure = Failure { kind: FailureKind::Deadlock, message, thread: None, details };
+    finish(Outcome::Failed(failure));
+    leave(1)
+}
+
+fn end_diverged(divergence: &Divergence) -> ! {
+    let expected = format!("{} at event {}", divergence.thread, divergence.step);
+    let actual = format!("{:?}", divergence.actual);
+    finish(Outcome::Diverged { step: divergence.step, expected, actual });
+    leave(4)
+}
+
+/// Flushes the program's output and ends the process: other threads are parked for good.
+pub fn leave(code: i32) -> ! {
+    crate::threads::flush_output();
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(code) }
+}
+
+/// Completes the trace with `outcome`, or with an earlier failure. Hooks are silent afterwards. Returns whether
+/// the execution failed.
+pub fn finish(outcome: Outcome) -> bool {
+    RECORDING.store(false, Ordering::Relaxed);
+    // SAFETY: the caller holds the turn and the lock; no borrow is alive.
+    let Some(run) = (unsafe { (*RUN.0.get()).take() }) else { return false };
+    let pending = run
+        .gate
+        .unfinished()
+        .filter_map(|(thread, operation)| {
+            Some(Pending { thread, site: run.at[thread.index()], operation: operation?.clone() })
+        })
+        .collect();
+    let outcome = match (outcome, run.failure) {
+        (Outcome::Passed, Some(failure)) => Outcome::Failed(failure),
+        (other, _) => other,
+    };
+    let failed = matches!(outcome, Outcome::Failed(_));
+    let sources = run.recording.files().iter().filter_map(|path| crate::sources::source(path)).collect();
+    let end = End { pending, sources, observed: run.observed, outcome };
+    if let Err(error) = run.recording.finish(&end) {
+        eprintln!("frontrun: the trace could not be completed: {error}");
+    }
+    failed
+}

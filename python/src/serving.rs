@@ -1,0 +1,131 @@
+//! Beginning and ending the run of this process, and serving runs from a checkpoint by forking.
+//!
+//! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
+
+use crate::{c_calls, freed, locks, run, sources};
+use frontrun_formats::{Environment, Header, Outcome, Schedule, Target};
+use frontrun_recorder::gate::Gate;
+use frontrun_recorder::recording::Recording;
+use frontrun_replayer::{RunRequest, Served, serve_many};
+use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::fs::OpenOptions;
+use std::os::fd::{FromRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+/// What one run is to do: follow a schedule and write a trace.
+#[pyclass(frozen)]
+pub struct Request(RunRequest);
+
+#[pymethods]
+impl Request {
+    /// A request that did not come over a socket: where the trace goes, and the schedule's file if there is one.
+    #[new]
+    #[pyo3(signature = (trace, schedule=None, parent=None))]
+    fn new(trace: PathBuf, schedule: Option<PathBuf>, parent: Option<u64>) -> PyResult<Self> {
+        let schedule = schedule.map_or(Ok(Schedule::default()), |path| read_schedule(&path))?;
+        let request = RunRequest { id: 0, schedule, trace, output: None, timeout_ms: 0, parent };
+        Ok(Request(request))
+    }
+
+    /// Where the trace goes.
+    #[getter]
+    fn trace(&self) -> PathBuf {
+        self.0.trace.clone()
+    }
+}
+
+fn read_schedule(path: &PathBuf) -> PyResult<Schedule> {
+    let bytes = std::fs::read(path)?;
+    rmp_serde::from_slice(&bytes)
+        .map_err(|error| PyValueError::new_err(format!("{} is no schedule: {error}", path.display())))
+}
+
+/// Facts about the program for the trace's header, as keyword arguments of `begin_run`.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Facts {
+    command: Vec<String>,
+    call: Option<String>,
+    directory: String,
+    python: String,
+    python_version: (u8, u8, u8),
+    executable: String,
+    flags: Vec<(String, String)>,
+    hash_seed: String,
+    platform: String,
+}
+
+/// Begins the run of this process: writes the header, schedule included, before anything happens.
+#[pyfunction]
+pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts) -> PyResult<()> {
+    let Request(request) = request;
+    let file = OpenOptions::new().write(true).create(true).truncate(true).open(&request.trace)?;
+    let header = Header {
+        target: Target { command: facts.command, call: facts.call },
+        environment: Environment {
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            directory: facts.directory,
+            python: facts.python,
+            python_version: facts.python_version,
+            executable: facts.executable,
+            flags: facts.flags,
+            hash_seed: facts.hash_seed,
+            platform: facts.platform,
+        },
+        schedule: request.schedule.clone(),
+        parent: request.parent,
+    };
+    let recording =
+        Recording::create(file, &header).map_err(|error| PyOSError::new_err(error.to_string()))?;
+    c_calls::install(py)?;
+    locks::install(py)?;
+    // SAFETY: the interpreter's lock is held.
+    unsafe { freed::install() };
+    run::begin(Gate::new(request.schedule.clone()), recording);
+    Ok(())
+}
+
+/// Notes the `repr` of what the caller observes after the run.
+#[pyfunction]
+pub fn observe(text: String) {
+    // SAFETY: the calling thread holds the turn and the lock.
+    if let Some(run) = unsafe { run::get() } {
+        run.observed = Some(text);
+    }
+}
+
+/// Ends the run: completes the trace. Returns whether the execution failed.
+#[pyfunction]
+pub fn finish_run() -> bool {
+    run::finish(Outcome::Passed)
+}
+
+/// Serves runs over the sockets `fds`, one server process each. Returns in each forked child, with its request; in
+/// the servers, returns `None` when the other side is gone.
+#[pyfunction]
+pub fn serve(fds: Vec<RawFd>) -> PyResult<Option<Request>> {
+    sources::prepare();
+    // SAFETY: the descriptors were made for this call and nobody else uses them.
+    let sockets = fds.into_iter().map(|fd| unsafe { UnixStream::from_raw_fd(fd) }).collect();
+    let mut fork = || {
+        // SAFETY: the interpreter's lock is held and its own preparations are made around the fork.
+        let pid = unsafe {
+            ffi::PyOS_BeforeFork();
+            let pid = libc::fork();
+            if pid == 0 {
+                ffi::PyOS_AfterFork_Child();
+            } else {
+                ffi::PyOS_AfterFork_Parent();
+            }
+            pid
+        };
+        if pid < 0 { Err(std::io::Error::last_os_error()) } else { Ok(pid) }
+    };
+    match serve_many(sockets, &mut fork)? {
+        Served::Child(request) => Ok(Some(Request(request))),
+        Served::Closed => Ok(None),
+    }
+}

@@ -1,0 +1,148 @@
+//! The hook object: a constant of a rewritten code object whose `mp_ass_subscript` slot is the hook.
+//!
+//! Model: `LOAD_CONST site; LOAD_CONST site; DELETE_SUBSCR` calls the slot right before the instruction that the
+//! site guards, without a Python call, an argument vector or an eval-breaker check. The site knows statically
+//! where the instruction's operands lie in the frame.
+//!
+//! Invariant: the hook runs no Python code of the program and leaves its reference counts as they were.
+
+use crate::{run, visible};
+use frontrun_formats::SiteId;
+use frontrun_recorder::bytecode::{SiteKind, SiteSpec};
+use pyo3::ffi;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// A guarded instruction.
+#[repr(C)]
+pub struct Site {
+    header: ffi::PyObject,
+    /// What the instruction does.
+    pub kind: SiteKind,
+    /// Whether the code is in scope: threads may switch here.
+    pub in_scope: bool,
+    /// Its decoded argument.
+    pub arg: u32,
+    /// Index in `localsplus` of the first slot above the operands.
+    pub top: u32,
+    /// The name it refers to; null where it has none. Owned.
+    pub name: *mut ffi::PyObject,
+    /// `co_filename`. Owned.
+    pub file: *mut ffi::PyObject,
+    /// `co_qualname`. Owned.
+    pub function: *mut ffi::PyObject,
+    /// Source position and original offset.
+    pub position: frontrun_formats::Site,
+    /// The number in the trace of this process plus 1; 0 before first use.
+    pub number: AtomicU32,
+}
+
+static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
+
+unsafe extern "C" fn hook(
+    site: *mut ffi::PyObject,
+    _key: *mut ffi::PyObject,
+    _value: *mut ffi::PyObject,
+) -> c_int {
+    if run::is_recording() {
+        // SAFETY: the slot belongs to the type `Site`, and bytecode called it.
+        unsafe { visible::reached(&*site.cast::<Site>()) }
+    } else {
+        0
+    }
+}
+
+unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
+    // SAFETY: the last reference is gone; the fields are owned; the type is a heap type.
+    unsafe {
+        let site = &*object.cast::<Site>();
+        ffi::Py_XDECREF(site.name);
+        ffi::Py_XDECREF(site.file);
+        ffi::Py_XDECREF(site.function);
+        let class = ffi::Py_TYPE(object);
+        ffi::PyObject_Free(object.cast::<c_void>());
+        ffi::Py_DECREF(class.cast());
+    }
+}
+
+fn class() -> *mut ffi::PyTypeObject {
+    let known = TYPE.load(Ordering::Acquire);
+    if !known.is_null() {
+        return known;
+    }
+    let mut slots = [
+        ffi::PyType_Slot { slot: ffi::Py_mp_ass_subscript, pfunc: hook as *mut c_void },
+        ffi::PyType_Slot { slot: ffi::Py_tp_dealloc, pfunc: dealloc as *mut c_void },
+        ffi::PyType_Slot { slot: 0, pfunc: ptr::null_mut() },
+    ];
+    let mut spec = ffi::PyType_Spec {
+        name: c"frontrun._core.Site".as_ptr(),
+        basicsize: size_of::<Site>() as c_int,
+        itemsize: 0,
+        flags: (ffi::Py_TPFLAGS_DEFAULT | ffi::Py_TPFLAGS_DISALLOW_INSTANTIATION) as u32,
+        slots: slots.as_mut_ptr(),
+    };
+    // SAFETY: the spec is complete and the interpreter copies what it needs; the lock is held by every caller.
+    let made = unsafe { ffi::PyType_FromSpec(&raw mut spec) }.cast::<ffi::PyTypeObject>();
+    assert!(!made.is_null(), "the site type can be created");
+    TYPE.store(made, Ordering::Release);
+    made
+}
+
+/// What the sites of one code object have in common.
+pub struct Place {
+    /// `co_filename`, borrowed.
+    pub file: *mut ffi::PyObject,
+    /// `co_qualname`, borrowed.
+    pub function: *mut ffi::PyObject,
+    /// Slots of locals and cells below the value stack.
+    pub n_localsplus: u32,
+    /// Whether threads may switch in this code.
+    pub in_scope: bool,
+}
+
+/// Makes the site object of one instruction; a new reference, null with an exception set when out of memory.
+///
+/// # Safety
+/// The interpreter's lock is held; the pointers are live objects (`name` may be null).
+pub unsafe fn new(spec: &SiteSpec, place: &Place, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    let class = class();
+    // SAFETY: the block has the type's size; every field is written before the object is visible; references
+    // that are stored are owned.
+    unsafe {
+        let site = ffi::PyObject_Malloc(size_of::<Site>()).cast::<Site>();
+        if site.is_null() {
+            return ffi::PyErr_NoMemory();
+        }
+        ffi::Py_XINCREF(name);
+        ffi::Py_INCREF(place.file);
+        ffi::Py_INCREF(place.function);
+        (&raw mut (*site).kind).write(spec.kind);
+        (&raw mut (*site).in_scope).write(place.in_scope);
+        (&raw mut (*site).arg).write(spec.arg);
+        (&raw mut (*site).top).write(place.n_localsplus + spec.depth);
+        (&raw mut (*site).name).write(name);
+        (&raw mut (*site).file).write(place.file);
+        (&raw mut (*site).function).write(place.function);
+        (&raw mut (*site).number).write(AtomicU32::new(0));
+        (&raw mut (*site).position).write(frontrun_formats::Site {
+            file: frontrun_formats::StringId(0),
+            function: frontrun_formats::StringId(0),
+            line: spec.line,
+            end_line: spec.end_line,
+            column: spec.column,
+            end_column: spec.end_column,
+            unit: spec.original_unit,
+        });
+        // Takes a reference to the heap type, as `dealloc` expects.
+        ffi::PyObject_Init(site.cast(), class)
+    }
+}
+
+impl Site {
+    /// The site's number in the trace, if it has been used there.
+    pub fn known_number(&self) -> Option<SiteId> {
+        self.number.load(Ordering::Relaxed).checked_sub(1).map(SiteId)
+    }
+}

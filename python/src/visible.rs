@@ -1,0 +1,142 @@
+//! From an instruction that is about to execute to the operation that it is.
+//!
+//! Model: [`reached`] is the whole life of a hook: find the operation, wait for the turn, find it again if others
+//! ran meanwhile, record it. An instruction that touches nothing shared (an immutable operand, a Python
+//! function's call) is no operation and no switch point.
+//!
+//! Not here: attributes, containers and calls, which have modules of their own.
+
+use crate::interpreter::Frame;
+use crate::site::Site;
+use crate::{attribute, calls, container, iteration, names, run};
+use frontrun_formats::{Location, Operation, Part};
+use frontrun_recorder::bytecode::SiteKind;
+use pyo3::ffi;
+use std::ffi::c_int;
+
+/// An operation and what it will report (see [`frontrun_formats::Event::result`]).
+pub type Observed = (Operation, u8);
+
+/// Handles the hook of `site`. Always succeeds: returns 0.
+///
+/// # Safety
+/// Called from bytecode, right before the instruction of `site`.
+pub unsafe fn reached(site: &Site) -> c_int {
+    let Some(me) = run::visible_thread() else { return 0 };
+    run::set_last_site(site);
+    // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
+    unsafe {
+        let frame = Frame::current();
+        let Some(mut observed) = observe(site, frame) else { return 0 };
+        if run::reach(me, Some(site), None) {
+            run::set_last_site(site);
+            observed = observe(site, frame).unwrap_or((Operation::Pause, 1));
+        }
+        run::execute(me, Some(site), observed.0, observed.1);
+    }
+    0
+}
+
+/// The operation of the instruction at `site`, in the present state.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
+    use SiteKind as K;
+    // SAFETY: the site knows how many operands its instruction has; they lie below `top`.
+    unsafe {
+        let operand = |from_top: u32| frame.slot((site.top - from_top) as usize);
+        let named = |object| (object, site.name);
+        match site.kind {
+            K::LoadAttr | K::LoadMethod => {
+                let (object, name) = named(operand(1));
+                attribute::load(object, name)
+            }
+            K::StoreAttr | K::DeleteAttr => {
+                let (object, name) = named(operand(1));
+                attribute::store(object, name)
+            }
+            K::LoadSuperAttr => None,
+            K::LoadGlobal | K::LoadFromDictOrGlobals => global(frame, site, false),
+            K::StoreGlobal | K::DeleteGlobal => global(frame, site, true),
+            K::LoadName => name(frame, site, false),
+            K::StoreName | K::DeleteName => name(frame, site, true),
+            K::LoadDeref | K::LoadClassDeref => cell(frame, site, false),
+            K::StoreDeref | K::DeleteDeref => cell(frame, site, true),
+            K::BinarySubscr => container::get(operand(2), operand(1)),
+            K::StoreSubscr => container::set(operand(2), operand(1)),
+            K::DeleteSubscr => container::delete(operand(2), operand(1)),
+            K::BinarySlice => container::read_whole(operand(3)),
+            K::StoreSlice => container::write_whole(operand(3)),
+            K::Contains => container::contains(operand(1), operand(2)),
+            K::Compare | K::BinaryOp => container::read_both(operand(2), operand(1)),
+            K::InplaceOp => container::extend(operand(2), operand(1)),
+            K::IsTrue => container::truth(operand(1)),
+            K::GetIter | K::GetLen | K::MatchKeys => {
+                container::read_shape(operand(if site.kind == K::MatchKeys { 2 } else { 1 }))
+            }
+            K::ForIter => iteration::next(operand(1)),
+            K::UnpackSequence
+            | K::UnpackEx
+            | K::ListExtend
+            | K::SetUpdate
+            | K::DictUpdate
+            | K::DictMerge => container::read_whole(operand(1)),
+            K::FormatValue => container::read_whole(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
+            K::ImportFrom => attribute::load(operand(1), site.name),
+            K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
+            _ => None,
+        }
+    }
+}
+
+/// A read of one location.
+pub fn read(at: Location) -> Observed {
+    (Operation::Read { at }, 1)
+}
+
+/// A write of one location.
+pub fn write(at: Location) -> Observed {
+    (Operation::Write { at }, 1)
+}
+
+fn access(at: Location, is_write: bool) -> Observed {
+    if is_write { write(at) } else { read(at) }
+}
+
+/// A global variable: an entry of the globals dictionary. A name that is missing there is still read there.
+unsafe fn global(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
+    // SAFETY: the frame is live.
+    unsafe {
+        let globals = frame.globals();
+        if globals.is_null() {
+            return None;
+        }
+        let at = Location::new(names::number(globals), Part::Key(names::name_key(site.name)));
+        Some(access(at, is_write))
+    }
+}
+
+/// A name in a module or class body. A class body's own names are not shared before the class exists.
+unsafe fn name(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
+    // SAFETY: the frame is live; `f_locals` of a class body is a dictionary unless a metaclass says otherwise.
+    unsafe {
+        let (locals, globals) = (frame.locals(), frame.globals());
+        if locals == globals || (!is_write && !container::dict_has(locals, site.name)) {
+            return global(frame, site, is_write);
+        }
+        None
+    }
+}
+
+/// A variable that functions share through a cell.
+unsafe fn cell(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
+    // SAFETY: the argument is an index into `localsplus`.
+    unsafe {
+        let cell = frame.slot(site.arg as usize);
+        if cell.is_null() || ffi::Py_TYPE(cell) != &raw mut ffi::PyCell_Type {
+            return None;
+        }
+        Some(access(Location::new(names::number(cell), Part::State), is_write))
+    }
+}

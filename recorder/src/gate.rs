@@ -1,0 +1,316 @@
+//! Who runs next: enforces a schedule's prefix, then lets the lowest enabled thread go first.
+//!
+//! Model: every controlled thread is either at a switch point (parked, or about to decide) or ended. A thread
+//! at a switch point has a pending operation when it may block; without one it is always enabled. One thread
+//! holds the turn. The gate knows the abstract state of synchronisation objects only, which is all that
+//! enabledness hangs on.
+//!
+//! Invariant: the decision is a pure function of the schedule and of what was executed so far; never of time.
+//!
+//! Not here: waiting (parking), what is written down (recording).
+
+use frontrun_formats::semantics::{self, State};
+use frontrun_formats::{Location, Operation, Schedule, ThreadId, ThreadPath, Value};
+use rustc_hash::FxHashMap;
+
+/// What a thread at a switch point should do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Execute the operation: the turn stays here.
+    Go,
+    /// Hand the turn to this thread and wait.
+    Switch(ThreadId),
+    /// No thread is enabled and some have not ended.
+    Stuck,
+    /// The schedule cannot be followed at this entry.
+    Diverged(Divergence),
+}
+
+/// Where and how a run left its schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// Index of the schedule entry.
+    pub step: u64,
+    /// The thread that the entry names.
+    pub thread: ThreadPath,
+    /// What was found instead.
+    pub actual: Actual,
+}
+
+/// What was found where a schedule entry could not be followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actual {
+    /// The thread does not exist (yet).
+    NoSuchThread,
+    /// The thread has ended.
+    Ended,
+    /// The thread waits and is not enabled.
+    Blocked,
+    /// The thread is elsewhere: another kind of operation or another place in the source.
+    Elsewhere,
+}
+
+#[derive(Debug)]
+struct Seated {
+    path: ThreadPath,
+    /// What it waits to do, where that can block.
+    pending: Option<Operation>,
+    children: u32,
+    ended: bool,
+}
+
+/// Abstract values of synchronisation objects, as far as they have been seen.
+#[derive(Debug, Default)]
+pub struct SyncState(FxHashMap<Location, Value>);
+
+impl State for SyncState {
+    fn value(&self, at: Location) -> Value {
+        self.0.get(&at).cloned().unwrap_or(Value::Int(0))
+    }
+}
+
+/// The scheduler of one run.
+#[derive(Debug)]
+pub struct Gate {
+    threads: Vec<Seated>,
+    /// Thread ids in the order of their paths.
+    order: Vec<ThreadId>,
+    schedule: Schedule,
+    /// Entry threads resolved to ids, as far as they exist.
+    resolved: Vec<Option<ThreadId>>,
+    /// Events executed so far.
+    executed: usize,
+    state: SyncState,
+    /// Whether a lower thread may have become enabled since the last decision.
+    stale: bool,
+}
+
+impl Gate {
+    /// A gate for a run under `schedule`, with the main thread seated as number 0.
+    pub fn new(schedule: Schedule) -> Self {
+        let resolved = schedule.threads.iter().map(|p| (*p == ThreadPath::main()).then_some(ThreadId(0))).collect();
+        let main = Seated { path: ThreadPath::main(), pending: None, children: 0, ended: false };
+        Gate {
+            threads: vec![main],
+            order: vec![ThreadId(0)],
+            schedule,
+            resolved,
+            executed: 0,
+            state: SyncState::default(),
+            stale: true,
+        }
+    }
+
+    /// Seats a new thread, the next child of `parent`. It is disabled until its spawn is executed.
+    pub fn seat(&mut self, parent: ThreadId) -> ThreadId {
+        let parent = &mut self.threads[parent.index()];
+        let path = parent.path.child(parent.children);
+        parent.children += 1;
+        let id = ThreadId(self.threads.len() as u32);
+        for (entry, resolved) in self.schedule.threads.iter().zip(&mut self.resolved) {
+            if *entry == path {
+                *resolved = Some(id);
+            }
+        }
+        let at = self.order.partition_point(|other| self.threads[other.index()].path < path);
+        self.threads.push(Seated { path, pending: Some(Operation::Start), children: 0, ended: false });
+        self.order.insert(at, id);
+        id
+    }
+
+    /// The path of a thread.
+    pub fn path(&self, thread: ThreadId) -> &ThreadPath {
+        &self.threads[thread.index()].path
+    }
+
+    /// How many events have been executed.
+    pub fn executed(&self) -> usize {
+        self.executed
+    }
+
+    /// The abstract state of synchronisation objects.
+    pub fn state(&self) -> &SyncState {
+        &self.state
+    }
+
+    /// Tells the gate the value that a location had before the run touched it.
+    pub fn set_initial(&mut self, at: Location, value: Value) {
+        self.state.0.entry(at).or_insert(value);
+    }
+
+    /// Whether the gate has been told, or has seen, a value of this location.
+    pub fn knows(&self, at: Location) -> bool {
+        self.state.0.contains_key(&at)
+    }
+
+    /// Decides who goes next when `me`, which holds the turn, has reached a switch point. `pending` is its
+    /// next operation where that can block.
+    pub fn decide(&mut self, me: ThreadId, pending: Option<Operation>) -> Decision {
+        self.threads[me.index()].pending = pending;
+        if let Some(entry) = self.schedule.entries.get(self.executed) {
+            return self.follow(me, entry.thread as usize);
+        }
+        if !self.stale && self.is_enabled(me) {
+            return Decision::Go;
+        }
+        self.stale = false;
+        match self.order.iter().copied().find(|thread| self.is_enabled(*thread)) {
+            Some(next) if next == me => Decision::Go,
+            Some(next) => Decision::Switch(next),
+            None if self.threads.iter().all(|thread| thread.ended) => Decision::Go,
+            None => Decision::Stuck,
+        }
+    }
+
+    fn follow(&self, me: ThreadId, entry: usize) -> Decision {
+        let actual = match self.resolved.get(entry).copied().flatten() {
+            None => Actual::NoSuchThread,
+            Some(thread) if self.threads[thread.index()].ended => Actual::Ended,
+            Some(thread) if !self.is_enabled(thread) => Actual::Blocked,
+            Some(thread) if thread == me => return Decision::Go,
+            Some(thread) => return Decision::Switch(thread),
+        };
+        Decision::Diverged(self.divergence(actual))
+    }
+
+    fn divergence(&self, actual: Actual) -> Divergence {
+        let entry = self.schedule.entries[self.executed];
+        let thread = self.schedule.threads.get(entry.thread as usize).cloned().unwrap_or_default();
+        Divergence { step: self.executed as u64, thread, actual }
+    }
+
+    /// Notes that `thread` executes `operation`. A synchronisation operation changes the abstract state and so
+    /// may enable others.
+    ///
+    /// # Errors
+    /// When the schedule expects something else here than what `fingerprint` says.
+    pub fn execute(
+        &mut self,
+        thread: ThreadId,
+        operation: &Operation,
+        fingerprint: impl FnOnce() -> u32,
+    ) -> Result<(), Divergence> {
+        if let Some(entry) = self.schedule.entries.get(self.executed) {
+            if entry.expect != 0 && entry.expect != fingerprint() {
+                return Err(self.divergence(Actual::Elsewhere));
+            }
+        }
+        self.executed += 1;
+        self.threads[thread.index()].pending = None;
+        if is_synchronisation(operation) {
+            for (at, value) in semantics::effect(operation, thread, &self.state).values {
+                self.state.0.insert(at, value);
+            }
+            self.threads[thread.index()].ended |= *operation == Operation::End;
+            self.stale = true;
+        }
+        Ok(())
+    }
+
+    /// Whether `thread` could go on.
+    pub fn is_enabled(&self, thread: ThreadId) -> bool {
+        let seated = &self.threads[thread.index()];
+        let can = |operation| semantics::enabled(operation, thread, &self.state);
+        !seated.ended && seated.pending.as_ref().is_none_or(can)
+    }
+
+    /// Whether a thread has ended.
+    pub fn has_ended(&self, thread: ThreadId) -> bool {
+        self.threads.get(thread.index()).is_none_or(|seated| seated.ended)
+    }
+
+    /// The threads that have not ended, with what they wait for.
+    pub fn unfinished(&self) -> impl Iterator<Item = (ThreadId, Option<&Operation>)> {
+        let alive = self.threads.iter().enumerate().filter(|(_, thread)| !thread.ended);
+        alive.map(|(index, thread)| (ThreadId(index as u32), thread.pending.as_ref()))
+    }
+
+    /// Whether the whole fixed prefix has been executed.
+    pub fn prefix_done(&self) -> bool {
+        self.executed >= self.schedule.entries.len()
+    }
+}
+
+/// Whether an operation acts on a synchronisation object, so that it can enable or disable others.
+fn is_synchronisation(operation: &Operation) -> bool {
+    use Operation as O;
+    !matches!(
+        operation,
+        O::Read { .. }
+            | O::Write { .. }
+            | O::Touch { .. }
+            | O::DictStore { .. }
+            | O::DictSetDefault { .. }
+            | O::DictRemove { .. }
+            | O::SetAdd { .. }
+            | O::ListAppend { .. }
+            | O::ListPop { .. }
+            | O::ListGet { .. }
+            | O::ListSet { .. }
+            | O::ListChange { .. }
+            | O::Clear { .. }
+            | O::Pause
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrun_formats::{ObjectId, ScheduleEntry};
+
+    const LOCK: Operation = Operation::Acquire { lock: ObjectId(0) };
+
+    fn entry(thread: u32) -> ScheduleEntry {
+        ScheduleEntry { thread, expect: 0, head: true, opens_step: true }
+    }
+
+    fn spawned(gate: &mut Gate) -> ThreadId {
+        let child = gate.seat(ThreadId(0));
+        gate.execute(ThreadId(0), &Operation::Spawn { thread: child }, || 1).unwrap();
+        child
+    }
+
+    #[test]
+    fn the_lowest_enabled_thread_goes_first() {
+        let mut gate = Gate::new(Schedule::default());
+        let child = spawned(&mut gate);
+        assert_eq!(gate.decide(ThreadId(0), None), Decision::Go);
+        assert_eq!(gate.decide(ThreadId(0), Some(Operation::Join { thread: child })), Decision::Switch(child));
+        gate.execute(child, &Operation::Start, || 1).unwrap();
+        assert_eq!(gate.decide(child, None), Decision::Go);
+        gate.execute(child, &Operation::End, || 1).unwrap();
+        assert_eq!(gate.decide(child, None), Decision::Switch(ThreadId(0)));
+    }
+
+    #[test]
+    fn nobody_enabled_is_stuck() {
+        let mut gate = Gate::new(Schedule::default());
+        gate.execute(ThreadId(0), &LOCK, || 1).unwrap();
+        assert_eq!(gate.decide(ThreadId(0), Some(LOCK)), Decision::Stuck);
+    }
+
+    #[test]
+    fn a_prefix_is_followed_and_a_blocked_thread_diverges() {
+        let schedule = Schedule {
+            threads: vec![ThreadPath::main(), ThreadPath::main().child(0)],
+            entries: vec![entry(0), entry(0), entry(1), entry(1)],
+        };
+        let mut gate = Gate::new(schedule);
+        let child = spawned(&mut gate);
+        assert_eq!(gate.decide(ThreadId(0), Some(LOCK)), Decision::Go);
+        gate.execute(ThreadId(0), &LOCK, || 1).unwrap();
+        assert_eq!(gate.decide(ThreadId(0), None), Decision::Switch(child));
+        gate.execute(child, &Operation::Start, || 1).unwrap();
+        let Decision::Diverged(divergence) = gate.decide(child, Some(LOCK)) else { panic!("must diverge") };
+        assert_eq!((divergence.step, divergence.actual), (3, Actual::Blocked));
+    }
+
+    #[test]
+    fn a_wrong_fingerprint_diverges() {
+        let mut schedule = Schedule { threads: vec![ThreadPath::main()], entries: vec![entry(0)] };
+        schedule.entries[0].expect = 7;
+        let mut gate = Gate::new(schedule);
+        let divergence = gate.execute(ThreadId(0), &Operation::Pause, || 8).unwrap_err();
+        assert_eq!(divergence.actual, Actual::Elsewhere);
+    }
+}

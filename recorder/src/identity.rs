@@ -1,0 +1,96 @@
+//! Which object is which: numbers objects by first appearance and forgets them when their memory is freed.
+//!
+//! Model: an object is known by the start of its memory block. When the block is freed (the allocator or the
+//! type's deallocator says so), the address loses its number, so a later object at the same address gets
+//! another one. Nothing is kept alive: the program's reference counts stay as they are.
+//!
+//! Not here: how a free is noticed (interpreter hooks), how an object is called in reports.
+
+use frontrun_formats::ObjectId;
+use rustc_hash::FxHashMap;
+
+/// One bit per hashed address: a free of memory that was never numbered must cost next to nothing.
+const FILTER_BITS: usize = 1 << 18;
+
+/// The numbers of the objects of one execution.
+#[derive(Debug)]
+pub struct Identities {
+    by_block: FxHashMap<usize, ObjectId>,
+    filter: Box<[u64]>,
+    next: u32,
+}
+
+impl Default for Identities {
+    fn default() -> Self {
+        let filter = vec![0; FILTER_BITS / 64].into_boxed_slice();
+        Identities { by_block: FxHashMap::default(), filter, next: 0 }
+    }
+}
+
+impl Identities {
+    fn bit(block: usize) -> (usize, u64) {
+        let hash = (block >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
+        let bit = hash % FILTER_BITS;
+        (bit / 64, 1 << (bit % 64))
+    }
+
+    /// The number of the object whose memory starts at `block`, and whether it is new.
+    pub fn number(&mut self, block: usize) -> (ObjectId, bool) {
+        if let Some(id) = self.by_block.get(&block) {
+            return (*id, false);
+        }
+        let id = ObjectId(self.next);
+        self.next += 1;
+        self.by_block.insert(block, id);
+        let (word, bit) = Self::bit(block);
+        self.filter[word] |= bit;
+        (id, true)
+    }
+
+    /// The number of an object, if it has one.
+    pub fn known(&self, block: usize) -> Option<ObjectId> {
+        self.by_block.get(&block).copied()
+    }
+
+    /// Lets `block` stand for an object that already has a number (a dictionary that is an object's
+    /// attributes).
+    pub fn alias(&mut self, block: usize, id: ObjectId) {
+        self.by_block.insert(block, id);
+        let (word, bit) = Self::bit(block);
+        self.filter[word] |= bit;
+    }
+
+    /// Whether the memory at `block` may belong to a numbered object.
+    pub fn may_know(&self, block: usize) -> bool {
+        let (word, bit) = Self::bit(block);
+        self.filter[word] & bit != 0
+    }
+
+    /// Notes that the memory at `block` has been freed.
+    pub fn forget(&mut self, block: usize) {
+        if self.may_know(block) {
+            self.by_block.remove(&block);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reused_address_is_another_object() {
+        let mut identities = Identities::default();
+        assert_eq!(identities.number(0x1000), (ObjectId(0), true));
+        assert_eq!(identities.number(0x1000), (ObjectId(0), false));
+        identities.forget(0x1000);
+        assert_eq!(identities.number(0x1000), (ObjectId(1), true));
+    }
+
+    #[test]
+    fn memory_that_was_never_numbered_is_forgotten_for_free() {
+        let mut identities = Identities::default();
+        identities.forget(0x2000);
+        assert!(!identities.may_know(0x2000));
+    }
+}

@@ -1,0 +1,15 @@
+//! What happened: rewriting bytecode, naming threads and objects, deciding whose turn it is, and writing one
+//! execution down.
+//!
+//! Module map: [`bytecode`] where hooks go · [`gate`] who runs next · [`parking`] where threads wait ·
+//! [`identity`] and [`key`] which object and which key is which · [`recording`] the trace being written.
+//!
+//! Not here: the interpreter. This crate knows bytes, addresses and operations; what connects them to CPython
+//! is the crate `python`.
+
+pub mod bytecode;
+pub mod gate;
+pub mod identity;
+pub mod key;
+pub mod parking;
+pub mod recording;

@@ -1,0 +1,100 @@
+//! The bag of work: schedules that are still to be run, each at most once.
+//!
+//! Any order of taking finds the same executions; last in, first out keeps the bag small. The bag is shared by
+//! the worker threads, knows how many of its items are being worked on, and so knows when nothing can be added
+//! any more. An item that a worker could not run comes back with [`Bag::put_back`].
+//!
+//! Not here: why an exploration stops before the bag is empty (explore).
+
+use frontrun_formats::Schedule;
+use rustc_hash::FxHashSet;
+
+/// A schedule to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkItem {
+    /// The prefix to enforce.
+    pub schedule: Schedule,
+    /// [`Schedule::id`] of the item whose execution this one was derived from.
+    pub parent: Option<u64>,
+}
+
+/// The items that are waiting, and the number of those in work.
+#[derive(Debug, Default)]
+pub struct Bag {
+    waiting: Vec<WorkItem>,
+    /// Of every item that was ever added: delivering one twice is harmless.
+    seen: FxHashSet<u64>,
+    in_work: usize,
+}
+
+impl Bag {
+    /// Adds an item, unless it was added before.
+    pub fn add(&mut self, item: WorkItem) {
+        if self.seen.insert(item.schedule.id()) {
+            self.waiting.push(item);
+        }
+    }
+
+    /// Takes the item that was added last. Each item taken is to be [`Bag::finish`]ed or put back.
+    pub fn take(&mut self) -> Option<WorkItem> {
+        let item = self.waiting.pop()?;
+        self.in_work += 1;
+        Some(item)
+    }
+
+    /// Returns an item that was taken and could not be run.
+    pub fn put_back(&mut self, item: WorkItem) {
+        self.in_work -= 1;
+        self.waiting.push(item);
+    }
+
+    /// Ends the work on an item that was taken.
+    pub fn finish(&mut self) {
+        self.in_work -= 1;
+    }
+
+    /// How many items wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many items are taken and not finished.
+    pub fn in_work(&self) -> usize {
+        self.in_work
+    }
+
+    /// Whether nothing waits and nothing that is in work could add more.
+    pub fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.in_work == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrun_formats::{ScheduleEntry, ThreadPath};
+
+    fn item(length: usize) -> WorkItem {
+        let entry = ScheduleEntry { thread: 0, expect: 0, head: true, opens_step: true };
+        let schedule = Schedule { threads: vec![ThreadPath::main()], entries: vec![entry; length] };
+        WorkItem { schedule, parent: None }
+    }
+
+    #[test]
+    fn an_item_is_delivered_once_however_often_it_is_added() {
+        let mut bag = Bag::default();
+        bag.add(item(1));
+        bag.add(item(2));
+        bag.add(item(1));
+        assert_eq!(bag.take(), Some(item(2)));
+        assert_eq!(bag.take(), Some(item(1)));
+        bag.add(item(2));
+        assert_eq!(bag.take(), None);
+        assert!(!bag.is_done(), "what is in work may still add items");
+        bag.finish();
+        bag.put_back(item(2));
+        assert_eq!(bag.take(), Some(item(2)));
+        bag.finish();
+        assert!(bag.is_done());
+    }
+}

@@ -1,0 +1,170 @@
+//! Where an execution left the schedule that it was to follow.
+//!
+//! A schedule names threads and fingerprints. What a fingerprint stands for is looked up in executions of the
+//! same program, so the more of them are at hand the more a [`Divergence`] can name. A run normally notices by
+//! itself and ends as diverged; this comparison is the second opinion from outside, from the recording alone.
+//!
+//! Not here: sentences. A divergence is data, its `Display` the one line that every caller wants.
+
+use frontrun_formats::{Execution, Operation, Schedule, SiteId, ThreadId, ThreadPath, execution};
+use std::fmt;
+
+/// The first step at which an execution is not the one that its schedule describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// Index of the schedule's entry, from 0.
+    pub step: u64,
+    /// What the schedule wants there.
+    pub expected: String,
+    /// What happened instead.
+    pub actual: String,
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "step {}: expected {}, but {}", self.step + 1, self.expected, self.actual)
+    }
+}
+
+/// Compares an execution with the schedule it was to follow; `known` are further executions of the same
+/// program, used to say what was expected.
+///
+/// A recording that was cut off is compared as far as it goes.
+pub fn compare(execution: &Execution, schedule: &Schedule, known: &[&Execution]) -> Option<Divergence> {
+    for (step, entry) in schedule.entries.iter().enumerate() {
+        let wanted = schedule.threads.get(entry.thread as usize);
+        let Some(event) = execution.events.get(step) else {
+            if execution.truncated {
+                return None;
+            }
+            return Some(Divergence {
+                step: step as u64,
+                expected: expectation(wanted, entry.expect, execution, known),
+                actual: "the execution had ended".to_owned(),
+            });
+        };
+        let follows = execution.path(event.thread) == wanted
+            && (entry.expect == 0 || entry.expect == execution.fingerprint(event));
+        if !follows {
+            return Some(Divergence {
+                step: step as u64,
+                expected: expectation(wanted, entry.expect, execution, known),
+                actual: describe(execution, event.thread, event.site, &event.operation),
+            });
+        }
+    }
+    None
+}
+
+fn expectation(
+    thread: Option<&ThreadPath>,
+    fingerprint: u32,
+    execution: &Execution,
+    known: &[&Execution],
+) -> String {
+    let Some(thread) = thread else { return "an unknown thread".to_owned() };
+    let found = std::iter::once(&execution).chain(known).find_map(|execution| {
+        let id = execution.threads.iter().position(|info| info.path == *thread)?;
+        find(execution, ThreadId(id as u32), fingerprint)
+    });
+    match found {
+        Some((execution, site, operation)) if fingerprint != 0 => {
+            format!("{thread} to {}", action(execution, site, operation, Verb::Base))
+        }
+        _ => format!("a step of {thread}"),
+    }
+}
+
+/// A step of the thread with this fingerprint, executed or pending.
+fn find(execution: &Execution, thread: ThreadId, fingerprint: u32) -> Option<(&Execution, SiteId, &Operation)> {
+    let events = execution.events.iter().map(|event| (event.thread, event.site, &event.operation));
+    let pending = execution.pending.iter().map(|event| (event.thread, event.site, &event.operation));
+    let (_, site, operation) = events.chain(pending).find(|(by, site, operation)| {
+        *by == thread
+            && execution.site(*site).is_some_and(|at| {
+                execution::fingerprint(operation.kind(), execution.text(at.file), at) == fingerprint
+            })
+    })?;
+    Some((execution, site, operation))
+}
+
+fn describe(execution: &Execution, thread: ThreadId, site: SiteId, operation: &Operation) -> String {
+    let path = execution.path(thread).map_or_else(|| "an unknown thread".to_owned(), ThreadPath::to_string);
+    format!("{path} {}", action(execution, site, operation, Verb::ThirdPerson))
+}
+
+fn action(execution: &Execution, site: SiteId, operation: &Operation, verb: Verb) -> String {
+    let place = match execution.site(site) {
+        Some(at) if at.line > 0 => format!(" ({}:{})", base_name(execution.text(at.file)), at.line),
+        _ => String::new(),
+    };
+    format!("{}{place}", verb.of(operation))
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+enum Verb {
+    /// "t0 to read"
+    Base,
+    /// "t0 reads"
+    ThirdPerson,
+}
+
+impl Verb {
+    fn of(&self, operation: &Operation) -> String {
+        let phrase = phrase(operation);
+        match self {
+            Verb::Base => phrase.to_owned(),
+            Verb::ThirdPerson => {
+                let (verb, rest) = phrase.split_once(' ').unwrap_or((phrase, ""));
+                let ending = if verb.ends_with("sh") || verb.ends_with("ch") || verb.ends_with("o") { "es" } else { "s" };
+                if rest.is_empty() { format!("{verb}{ending}") } else { format!("{verb}{ending} {rest}") }
+            }
+        }
+    }
+}
+
+/// What an operation does, as a verb and its object.
+pub fn phrase(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Read { .. } => "read",
+        Operation::Write { .. } => "write",
+        Operation::Touch { .. } => "execute code out of scope",
+        Operation::Spawn { .. } => "start a thread",
+        Operation::Start => "begin",
+        Operation::End => "end",
+        Operation::Join { .. } => "join a thread",
+        Operation::Acquire { .. } => "acquire a lock",
+        Operation::TryAcquire { .. } => "try a lock",
+        Operation::Release { .. } => "release a lock",
+        Operation::DictStore { .. } => "store a dictionary item",
+        Operation::DictSetDefault { .. } => "set a dictionary default",
+        Operation::DictRemove { .. } => "remove a dictionary item",
+        Operation::SetAdd { .. } => "add to a set",
+        Operation::ListAppend { .. } => "append to a list",
+        Operation::ListPop { .. } => "pop from a list",
+        Operation::ListGet { .. } => "read a list item",
+        Operation::ListSet { .. } => "write a list item",
+        Operation::ListChange { .. } => "change a list",
+        Operation::Clear { .. } => "clear a container",
+        Operation::SemaphoreAcquire { .. } => "acquire a semaphore",
+        Operation::SemaphoreTry { .. } => "try a semaphore",
+        Operation::SemaphoreRelease { .. } => "release a semaphore",
+        Operation::EventWait { .. } => "wait for an event",
+        Operation::EventSet { .. } => "set an event",
+        Operation::EventClear { .. } => "clear an event",
+        Operation::EventIsSet { .. } => "look at an event",
+        Operation::ConditionWait { .. } => "wait on a condition",
+        Operation::ConditionWake { .. } | Operation::ConditionWakeTimed { .. } => "wake on a condition",
+        Operation::ConditionNotify { .. } => "notify a condition",
+        Operation::BarrierArrive { .. } => "arrive at a barrier",
+        Operation::BarrierLeave { .. } => "leave a barrier",
+        Operation::QueuePut { .. } => "put into a queue",
+        Operation::QueueGet { .. } => "get from a queue",
+        Operation::QueueTryPut { .. } => "offer to a queue",
+        Operation::QueueTryGet { .. } => "poll a queue",
+        Operation::Pause => "pause",
+    }
+}

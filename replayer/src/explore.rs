@@ -1,0 +1,370 @@
+//! The loop: take an item, run it, read its recording, classify it, put its alternatives into the bag.
+//!
+//! Model: one thread for each runner; all of them share one [`Bag`] and one [`Report`] behind a lock, which is
+//! held for bookkeeping only, never during a run or an analysis. The exploration ends when the bag is done, or
+//! when a reason to stop is found by whoever looks first; runs in work are then finished and counted.
+//!
+//! Nothing is dropped silently: an item that is not run is counted as waiting, a run that is cut short counts
+//! as such, and two executions of one class are an error of ours, because the analyzer promises that each
+//! class is reached once.
+//!
+//! Not here: how a run is made (worker, spawn), what a run means (classify), what follows from it all (report).
+
+use crate::analysis::{self, Insight, RaceReport};
+use crate::bag::{Bag, WorkItem};
+use crate::classify::{self, Classified, RunEnd};
+use crate::error::ReplayError;
+use crate::preemption;
+use crate::progress::{Progress, Silent, Snapshot};
+use crate::protocol::{RunReply, RunRequest};
+use crate::report::{BoundedBy, FoundFailure, Report};
+use crate::trace_file;
+use crate::worker::Runner;
+use crate::workspace::{KeepTraces, Workspace};
+use frontrun_formats::Execution;
+use rustc_hash::FxHashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often a thread without work looks for reasons to stop.
+const TICK: Duration = Duration::from_millis(50);
+
+/// How many of our own faults are spelled out; more would say the same again.
+const MOST_ERRORS: usize = 20;
+
+/// What an exploration may do, and where.
+#[derive(Clone)]
+pub struct ExploreConfig {
+    /// The most executions to run.
+    pub max_executions: Option<u64>,
+    /// After this time no further run is begun.
+    pub max_time: Option<Duration>,
+    /// Schedules with more preemptions are left out.
+    pub preemption_bound: Option<u32>,
+    /// Whether to go on after a failure.
+    pub after_failure: AfterFailure,
+    /// A run that takes longer is killed.
+    pub timeout_per_run: Duration,
+    /// Where recordings go.
+    pub directory: PathBuf,
+    /// Which of them stay.
+    pub keep_traces: KeepTraces,
+    /// Who is told how it gets on.
+    pub progress: Arc<dyn Progress>,
+}
+
+/// What to do when an execution has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// Begin no further run.
+    Stop,
+    /// Look for more.
+    Continue,
+}
+
+impl ExploreConfig {
+    /// No bounds, five seconds for each run, stop at the first failure.
+    pub fn new(directory: PathBuf) -> ExploreConfig {
+        ExploreConfig {
+            max_executions: None,
+            max_time: None,
+            preemption_bound: None,
+            after_failure: AfterFailure::Stop,
+            timeout_per_run: Duration::from_secs(5),
+            directory,
+            keep_traces: KeepTraces::FirstAndFailing,
+            progress: Arc::new(Silent),
+        }
+    }
+}
+
+/// Explores with one thread for each runner. Setting `interrupt` stops it after the runs in work.
+///
+/// An error means that nothing could be explored at all; whatever happens later is in the report.
+pub fn explore(
+    config: &ExploreConfig,
+    runners: Vec<Box<dyn Runner>>,
+    interrupt: &AtomicBool,
+) -> Result<Report, ReplayError> {
+    let workspace = Workspace::open(&config.directory, config.keep_traces)?;
+    Ok(explore_in(&workspace, config, runners, interrupt))
+}
+
+/// As [`explore`], in a directory that is already open.
+pub fn explore_in(
+    workspace: &Workspace,
+    config: &ExploreConfig,
+    runners: Vec<Box<dyn Runner>>,
+    interrupt: &AtomicBool,
+) -> Report {
+    let exploration = Exploration {
+        config,
+        workspace,
+        interrupt,
+        started: Instant::now(),
+        shared: Mutex::new(Shared::default()),
+        changed: Condvar::new(),
+    };
+    exploration.lock().bag.add(WorkItem::default());
+    std::thread::scope(|scope| {
+        for runner in runners {
+            scope.spawn(|| exploration.work(runner));
+        }
+    });
+    exploration.into_report()
+}
+
+struct Exploration<'a> {
+    config: &'a ExploreConfig,
+    workspace: &'a Workspace,
+    interrupt: &'a AtomicBool,
+    started: Instant,
+    shared: Mutex<Shared>,
+    /// Something was added to the bag, finished, or stopped.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Shared {
+    bag: Bag,
+    report: Report,
+    /// The number of the next run; runs that a lost runner did not make have one, too.
+    next_run: u64,
+    /// Why no further run is to be begun.
+    stopped: Option<BoundedBy>,
+    classes: FxHashSet<u64>,
+    races: FxHashSet<RaceReport>,
+    /// For naming what a diverged run was expected to do.
+    first: Option<Arc<Execution>>,
+    /// Why runners gave up, until it is known whether any item went without.
+    lost_runners: Vec<String>,
+}
+
+/// One run, as far as it can be judged without the others.
+struct Examined {
+    classified: Classified,
+    insight: Option<Insight>,
+    /// Items left out because of the preemption bound.
+    beyond_bound: u64,
+    /// The recording, if it could be read.
+    execution: Option<Execution>,
+    /// What the analyzer had to say against it.
+    fault: Option<String>,
+}
+
+impl Exploration<'_> {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // A panic elsewhere ends the exploration when the scope joins; until then the numbers are consistent.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self, mut runner: Box<dyn Runner>) {
+        while let Some((number, item)) = self.take() {
+            let request = RunRequest {
+                id: number,
+                schedule: item.schedule.clone(),
+                trace: self.workspace.run_trace(number),
+                output: Some(self.workspace.run_output(number)),
+                timeout_ms: self.config.timeout_per_run.as_millis() as u64,
+                parent: item.parent,
+            };
+            match runner.run(&request) {
+                Ok(reply) => {
+                    let first = self.lock().first.clone();
+                    let examined = self.examine(&item, &request, &reply, first.as_deref());
+                    self.count(number, &item, examined);
+                }
+                Err(error) => {
+                    let mut shared = self.lock();
+                    shared.bag.put_back(item);
+                    shared.lost_runners.push(error.to_string());
+                    self.workspace.discard(number);
+                    self.changed.notify_all();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The next item and the number of its run; `None` when there will not be one.
+    fn take(&self) -> Option<(u64, WorkItem)> {
+        let mut shared = self.lock();
+        loop {
+            if shared.stopped.is_none() && self.interrupt.load(Ordering::Relaxed) {
+                shared.stopped = Some(BoundedBy::Interrupt);
+            }
+            if shared.stopped.is_some() || shared.bag.is_done() {
+                self.changed.notify_all();
+                return None;
+            }
+            if shared.bag.waiting() > 0 {
+                // Only an item that would otherwise be run makes a budget a bound.
+                if self.config.max_executions.is_some_and(|most| shared.executions_begun() >= most) {
+                    shared.stopped = Some(BoundedBy::Executions);
+                    continue;
+                }
+                if self.config.max_time.is_some_and(|most| self.started.elapsed() >= most) {
+                    shared.stopped = Some(BoundedBy::Time);
+                    continue;
+                }
+                let item = shared.bag.take()?;
+                let number = shared.next_run;
+                shared.next_run += 1;
+                return Some((number, item));
+            }
+            shared = self.changed.wait_timeout(shared, TICK).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn examine(
+        &self,
+        item: &WorkItem,
+        request: &RunRequest,
+        reply: &RunReply,
+        first: Option<&Execution>,
+    ) -> Examined {
+        let recording = trace_file::read(&request.trace);
+        let reason = recording.as_ref().err().map(ToString::to_string);
+        let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());
+        let known: Vec<&Execution> = first.into_iter().collect();
+        let classified = classify::classify(reply, read, &item.schedule, &known);
+        let mut examined =
+            Examined { classified, insight: None, beyond_bound: 0, execution: recording.ok(), fault: None };
+        let Some(execution) = examined.execution.as_ref().filter(|_| examined.classified.complete) else {
+            return examined;
+        };
+        match analysis::examine(execution) {
+            Ok(mut insight) => {
+                if let Some(bound) = self.config.preemption_bound {
+                    let before = insight.alternatives.len();
+                    insight.alternatives.retain(|schedule| preemption::count(schedule, execution) <= bound);
+                    examined.beyond_bound = (before - insight.alternatives.len()) as u64;
+                }
+                examined.insight = Some(insight);
+            }
+            Err(error) => examined.fault = Some(error.to_string()),
+        }
+        examined
+    }
+
+    /// Enters a run into the books.
+    fn count(&self, number: u64, item: &WorkItem, examined: Examined) {
+        let mut shared = self.lock();
+        let shared = &mut *shared;
+        let executions_before = shared.report.executions;
+        shared.report.executions += 1;
+        shared.count_execution(&examined);
+        if shared.report.first_trace.is_none() && examined.execution.is_some() {
+            match self.workspace.keep_first(number) {
+                Ok(path) => shared.report.first_trace = Some(path),
+                Err(error) => shared.fault(error.to_string()),
+            }
+        }
+        match examined.classified.end {
+            RunEnd::Passed => {}
+            RunEnd::Failed(failure) => {
+                let nth = shared.report.failures.len() + 1;
+                match self.workspace.keep_failure(number, nth) {
+                    Ok((trace, output)) => shared.report.failures.push(FoundFailure {
+                        kind: failure.kind,
+                        message: failure.message,
+                        details: failure.details,
+                        trace,
+                        output,
+                        executions_before,
+                    }),
+                    Err(error) => shared.fault(error.to_string()),
+                }
+                if self.config.after_failure == AfterFailure::Stop && shared.stopped.is_none() {
+                    shared.stopped = Some(BoundedBy::FirstFailure);
+                }
+            }
+            RunEnd::Diverged(divergence) => {
+                shared.report.diverged += 1;
+                shared.report.first_divergence.get_or_insert(divergence);
+            }
+            RunEnd::Unrecorded(reason) => shared.fault(reason),
+        }
+        self.workspace.discard(number);
+        shared.add_alternatives(item, examined.insight, examined.beyond_bound);
+        if shared.first.is_none() {
+            shared.first = examined.execution.map(Arc::new);
+        }
+        shared.bag.finish();
+        self.config.progress.ran(&Snapshot {
+            executions: shared.report.executions,
+            failures: shared.report.failures.len() as u64,
+            waiting: shared.bag.waiting() as u64,
+            elapsed: self.started.elapsed(),
+        });
+        self.changed.notify_all();
+    }
+
+    fn into_report(self) -> Report {
+        let elapsed = self.started.elapsed();
+        let mut shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let waiting = shared.bag.waiting() as u64;
+        if waiting > 0 && shared.stopped.is_none() {
+            for reason in std::mem::take(&mut shared.lost_runners) {
+                shared.fault(reason);
+            }
+        }
+        let mut report = shared.report;
+        report.elapsed = elapsed;
+        report.waiting = waiting;
+        report.classes = shared.classes.len() as u64;
+        report.races = shared.races.into_iter().collect();
+        report.races.sort();
+        // A reason to stop that came when everything had been run has bounded nothing.
+        let stopped = shared.stopped.filter(|_| waiting > 0);
+        report.bounded_by = stopped
+            .or((report.beyond_preemption_bound > 0).then_some(BoundedBy::Preemptions))
+            .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns));
+        report
+    }
+}
+
+impl Shared {
+    fn executions_begun(&self) -> u64 {
+        self.report.executions + self.bag.in_work() as u64
+    }
+
+    fn fault(&mut self, text: String) {
+        if self.report.errors.len() < MOST_ERRORS {
+            self.report.errors.push(text);
+        }
+    }
+
+    /// What the recording says whatever became of the run, and whether its class is new.
+    fn count_execution(&mut self, examined: &Examined) {
+        if let Some(execution) = &examined.execution {
+            self.report.most_threads = self.report.most_threads.max(execution.threads.len());
+            if let Some(observed) = &execution.observed {
+                *self.report.outcomes.entry(observed.clone()).or_default() += 1;
+            }
+        }
+        if let Some(fault) = &examined.fault {
+            self.fault(fault.clone());
+        }
+        match &examined.insight {
+            Some(insight) if !self.classes.insert(insight.class) => self.fault(format!(
+                "two executions of one equivalence class ({:016x}): please report this frontrun bug",
+                insight.class
+            )),
+            Some(_) => {}
+            None => self.report.cut_runs += 1,
+        }
+    }
+
+    fn add_alternatives(&mut self, item: &WorkItem, insight: Option<Insight>, beyond_bound: u64) {
+        self.report.beyond_preemption_bound += beyond_bound;
+        let Some(insight) = insight else { return };
+        self.races.extend(insight.races);
+        let parent = Some(item.schedule.id());
+        for schedule in insight.alternatives {
+            self.bag.add(WorkItem { schedule, parent });
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! How often a schedule takes the turn from a thread that could have gone on.
+//!
+//! Every event of a derived schedule also happened, or was pending, in the execution that it was derived from:
+//! the nth event of a thread there is its nth event here. So the operations are known, and replaying them
+//! abstractly tells at each switch whether the thread that lost the turn was enabled. The number is exact for
+//! the given order; an equivalent order may need fewer. The part after the schedule is not counted: there the
+//! lowest thread goes first, whatever that costs.
+
+use crate::state::AbstractState;
+use frontrun_formats::{
+    Execution, Location, ObjectId, Operation, Part, Schedule, State, ThreadId, semantics,
+};
+use rustc_hash::FxHashMap;
+
+/// Preemptions of `schedule`, which was derived from `parent`. Where the parent does not tell what a thread
+/// does next, a switch away from it counts.
+pub fn count(schedule: &Schedule, parent: &Execution) -> u32 {
+    let mut programs: FxHashMap<ThreadId, Vec<&Operation>> = FxHashMap::default();
+    let pending = parent.pending.iter().map(|event| (event.thread, &event.operation));
+    for (thread, operation) in parent.events.iter().map(|e| (e.thread, &e.operation)).chain(pending) {
+        programs.entry(thread).or_default().push(operation);
+    }
+    let ids: Vec<Option<ThreadId>> = schedule
+        .threads
+        .iter()
+        .map(|path| parent.threads.iter().position(|info| info.path == *path).map(|n| ThreadId(n as u32)))
+        .collect();
+    let mut state = AbstractState::of(&parent.initial);
+    let mut done: FxHashMap<ThreadId, usize> = FxHashMap::default();
+    let mut previous: Option<u32> = None;
+    let mut preemptions = 0;
+    for entry in &schedule.entries {
+        let id_of = |thread: u32| ids.get(thread as usize).copied().flatten();
+        let next_of = |id: ThreadId, done: &FxHashMap<ThreadId, usize>| {
+            programs.get(&id)?.get(done.get(&id).copied().unwrap_or(0)).copied()
+        };
+        if let Some(before) = previous.filter(|before| *before != entry.thread) {
+            let could_go_on = id_of(before).is_none_or(|id| match next_of(id, &done) {
+                Some(operation) => semantics::enabled(operation, id, &state),
+                None => state.value(Location::new(ObjectId::THREADS, Part::Ended(id))).int() == 0,
+            });
+            preemptions += u32::from(could_go_on);
+        }
+        if let Some(id) = id_of(entry.thread) {
+            if let Some(operation) = next_of(id, &done) {
+                state.execute(operation, id);
+            }
+            *done.entry(id).or_default() += 1;
+        }
+        previous = Some(entry.thread);
+    }
+    preemptions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrun_formats::{Event, ScheduleEntry, SiteId, ThreadInfo, ThreadPath};
+
+    const LOCK: ObjectId = ObjectId(0);
+
+    fn execution(operations: &[(u32, Operation)]) -> Execution {
+        let path = |n: u32| if n == 0 { ThreadPath::main() } else { ThreadPath::main().child(n - 1) };
+        let threads = (0..3).map(|n| ThreadInfo { path: path(n), name: String::new() }).collect();
+        let events = operations
+            .iter()
+            .map(|(thread, operation)| Event {
+                thread: ThreadId(*thread),
+                site: SiteId(0),
+                operation: operation.clone(),
+                result: 1,
+            })
+            .collect();
+        Execution { threads, events, ..Execution::default() }
+    }
+
+    fn order(threads: &[u32], of: &Execution) -> Schedule {
+        let entry = |thread: &u32| ScheduleEntry { thread: *thread, expect: 0, head: true, opens_step: true };
+        Schedule {
+            threads: of.threads.iter().map(|info| info.path.clone()).collect(),
+            entries: threads.iter().map(entry).collect(),
+        }
+    }
+
+    #[test]
+    fn leaving_a_blocked_or_ended_thread_is_no_preemption() {
+        let of = execution(&[
+            (0, Operation::Spawn { thread: ThreadId(1) }),
+            (0, Operation::Join { thread: ThreadId(1) }),
+            (1, Operation::Start),
+            (1, Operation::End),
+        ]);
+        assert_eq!(count(&order(&[0, 1, 1, 0], &of), &of), 0);
+    }
+
+    #[test]
+    fn leaving_a_thread_that_could_go_on_is_one() {
+        let of = execution(&[
+            (1, Operation::Acquire { lock: LOCK }),
+            (1, Operation::Release { lock: LOCK }),
+            (2, Operation::Acquire { lock: LOCK }),
+            (2, Operation::Release { lock: LOCK }),
+        ]);
+        assert_eq!(count(&order(&[1, 1, 2, 2], &of), &of), 1, "after its release, thread 1 is not known to end");
+        assert_eq!(count(&order(&[1, 2], &of), &of), 1);
+        let blocked = execution(&[
+            (1, Operation::Acquire { lock: LOCK }),
+            (2, Operation::Pause),
+            (2, Operation::Acquire { lock: LOCK }),
+            (1, Operation::Release { lock: LOCK }),
+        ]);
+        assert_eq!(count(&order(&[1, 2, 1], &blocked), &blocked), 1, "only thread 1 lost the turn while enabled");
+    }
+}

@@ -1,0 +1,94 @@
+//! Doing it again: the order that a recording took, enforced from the first to the last event in fresh
+//! interpreters, and whether the same happened.
+
+use crate::classify::{self, RunEnd};
+use crate::error::ReplayError;
+use crate::protocol::RunRequest;
+use crate::trace_file::{self, schedule_of};
+use crate::worker::Runner;
+use frontrun_formats::{Execution, FailureKind, Outcome};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often a recording was reproduced.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// Each run that was made.
+    pub runs: Vec<ProofRun>,
+}
+
+impl Proof {
+    /// In how many runs the same happened.
+    pub fn reproduced(&self) -> usize {
+        self.runs.iter().filter(|run| run.reproduced).count()
+    }
+}
+
+/// One replayed run.
+#[derive(Clone, Debug)]
+pub struct ProofRun {
+    /// Its recording.
+    pub trace: PathBuf,
+    /// What became of it.
+    pub end: RunEnd,
+    /// Whether that is what the original says.
+    pub reproduced: bool,
+}
+
+/// How to re-enact.
+#[derive(Clone, Copy, Debug)]
+pub struct ProofConfig<'a> {
+    /// How often.
+    pub times: u32,
+    /// Where the recordings go, as `replay-N.frz`.
+    pub directory: &'a Path,
+    /// Where the output of run N goes, as `replay-N.out`; inherited when there is none.
+    pub output: Option<&'a Path>,
+    /// A run that takes longer is killed.
+    pub timeout: Duration,
+}
+
+/// Re-enacts a recording. Setting `interrupt` stops it after the run in work.
+pub fn confirm(
+    runner: &mut dyn Runner,
+    original: &Execution,
+    config: ProofConfig<'_>,
+    interrupt: &AtomicBool,
+) -> Result<Proof, ReplayError> {
+    let schedule = schedule_of(original);
+    let mut proof = Proof::default();
+    for nth in 1..=config.times {
+        if interrupt.load(Ordering::Relaxed) {
+            break;
+        }
+        let request = RunRequest {
+            id: nth.into(),
+            schedule: schedule.clone(),
+            trace: config.directory.join(format!("replay-{nth}.frz")),
+            output: config.output.map(|directory| directory.join(format!("replay-{nth}.out"))),
+            timeout_ms: config.timeout.as_millis() as u64,
+            parent: original.header.parent,
+        };
+        let reply = runner.run(&request)?;
+        let recording = trace_file::read(&request.trace);
+        let reason = recording.as_ref().err().map(ToString::to_string);
+        let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());
+        let end = classify::classify(&reply, read, &schedule, &[original]).end;
+        let reproduced = is_same(original, &end);
+        proof.runs.push(ProofRun { trace: request.trace, end, reproduced });
+    }
+    Ok(proof)
+}
+
+/// Whether a run ended as the original did. An original without an outcome was cut off, by a hang or a crash.
+fn is_same(original: &Execution, end: &RunEnd) -> bool {
+    match (&original.outcome, end) {
+        (Some(Outcome::Passed), RunEnd::Passed) => true,
+        (Some(Outcome::Failed(then)), RunEnd::Failed(now)) => {
+            then.kind == now.kind && then.message == now.message
+        }
+        (None, RunEnd::Failed(now)) => matches!(now.kind, FailureKind::Hang | FailureKind::Crash),
+        _ => false,
+    }
+}

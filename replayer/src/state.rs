@@ -1,0 +1,56 @@
+//! The abstract state of an execution, replayed from its operations; what each event read and wrote.
+//!
+//! It follows [`frontrun_formats::semantics`] and adds nothing to it.
+
+use frontrun_formats::{Effect, Execution, Location, ObjectId, Operation, Part, State, ThreadId, Value, semantics};
+use rustc_hash::FxHashMap;
+
+/// The values at some point of an execution.
+#[derive(Clone, Debug, Default)]
+pub struct AbstractState {
+    values: FxHashMap<Location, Value>,
+    /// What a write of a whole object left in each of its parts that was not written since.
+    whole: FxHashMap<ObjectId, Value>,
+}
+
+impl AbstractState {
+    /// The state before the first event.
+    pub fn of(initial: &[(Location, Value)]) -> AbstractState {
+        let mut state = AbstractState::default();
+        for (at, value) in initial {
+            state.store(*at, value.clone());
+        }
+        state
+    }
+
+    /// Executes an operation that is enabled.
+    pub fn execute(&mut self, operation: &Operation, thread: ThreadId) -> Effect {
+        let effect = semantics::effect(operation, thread, self);
+        for (at, value) in &effect.values {
+            self.store(*at, value.clone());
+        }
+        effect
+    }
+
+    fn store(&mut self, at: Location, value: Value) {
+        if at.part == Part::Whole {
+            self.values.retain(|location, _| location.object != at.object);
+            self.whole.insert(at.object, value);
+        } else {
+            self.values.insert(at, value);
+        }
+    }
+}
+
+impl State for AbstractState {
+    fn value(&self, at: Location) -> Value {
+        let whole = || self.whole.get(&at.object);
+        self.values.get(&at).or_else(whole).cloned().unwrap_or(Value::Int(0))
+    }
+}
+
+/// What each event of an execution read and wrote.
+pub fn effects(execution: &Execution) -> Vec<Effect> {
+    let mut state = AbstractState::of(&execution.initial);
+    execution.events.iter().map(|event| state.execute(&event.operation, event.thread)).collect()
+}

@@ -1,0 +1,36 @@
+//! Reading recordings: the one place of this crate that opens trace files.
+
+use crate::error::ReplayError;
+use frontrun_formats::file::ReadError;
+use frontrun_formats::{Execution, Schedule, ScheduleEntry};
+use std::path::Path;
+
+/// Reads a recording.
+pub fn read(path: &Path) -> Result<Execution, ReplayError> {
+    frontrun_formats::file::read_file(path).map_err(|error| match error {
+        ReadError::Io { path, source } => ReplayError::Io { doing: "read", path, source },
+        source => ReplayError::Trace { path: path.to_owned(), source },
+    })
+}
+
+/// Writes a schedule to a file of its own, as a spawned interpreter reads it: MessagePack.
+pub fn write_schedule(path: &Path, schedule: &Schedule) -> Result<(), ReplayError> {
+    let bytes = rmp_serde::to_vec_named(schedule).map_err(std::io::Error::other);
+    bytes.and_then(|bytes| std::fs::write(path, bytes)).map_err(ReplayError::io("write schedule", path))
+}
+
+/// The order that an execution took, as a schedule that enforces all of it.
+///
+/// The part that the execution was told keeps its step structure; each later event is a step of its own, as the
+/// run rule has it.
+pub fn schedule_of(execution: &Execution) -> Schedule {
+    let told = &execution.header.schedule.entries;
+    let entries = execution.events.iter().enumerate().map(|(n, event)| {
+        let (head, opens_step) = told.get(n).map_or((true, true), |entry| (entry.head, entry.opens_step));
+        ScheduleEntry { thread: event.thread.0, expect: execution.fingerprint(event), head, opens_step }
+    });
+    Schedule {
+        threads: execution.threads.iter().map(|info| info.path.clone()).collect(),
+        entries: entries.collect(),
+    }
+}

@@ -1,0 +1,237 @@
+//! Whole explorations with real processes, over a model program in the place of Python.
+
+mod model;
+#[path = "model/interpreter.rs"]
+mod interpreter;
+
+use frontrun_formats::FailureKind;
+use frontrun_replayer::proof::{self, ProofConfig};
+use frontrun_replayer::*;
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Not a test: the entry of the interpreter's role.
+#[test]
+fn fake_interpreter() {
+    interpreter::main();
+}
+
+struct Setup {
+    directory: TempDir,
+    target: Target,
+    config: ExploreConfig,
+}
+
+fn setup(program: &str) -> Setup {
+    let directory = tempfile::tempdir().unwrap();
+    let python = interpreter::python(directory.path());
+    let target = Target::parse(&["-m".into(), OsString::from(program)], &python, None).unwrap();
+    let mut config = ExploreConfig::new(directory.path().join("results"));
+    config.after_failure = AfterFailure::Continue;
+    config.timeout_per_run = Duration::from_secs(10);
+    Setup { directory, target, config }
+}
+
+fn startup() -> Startup {
+    Startup { workers: 2, timeout: Duration::from_secs(20) }
+}
+
+fn run(setup: &Setup) -> Report {
+    let report = explore_program(&setup.target, startup(), &setup.config, &AtomicBool::new(false)).unwrap();
+    assert_no_process_left(setup.directory.path());
+    report
+}
+
+/// Every process of an exploration has the directory in its environment or arguments.
+fn assert_no_process_left(directory: &Path) {
+    let needle = directory.to_str().unwrap().as_bytes();
+    let own = std::process::id().to_string();
+    let alive = |_| {
+        std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+            let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+            entry.file_name().to_str() != Some(&own) && environment.windows(needle.len()).any(|w| w == needle)
+        })
+    };
+    let gone = (0..100).any(|n| {
+        std::thread::sleep(Duration::from_millis(if n == 0 { 0 } else { 20 }));
+        !alive(n)
+    });
+    assert!(gone, "a process was left behind");
+}
+
+#[test]
+fn two_increments_have_four_classes_and_the_lost_update_is_found() {
+    let setup = setup("counter");
+    let report = run(&setup);
+    assert_eq!(report.errors, Vec::<String>::new());
+    assert_eq!((report.executions, report.classes), (4, 4));
+    assert_eq!(report.verdict(), Verdict::Failed);
+    assert_eq!(report.failures.len(), 2);
+    assert_eq!(report.failures[0].kind, FailureKind::Invariant);
+    let outcomes: Vec<(&str, u64)> = report.outcomes.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    assert_eq!(outcomes, [("x=1", 2), ("x=2", 2)]);
+    let results = &setup.config.directory;
+    let mut names: Vec<String> =
+        std::fs::read_dir(results).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".frz"));
+    names.sort();
+    assert_eq!(names, ["failure-1.frz", "failure-2.frz", "first.frz"]);
+}
+
+#[test]
+fn independent_threads_have_one_class() {
+    let report = run(&setup("independent"));
+    assert_eq!((report.executions, report.verdict()), (1, Verdict::Exhausted));
+}
+
+#[test]
+fn a_lock_inversion_has_three_classes_and_a_deadlock() {
+    let report = run(&setup("inversion"));
+    assert_eq!((report.executions, report.classes), (3, 3));
+    assert_eq!(report.failures.len(), 1);
+    assert_eq!(report.failures[0].kind, FailureKind::Deadlock);
+}
+
+#[test]
+fn the_first_failure_stops_the_exploration_unless_told_otherwise() {
+    let mut setup = setup("counter3");
+    setup.config.after_failure = AfterFailure::Stop;
+    let report = run(&setup);
+    assert_eq!(report.verdict(), Verdict::Failed);
+    assert_eq!(report.bounded_by, Some(BoundedBy::FirstFailure));
+    assert!(report.waiting > 0);
+}
+
+#[test]
+fn a_budget_bounds_only_what_was_not_run() {
+    let mut setup = setup("inversion");
+    setup.config.max_executions = Some(1);
+    let report = run(&setup);
+    assert_eq!((report.executions, report.verdict()), (1, Verdict::Bounded));
+    assert_eq!(report.bounded_by, Some(BoundedBy::Executions));
+    setup.config.max_executions = Some(3);
+    assert_eq!(run(&setup).bounded_by, None);
+    setup.config.max_executions = None;
+    setup.config.max_time = Some(Duration::ZERO);
+    let report = run(&setup);
+    assert_eq!((report.executions, report.bounded_by), (0, Some(BoundedBy::Time)));
+}
+
+#[test]
+fn schedules_beyond_the_preemption_bound_are_left_out_and_counted() {
+    let mut setup = setup("counter");
+    setup.config.preemption_bound = Some(0);
+    let report = run(&setup);
+    assert!(report.executions < 4 && report.beyond_preemption_bound > 0, "{report:?}");
+    assert_eq!(report.bounded_by, Some(BoundedBy::Preemptions));
+    assert_eq!(report.verdict(), Verdict::Bounded);
+    setup.config.preemption_bound = Some(4);
+    assert_eq!(run(&setup).executions, 4);
+}
+
+#[test]
+fn a_run_that_does_something_else_is_reported_as_diverged() {
+    let report = run(&setup("diverging"));
+    assert_eq!(report.verdict(), Verdict::Diverged);
+    assert!(report.diverged > 0 && report.first_divergence.is_some());
+}
+
+#[test]
+fn a_hanging_run_is_killed_and_the_others_go_on() {
+    let mut setup = setup("hanging");
+    setup.config.timeout_per_run = Duration::from_millis(300);
+    let report = run(&setup);
+    assert!(!report.failures.is_empty());
+    assert!(report.failures.iter().all(|failure| failure.kind == FailureKind::Hang), "{report:?}");
+    assert!(report.executions > report.failures.len() as u64);
+    assert_eq!(report.cut_runs, report.failures.len() as u64);
+    assert_eq!(report.bounded_by, Some(BoundedBy::CutRuns), "what comes after a hang is not known");
+}
+
+#[test]
+fn a_killed_run_is_a_crash_and_the_others_go_on() {
+    let report = run(&setup("dying"));
+    assert!(!report.failures.is_empty());
+    let crashed = |failure: &FoundFailure| failure.kind == FailureKind::Crash && failure.message.contains("SIGKILL");
+    assert!(report.failures.iter().all(crashed), "{report:?}");
+    assert!(report.executions > report.failures.len() as u64);
+}
+
+#[test]
+fn a_flood_of_output_does_not_fill_the_disk() {
+    let mut setup = setup("flooding");
+    setup.config.timeout_per_run = Duration::from_millis(1500);
+    let report = run(&setup);
+    assert_eq!(report.failures[0].kind, FailureKind::Hang);
+    let output = report.failures[0].output.as_ref().unwrap();
+    assert!(std::fs::metadata(output).unwrap().len() <= 1 << 20);
+}
+
+#[test]
+fn a_program_without_threads_explores_nothing() {
+    let report = run(&setup("single"));
+    assert_eq!(report.executions, 1);
+    assert!(report.explored_nothing());
+}
+
+#[test]
+fn an_interrupt_stops_after_the_runs_in_work() {
+    struct SetAfterTwo(Arc<AtomicBool>);
+    impl progress::Progress for SetAfterTwo {
+        fn ran(&self, snapshot: &progress::Snapshot) {
+            self.0.store(snapshot.executions >= 2, Ordering::Relaxed);
+        }
+    }
+    let mut setup = setup("counter3");
+    let interrupt = Arc::new(AtomicBool::new(false));
+    setup.config.progress = Arc::new(SetAfterTwo(interrupt.clone()));
+    let report = explore_program(&setup.target, startup(), &setup.config, &interrupt).unwrap();
+    assert_eq!(report.bounded_by, Some(BoundedBy::Interrupt));
+    assert!(report.executions >= 2 && report.executions < 20);
+    assert_no_process_left(setup.directory.path());
+}
+
+#[test]
+fn fresh_interpreters_explore_the_same_and_confirm_a_failure() {
+    let setup = setup("counter");
+    let runner = Box::new(SpawnRunner::new(setup.target.clone()));
+    let never = AtomicBool::new(false);
+    let report = explore::explore(&setup.config, vec![runner], &never).unwrap();
+    assert_eq!((report.executions, report.failures.len()), (4, 2));
+    let trace = &report.failures[0].trace;
+    let original = trace_file::read(trace).unwrap();
+    let mut runner = SpawnRunner::of_recording(setup.target.clone(), trace.clone());
+    let config = ProofConfig {
+        times: 3,
+        directory: setup.directory.path(),
+        output: Some(setup.directory.path()),
+        timeout: Duration::from_secs(10),
+    };
+    let proof = proof::confirm(&mut runner, &original, config, &never).unwrap();
+    assert_eq!(proof.reproduced(), 3, "{proof:?}");
+    assert_no_process_left(setup.directory.path());
+}
+
+#[test]
+fn a_server_that_dies_is_an_error_and_not_an_exhausted_search() {
+    let setup = setup("counter");
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(theirs);
+    let runners: Vec<Box<dyn Runner>> = vec![Box::new(Worker::new(ours))];
+    let report = explore::explore(&setup.config, runners, &AtomicBool::new(false)).unwrap();
+    assert_eq!((report.verdict(), report.waiting), (Verdict::Error, 1));
+}
+
+#[test]
+fn many_runs_take_milliseconds_each() {
+    let mut setup = setup("counter3");
+    let started = Instant::now();
+    setup.config.max_executions = Some(100);
+    let report = run(&setup);
+    assert!(report.executions > 10);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}

@@ -1,0 +1,1 @@
+//! Whole-system Rust tests live in the sibling files.
