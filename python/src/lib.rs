@@ -32,7 +32,7 @@ mod visible;
 /// of the LD_PRELOAD library.
 #[pyfunction]
 fn cli_main(py: Python<'_>, argv: Vec<OsString>, python: OsString, preload: OsString) -> i32 {
-    { let _ = (py, argv, python, preload); 0 }
+    py.detach(|| frontrun_cli::main(argv, python, preload))
 }
 
 /// Returns a code object with a hook before every visible instruction.
