@@ -1,0 +1,58 @@
+# Builds and tests everything. `make help` lists the targets.
+
+SHELL := /bin/bash
+VENVS := .venv
+# One directory for all builds, so that the Rust dependencies compile once.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+PYTHONS := $(shell tests/find_pythons)
+MINORS := $(foreach pair,$(PYTHONS),$(firstword $(subst =, ,$(pair))))
+FIRST := $(firstword $(MINORS))
+SOURCES := $(shell git ls-files '*.rs' '*.toml' 'Cargo.lock' 'python/frontrun/*' 2>/dev/null)
+
+.PHONY: help test rust lint python bench fmt clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+test: rust python lint ## build what is needed and run everything
+	@echo
+	@echo "all tests passed: Rust, and Python on $(MINORS)"
+
+rust: ## rustfmt, clippy, and the tests of the Rust crates
+	cargo fmt --all --check
+	PYO3_PYTHON=$(call interpreter,$(FIRST)) cargo clippy --workspace --all-targets --locked -- -D warnings
+	PYO3_PYTHON=$(call interpreter,$(FIRST)) cargo test --workspace --locked
+
+python: $(MINORS:%=test-%) ## the whole-system tests on every CPython found
+
+lint: $(VENVS)/$(FIRST)/.installed ## ruff, mypy --strict, and the stubs against the extension
+	$(VENVS)/$(FIRST)/bin/ruff check python tests/python examples
+	$(VENVS)/$(FIRST)/bin/ruff format --check python tests/python examples
+	$(VENVS)/$(FIRST)/bin/mypy --strict python/frontrun
+	$(VENVS)/$(FIRST)/bin/python -m mypy.stubtest --ignore-disjoint-bases frontrun._core
+
+test-%: $(VENVS)/%/.installed
+	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q
+
+# The interpreter of a minor version, as tests/find_pythons found it.
+interpreter = $(lastword $(subst =, ,$(filter $(1)=%,$(PYTHONS))))
+
+$(VENVS)/%/bin/python:
+	$(call interpreter,$*) -m venv $(VENVS)/$*
+	$(VENVS)/$*/bin/python -m pip install -q --upgrade pip
+
+$(VENVS)/%/.installed: $(VENVS)/%/bin/python $(SOURCES) pyproject.toml
+	$(VENVS)/$*/bin/python -m pip install -q --group dev
+	$(VENVS)/$*/bin/python -m pip install -q --force-reinstall --no-deps .
+	touch $@
+
+bench: $(VENVS)/$(FIRST)/.installed ## cost of instrumentation, and executions per second, side by side with plain runs
+	$(VENVS)/$(FIRST)/bin/python benches/overhead.py
+
+fmt: $(VENVS)/$(FIRST)/.installed ## format Rust and Python
+	cargo fmt --all
+	$(VENVS)/$(FIRST)/bin/ruff format python tests/python examples
+
+clean: ## remove everything that was built
+	rm -rf target $(VENVS)
