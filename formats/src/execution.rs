@@ -162,12 +162,20 @@ impl Execution {
 /// The fingerprint of an operation kind at a source position: equal in every run of one program on one CPython
 /// version. Never 0. `file` is the text of `site.file`.
 pub fn fingerprint(kind: u8, file: &str, site: &Site) -> u32 {
+    // What a data access is may hang on the state (an update or an insertion, one element or the end), so one at the
+    // same place is the same event; a synchronisation operation is always of one kind.
+    let kind = if is_data(kind) { 0 } else { kind };
     let name = file.rsplit('/').next().unwrap_or(file);
     let mut hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
     for word in [u32::from(kind), site.line, site.column as u32, site.unit] {
         hash = (hash ^ u64::from(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29);
     }
     (hash >> 32) as u32 | 1
+}
+
+/// Whether operations of this kind act on data, not on synchronisation.
+fn is_data(kind: u8) -> bool {
+    matches!(kind, 0..=2 | 10..=17 | 35..=37)
 }
 
 /// The hash of a source file's content, as in [`Source::hash`].

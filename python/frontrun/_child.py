@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _core, _program
-from ._instrument import Scope, instrument_later
+from ._instrument import Scope, instrument_existing, instrument_later
 
 _VARIABLE = "FRONTRUN_CONFIG"
 
@@ -28,6 +28,7 @@ def main() -> None:
     config = json.loads(os.environ.pop(_VARIABLE))
     words = sys.argv[1:]
     scope = Scope(tuple(config["include"]), tuple(config["exclude"]))
+    instrument_existing(scope)
     instrument_later(scope)
     program = _load(words)
     if config["mode"] == "serve":

@@ -13,6 +13,21 @@ from . import _core
 
 _PACKAGE = str(Path(__file__).parent)
 
+# Modules of the standard library whose code works on the caller's own objects: a race there is the caller's.
+_TRANSPARENT = (
+    "bisect",
+    "collections",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "enum",
+    "functools",
+    "heapq",
+    "operator",
+    "types",
+    "weakref",
+)
+
 
 def _outside() -> tuple[str, ...]:
     """Directories whose code is not in scope by default: standard library, installed packages, frontrun."""
@@ -29,8 +44,9 @@ def _outside() -> tuple[str, ...]:
 class Scope:
     """Decides whether threads may switch in the code of a file.
 
-    ``include`` and ``exclude`` are globs on dotted module names; ``exclude`` wins. Without ``include`` everything
-    outside the standard library and the installed packages is in scope.
+    ``include`` and ``exclude`` are globs on dotted module names; ``exclude`` wins. Everything outside the standard
+    library and the installed packages is in scope, and the few modules of the standard library that handle objects
+    of their callers.
     """
 
     def __init__(self, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> None:
@@ -53,7 +69,7 @@ class Scope:
             return False
         if any(fnmatch.fnmatchcase(module, glob) for glob in self.include):
             return True
-        return not filename.startswith(self._outside)
+        return module.split(".")[0] in _TRANSPARENT or not filename.startswith(self._outside)
 
     @staticmethod
     def _module(filename: str) -> str:

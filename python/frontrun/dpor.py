@@ -117,7 +117,9 @@ class _Program:
             _core.report_failure("invariant", message, details)
             return
         if not holds:
-            _core.report_failure("invariant", self._describe(), "")
+            with _threads.quietly:
+                message = self._describe()
+            _core.report_failure("invariant", message, "")
 
     def _describe(self) -> str:
         name = getattr(self.invariant, "__name__", "invariant")

@@ -60,6 +60,72 @@ pub unsafe fn load(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Opti
     }
 }
 
+/// The attributes that a class pattern reads in one instruction: the first `positional` names of the class's
+/// `__match_args__`, then `names`.
+///
+/// # Safety
+/// As for [`load`]; `names` is a tuple.
+pub unsafe fn load_several(
+    subject: *mut ffi::PyObject,
+    class: *mut ffi::PyObject,
+    names: *mut ffi::PyObject,
+    positional: u32,
+) -> Option<Observed> {
+    // SAFETY: as the caller promises; `__match_args__` is read only where the class itself holds a tuple.
+    unsafe {
+        let mut reads = Vec::new();
+        let mut add = |name| {
+            match load(subject, name) {
+                Some((Operation::Read { at }, _)) => reads.push(at),
+                Some((Operation::Touch { reads: several, .. }, _)) => reads.extend_from_slice(&several),
+                _ => {}
+            }
+        };
+        if positional > 0 && ffi::PyType_Check(class) != 0 {
+            let name = ffi::PyUnicode_InternFromString(c"__match_args__".as_ptr());
+            let order = _PyType_Lookup(class.cast(), name);
+            ffi::Py_XDECREF(name);
+            if !order.is_null() && ffi::PyTuple_Check(order) != 0 {
+                for at in 0..ffi::PyTuple_Size(order).min(positional as isize) {
+                    add(ffi::PyTuple_GetItem(order, at));
+                }
+            }
+        }
+        for at in 0..ffi::PyTuple_Size(names) {
+            add(ffi::PyTuple_GetItem(names, at));
+        }
+        reads.sort_unstable();
+        reads.dedup();
+        let reads = reads.into_boxed_slice();
+        (!reads.is_empty()).then(|| (Operation::Touch { reads, writes: Box::new([]) }, 1))
+    }
+}
+
+/// Whether `class` finds `method` where `base` has it: nothing overrides it.
+///
+/// # Safety
+/// Live types; the caller holds the lock.
+pub unsafe fn inherits(
+    class: *mut ffi::PyTypeObject,
+    base: *mut ffi::PyTypeObject,
+    method: &std::ffi::CStr,
+) -> bool {
+    // SAFETY: the name is interned for the look-up only.
+    unsafe {
+        if class == base {
+            return true;
+        }
+        let name = ffi::PyUnicode_InternFromString(method.as_ptr());
+        if name.is_null() {
+            ffi::PyErr_Clear();
+            return false;
+        }
+        let same = _PyType_Lookup(class, name) == _PyType_Lookup(base, name);
+        ffi::Py_DECREF(name);
+        same
+    }
+}
+
 /// What writing or deleting `object.name` touches.
 ///
 /// # Safety
@@ -207,18 +273,7 @@ unsafe fn is_generic_load(class: *mut ffi::PyTypeObject) -> bool {
         if (*class).tp_getattro == ffi::PyBaseObject_Type.tp_getattro {
             return true;
         }
-        if !is_heap(class) {
-            return false;
-        }
-        let name = ffi::PyUnicode_InternFromString(c"__getattribute__".as_ptr());
-        if name.is_null() {
-            ffi::PyErr_Clear();
-            return false;
-        }
-        let ours = _PyType_Lookup(class, name);
-        let base = _PyType_Lookup(&raw mut ffi::PyBaseObject_Type, name);
-        ffi::Py_DECREF(name);
-        ours == base
+        is_heap(class) && inherits(class, &raw mut ffi::PyBaseObject_Type, c"__getattribute__")
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Not here: method calls (calls), iterators (iteration).
 
-use crate::names;
+use crate::{attribute, names};
 use crate::visible::{Observed, read, write};
 use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
 use pyo3::ffi;
@@ -94,30 +94,16 @@ pub unsafe fn dict_has(dict: *mut ffi::PyObject, name: *mut ffi::PyObject) -> bo
     }
 }
 
-/// Whether the type's own subscript function is the built-in one.
-unsafe fn inherits(object: *mut ffi::PyObject, base: &ffi::PyTypeObject, is_write: bool) -> bool {
-    // SAFETY: live types; a type without mapping functions is not a container of ours.
+/// Whether the type's method is the built-in one, so that no Python code runs instead.
+unsafe fn is_plain(object: *mut ffi::PyObject, family: Family, method: &std::ffi::CStr) -> bool {
+    // SAFETY: live types.
     unsafe {
-        let (ours, theirs) = ((*ffi::Py_TYPE(object)).tp_as_mapping, base.tp_as_mapping);
-        if ours.is_null() || theirs.is_null() {
-            return false;
-        }
-        if is_write {
-            (*ours).mp_ass_subscript == (*theirs).mp_ass_subscript
-        } else {
-            (*ours).mp_subscript == (*theirs).mp_subscript
-        }
-    }
-}
-
-unsafe fn is_plain(object: *mut ffi::PyObject, family: Family, is_write: bool) -> bool {
-    // SAFETY: as for `inherits`; the static types are live.
-    unsafe {
+        let class = ffi::Py_TYPE(object);
         match family {
-            Family::List => inherits(object, &*(&raw const ffi::PyList_Type), is_write),
+            Family::List => attribute::inherits(class, &raw mut ffi::PyList_Type, method),
             Family::Dict => {
-                inherits(object, &*(&raw const ffi::PyDict_Type), is_write)
-                    || inherits(object, &*(&raw const PyODict_Type), is_write)
+                attribute::inherits(class, &raw mut ffi::PyDict_Type, method)
+                    || attribute::inherits(class, &raw mut PyODict_Type, method)
             }
             _ => true,
         }
@@ -132,7 +118,7 @@ pub unsafe fn get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Opt
     // SAFETY: as the caller promises.
     unsafe {
         let family = family(container);
-        if !is_plain(container, family, false) {
+        if !is_plain(container, family, c"__getitem__") {
             return None;
         }
         match family {
@@ -153,7 +139,7 @@ pub unsafe fn set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Opt
     // SAFETY: as the caller promises.
     unsafe {
         let family = family(container);
-        if !is_plain(container, family, true) {
+        if !is_plain(container, family, c"__setitem__") {
             return None;
         }
         match family {
@@ -173,7 +159,7 @@ pub unsafe fn delete(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> 
     // SAFETY: as the caller promises.
     unsafe {
         let family = family(container);
-        if !is_plain(container, family, true) {
+        if !is_plain(container, family, c"__delitem__") {
             return None;
         }
         match family {

@@ -17,10 +17,10 @@ const F_GLOBALS: usize = 24;
 const F_LOCALS: usize = 24;
 #[cfg(Py_3_12)]
 const F_LOCALS: usize = 40;
-#[cfg(not(Py_3_12))]
-const F_CODE: usize = 32;
-#[cfg(Py_3_12)]
-const F_CODE: usize = 0;
+/// Who owns the frame: 1 for a generator or coroutine.
+const OWNER: usize = if cfg!(Py_3_12) { 70 } else { 69 };
+/// Offset of the frame in a generator or coroutine object.
+const GENERATOR_FRAME: usize = if cfg!(Py_3_12) { 72 } else { 80 };
 
 /// The interpreter's frame of the Python function that is running.
 #[derive(Clone, Copy)]
@@ -79,13 +79,19 @@ impl Frame {
         unsafe { self.pointer(F_LOCALS) }
     }
 
-    /// The code object.
+    /// The generator or coroutine that the frame belongs to; null for a function's frame.
     ///
     /// # Safety
     /// The frame is live.
-    pub unsafe fn code(self) -> *mut ffi::PyObject {
-        // SAFETY: as the caller promises.
-        unsafe { self.pointer(F_CODE) }
+    pub unsafe fn generator(self) -> *mut ffi::PyObject {
+        // SAFETY: a frame that a generator owns lies inside the generator object.
+        unsafe {
+            if self.0.add(OWNER).read() == 1 {
+                self.0.sub(GENERATOR_FRAME).cast_mut().cast()
+            } else {
+                std::ptr::null_mut()
+            }
+        }
     }
 }
 
@@ -142,16 +148,13 @@ pub unsafe fn list_iterator(iterator: *mut ffi::PyObject) -> (*mut ffi::PyObject
     }
 }
 
-/// A dict iterator's dict and position, or a set iterator's set; null when it is exhausted.
+/// A dict iterator's dict, or a set iterator's set; null when it is exhausted.
 ///
 /// # Safety
 /// `iterator` is a live dict or set iterator.
-pub unsafe fn hash_iterator(iterator: *mut ffi::PyObject) -> (*mut ffi::PyObject, isize) {
-    // SAFETY: `dictiterobject` and `setiterobject`: header, container, used, position.
-    unsafe {
-        let container = iterator.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read();
-        (container, iterator.cast::<u8>().add(32).cast::<isize>().read())
-    }
+pub unsafe fn hash_iterator(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: `dictiterobject` and `setiterobject`: header, container.
+    unsafe { iterator.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read() }
 }
 
 /// The dict of a dict view.

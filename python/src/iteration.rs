@@ -28,17 +28,46 @@ pub unsafe fn next(iterator: *mut ffi::PyObject) -> Option<Observed> {
             || class == &raw mut ffi::PyDictIterItem_Type
             || class == &raw mut ffi::PyDictIterValue_Type
         {
-            let (dict, position) = interpreter::hash_iterator(iterator);
-            return advance(iterator, dict, |dict| dict_step(dict, position, is_keys));
+            let dict = interpreter::hash_iterator(iterator);
+            return advance(iterator, dict, |dict| dict_step(dict, is_keys));
         }
         if class == &raw mut ffi::PySetIter_Type {
-            let (set, _) = interpreter::hash_iterator(iterator);
+            let set = interpreter::hash_iterator(iterator);
             return advance(iterator, set, |set| read(whole(names::number(set))));
         }
         if is_stateful(class) && ffi::Py_REFCNT(iterator) > 1 {
             return Some(write(Location::new(names::number(iterator), Part::State)));
         }
         None
+    }
+}
+
+/// A generator that others may hold gives control back: until then, resuming it is an error.
+///
+/// # Safety
+/// `generator` is the running generator, or null; the caller holds the turn and the lock.
+pub unsafe fn pause(generator: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if generator.is_null() || ffi::Py_TYPE(generator) != &raw mut ffi::PyGen_Type {
+            return None;
+        }
+        resume(generator)
+    }
+}
+
+/// A generator that others may hold is resumed.
+///
+/// # Safety
+/// `receiver` is live or null; the caller holds the turn and the lock.
+pub unsafe fn resume(receiver: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if receiver.is_null() || ffi::Py_TYPE(receiver) != &raw mut ffi::PyGen_Type {
+            return None;
+        }
+        let shared = ffi::Py_REFCNT(receiver) > 1;
+        shared.then(|| write(Location::new(names::number(receiver), Part::State)))
     }
 }
 
@@ -73,20 +102,10 @@ unsafe fn advance(
     }
 }
 
-/// Keys look at the shape; values and items also at the entry they are at.
-unsafe fn dict_step(dict: *mut ffi::PyObject, position: isize, is_keys: bool) -> Observed {
-    // SAFETY: `PyDict_Next` takes any position and runs no Python code.
-    unsafe {
-        let id = names::number(dict);
-        let shape = Location::new(id, Part::Shape);
-        if is_keys {
-            return read(shape);
-        }
-        let (mut at, mut key, mut value) = (position, std::ptr::null_mut(), std::ptr::null_mut());
-        if ffi::PyDict_Next(dict, &raw mut at, &raw mut key, &raw mut value) == 0 {
-            return read(shape);
-        }
-        let entry = names::key(key).map_or(whole(id), |key| Location::new(id, Part::Key(key)));
-        (Operation::Touch { reads: Box::new([shape, entry]), writes: Box::new([]) }, 1)
-    }
+/// Keys look at the shape; values and items at everything. The entry that comes next hangs on the state, so naming it
+/// would make a footprint that another order can change.
+unsafe fn dict_step(dict: *mut ffi::PyObject, is_keys: bool) -> Observed {
+    // SAFETY: as for `next`.
+    let id = unsafe { names::number(dict) };
+    read(Location::new(id, if is_keys { Part::Shape } else { Part::Whole }))
 }

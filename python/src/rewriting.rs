@@ -54,6 +54,10 @@ const VISIBLE: KindSet = KindSet::of(&[
     SiteKind::MatchMapping,
     SiteKind::MatchKeys,
     SiteKind::GetLen,
+    SiteKind::MatchClass,
+    SiteKind::YieldValue,
+    SiteKind::BeforeWith,
+    SiteKind::WithExceptStart,
 ]);
 
 /// The interpreter's version as the rewriter names it.

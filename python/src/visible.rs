@@ -85,6 +85,9 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::FormatValue => container::read_whole(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
             K::ImportFrom => attribute::load(operand(1), site.name),
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
+            K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
+            K::YieldValue => iteration::pause(frame.generator()),
+            K::Send => iteration::resume(operand(2)),
             _ => None,
         }
     }
