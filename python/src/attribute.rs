@@ -6,7 +6,7 @@
 //! are the entries of its dictionary, the same that its functions use as globals. A property, and a class with its
 //! own `__getattribute__` or `__setattr__`, run Python code that is recorded itself.
 
-use crate::names;
+use crate::names::{self, Name};
 use crate::visible::{Observed, read, write};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;
@@ -24,7 +24,7 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// Both are live (`object` may be null); the caller holds the turn and the lock.
-pub unsafe fn load(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Option<Observed> {
+pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
     if object.is_null() {
         return None;
     }
@@ -40,14 +40,14 @@ pub unsafe fn load(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Opti
         if !is_generic_load(class) {
             return None;
         }
-        let found = _PyType_Lookup(class, name);
+        let found = _PyType_Lookup(class, name.object);
         if found.is_null() {
             return has_dict(class).then(|| read(entry(object, name)));
         }
         if is_data_descriptor(found) {
             return load_descriptor(object, name, found);
         }
-        let holder = holder(class, name);
+        let holder = holder(class, name.object);
         match (has_dict(class), holder) {
             (true, Some(holder)) => {
                 let reads = Box::new([entry(object, name), entry(holder.cast(), name)]);
@@ -75,7 +75,7 @@ pub unsafe fn load_several(
     unsafe {
         let mut reads = Vec::new();
         let mut add = |name| {
-            match load(subject, name) {
+            match load(subject, Name::passed(name)) {
                 Some((Operation::Read { at }, _)) => reads.push(at),
                 Some((Operation::Touch { reads: several, .. }, _)) => reads.extend_from_slice(&several),
                 _ => {}
@@ -130,7 +130,7 @@ pub unsafe fn inherits(
 ///
 /// # Safety
 /// As for [`load`].
-pub unsafe fn store(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Option<Observed> {
+pub unsafe fn store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
     if object.is_null() {
         return None;
     }
@@ -155,10 +155,10 @@ pub unsafe fn store(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Opt
 ///
 /// # Safety
 /// As for [`load`].
-pub unsafe fn plain_store(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Option<Observed> {
+pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
     // SAFETY: as for `load`.
     unsafe {
-        let found = _PyType_Lookup(ffi::Py_TYPE(object), name);
+        let found = _PyType_Lookup(ffi::Py_TYPE(object), name.object);
         if !found.is_null() && is_data_descriptor(found) && !is_slot(found) {
             return None;
         }
@@ -167,14 +167,14 @@ pub unsafe fn plain_store(object: *mut ffi::PyObject, name: *mut ffi::PyObject) 
 }
 
 /// The entry `name` of `object`.
-unsafe fn entry(object: *mut ffi::PyObject, name: *mut ffi::PyObject) -> Location {
+unsafe fn entry(object: *mut ffi::PyObject, name: Name<'_>) -> Location {
     // SAFETY: as for `load`.
-    unsafe { Location::new(names::number(object), Part::Key(names::name_key(name))) }
+    unsafe { Location::new(names::number(object), Part::Key(name.key())) }
 }
 
 unsafe fn load_descriptor(
     object: *mut ffi::PyObject,
-    name: *mut ffi::PyObject,
+    name: Name<'_>,
     descriptor: *mut ffi::PyObject,
 ) -> Option<Observed> {
     // SAFETY: as for `load`.
@@ -182,7 +182,7 @@ unsafe fn load_descriptor(
         if is_slot(descriptor) {
             return Some(read(entry(object, name)));
         }
-        if names::text(name) == "__dict__" {
+        if names::text(name.object) == "__dict__" {
             alias_dict(object);
         }
         None
@@ -215,20 +215,20 @@ pub unsafe fn alias_dict(object: *mut ffi::PyObject) {
 
 /// An attribute of a class: of the first class in its resolution order that has it. Builtin classes cannot
 /// change.
-unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> Option<Observed> {
+unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Option<Observed> {
     // SAFETY: as for `load`.
     unsafe {
         if !is_heap(class) {
             return None;
         }
-        match holder(class, name) {
+        match holder(class, name.object) {
             Some(holder) if holder != class => {
                 let reads = Box::new([entry(class.cast(), name), entry(holder.cast(), name)]);
                 Some((Operation::Touch { reads, writes: Box::new([]) }, 1))
             }
             Some(_) => Some(read(entry(class.cast(), name))),
-            None if _PyType_Lookup(class, name).is_null()
-                && _PyType_Lookup(ffi::Py_TYPE(class.cast()), name).is_null() =>
+            None if _PyType_Lookup(class, name.object).is_null()
+                && _PyType_Lookup(ffi::Py_TYPE(class.cast()), name.object).is_null() =>
             {
                 Some(read(entry(class.cast(), name)))
             }

@@ -7,6 +7,7 @@
 //! Not here: locks and other blocking calls, which are caught inside the call itself (locks).
 
 use crate::interpreter::{self, Frame};
+use crate::names::Name;
 use crate::site::Site;
 use crate::visible::Observed;
 use crate::{attribute, container, iteration, names};
@@ -257,9 +258,9 @@ unsafe fn act(
     }
 }
 
-unsafe fn exact_name(argument: Option<*mut ffi::PyObject>) -> Option<*mut ffi::PyObject> {
+unsafe fn exact_name(argument: Option<*mut ffi::PyObject>) -> Option<Name<'static>> {
     // SAFETY: a live object.
-    argument.filter(|name| unsafe { ffi::PyUnicode_CheckExact(*name) != 0 })
+    argument.filter(|name| unsafe { ffi::PyUnicode_CheckExact(*name) != 0 }).map(Name::passed)
 }
 
 /// `list.pop()` takes the last element; `list.pop(i)` moves the others.

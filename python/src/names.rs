@@ -5,6 +5,7 @@ use frontrun_formats::{KeyId, ObjectId};
 use frontrun_recorder::key::Key;
 use pyo3::ffi;
 use std::ffi::CStr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How deep a tuple key is followed.
 const MAX_DEPTH: u32 = 8;
@@ -80,10 +81,38 @@ pub unsafe fn key(object: *mut ffi::PyObject) -> Option<KeyId> {
     }
 }
 
-/// The number of the key that is a name.
-pub fn name_key(name: *mut ffi::PyObject) -> KeyId {
-    // SAFETY: the caller holds the turn and the lock.
-    unsafe { run::get() }.map_or(KeyId(0), |run| run.recording.key(Key::Str(text(name).into())))
+/// A name in the program, with the place where its number is kept once it is known.
+#[derive(Clone, Copy)]
+pub struct Name<'a> {
+    /// The `str` object.
+    pub object: *mut ffi::PyObject,
+    known: Option<&'a AtomicU32>,
+}
+
+impl<'a> Name<'a> {
+    /// A name whose number is kept in `known` (0: not yet known, else the number plus 1).
+    pub fn kept(object: *mut ffi::PyObject, known: &'a AtomicU32) -> Self {
+        Name { object, known: Some(known) }
+    }
+
+    /// A name that was passed as an argument.
+    pub fn passed(object: *mut ffi::PyObject) -> Self {
+        Name { object, known: None }
+    }
+
+    /// The number of the name as a key. The caller holds the turn and the lock.
+    pub fn key(self) -> KeyId {
+        if let Some(known) = self.known.and_then(|known| known.load(Ordering::Relaxed).checked_sub(1)) {
+            return KeyId(known);
+        }
+        // SAFETY: as the caller promises.
+        let run = unsafe { run::get() };
+        let key = run.map_or(KeyId(0), |run| run.recording.key(Key::Str(text(self.object).into())));
+        if let Some(known) = self.known {
+            known.store(key.0 + 1, Ordering::Relaxed);
+        }
+        key
+    }
 }
 
 unsafe fn key_value(object: *mut ffi::PyObject, depth: u32) -> Option<Key> {

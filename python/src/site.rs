@@ -6,6 +6,7 @@
 //!
 //! Invariant: the hook runs no Python code of the program and leaves its reference counts as they were.
 
+use crate::names::Name;
 use crate::{run, visible};
 use frontrun_formats::SiteId;
 use frontrun_recorder::bytecode::{SiteKind, SiteSpec};
@@ -27,7 +28,7 @@ pub struct Site {
     /// Index in `localsplus` of the first slot above the operands.
     pub top: u32,
     /// The name it refers to; null where it has none. Owned.
-    pub name: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
     /// `co_filename`. Owned.
     pub file: *mut ffi::PyObject,
     /// `co_qualname`. Owned.
@@ -36,6 +37,8 @@ pub struct Site {
     pub position: frontrun_formats::Site,
     /// The number in the trace of this process plus 1; 0 before first use.
     pub number: AtomicU32,
+    /// The number of `name` as a key plus 1; 0 before first use.
+    pub name_key: AtomicU32,
 }
 
 static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
@@ -126,6 +129,7 @@ pub unsafe fn new(spec: &SiteSpec, place: &Place, name: *mut ffi::PyObject) -> *
         (&raw mut (*site).file).write(place.file);
         (&raw mut (*site).function).write(place.function);
         (&raw mut (*site).number).write(AtomicU32::new(0));
+        (&raw mut (*site).name_key).write(AtomicU32::new(0));
         (&raw mut (*site).position).write(frontrun_formats::Site {
             file: frontrun_formats::StringId(0),
             function: frontrun_formats::StringId(0),
@@ -141,6 +145,11 @@ pub unsafe fn new(spec: &SiteSpec, place: &Place, name: *mut ffi::PyObject) -> *
 }
 
 impl Site {
+    /// The name that the instruction refers to.
+    pub fn name(&self) -> Name<'_> {
+        Name::kept(self.name, &self.name_key)
+    }
+
     /// The site's number in the trace, if it has been used there.
     pub fn known_number(&self) -> Option<SiteId> {
         self.number.load(Ordering::Relaxed).checked_sub(1).map(SiteId)

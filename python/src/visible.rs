@@ -46,16 +46,9 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
     // SAFETY: the site knows how many operands its instruction has; they lie below `top`.
     unsafe {
         let operand = |from_top: u32| frame.slot((site.top - from_top) as usize);
-        let named = |object| (object, site.name);
         match site.kind {
-            K::LoadAttr | K::LoadMethod => {
-                let (object, name) = named(operand(1));
-                attribute::load(object, name)
-            }
-            K::StoreAttr | K::DeleteAttr => {
-                let (object, name) = named(operand(1));
-                attribute::store(object, name)
-            }
+            K::LoadAttr | K::LoadMethod | K::ImportFrom => attribute::load(operand(1), site.name()),
+            K::StoreAttr | K::DeleteAttr => attribute::store(operand(1), site.name()),
             K::LoadSuperAttr => None,
             K::LoadGlobal | K::LoadFromDictOrGlobals => global(frame, site, false),
             K::StoreGlobal | K::DeleteGlobal => global(frame, site, true),
@@ -83,7 +76,6 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             | K::DictUpdate
             | K::DictMerge => container::read_whole(operand(1)),
             K::FormatValue => container::read_whole(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
-            K::ImportFrom => attribute::load(operand(1), site.name),
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
             K::YieldValue => iteration::pause(frame.generator()),
@@ -115,7 +107,7 @@ unsafe fn global(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> 
         if globals.is_null() {
             return None;
         }
-        let at = Location::new(names::number(globals), Part::Key(names::name_key(site.name)));
+        let at = Location::new(names::number(globals), Part::Key(site.name().key()));
         Some(access(at, is_write))
     }
 }
@@ -125,7 +117,7 @@ unsafe fn name(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
     // SAFETY: the frame is live; `f_locals` of a class body is a dictionary unless a metaclass says otherwise.
     unsafe {
         let (locals, globals) = (frame.locals(), frame.globals());
-        if locals == globals || (!is_write && !container::dict_has(locals, site.name)) {
+        if locals == globals || (!is_write && !container::dict_has(locals, site.name().object)) {
             return global(frame, site, is_write);
         }
         None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -63,7 +64,7 @@ def test_record_analyze_replay_by_hand_reaches_the_failure(frontrun: Run, exampl
         assert analysis.stdout == frontrun("analyze", trace, "--json").stdout
         import json
 
-        for number, _ in enumerate(json.loads(analysis.stdout)["alternatives"], start=1):
+        for number, _ in enumerate(json.loads(analysis.stdout)["schedules"], start=1):
             seen += 1
             child = tmp_path / f"{trace.stem}-{number}.frz"
             replayed = frontrun("replay", trace, "--schedule", number, "-o", child)
