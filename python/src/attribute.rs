@@ -6,14 +6,14 @@
 //! are the entries of its dictionary, the same that its functions use as globals. A property, and a class with its
 //! own `__getattribute__` or `__setattr__`, run Python code that is recorded itself.
 
+use crate::class;
 use crate::names::{self, Name};
-use crate::visible::{Observed, read, write};
+use crate::observed::{Observed, read, write};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;
 
 #[allow(non_snake_case)]
 unsafe extern "C" {
-    fn _PyType_Lookup(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject;
     fn PyObject_GenericGetDict(
         object: *mut ffi::PyObject,
         context: *mut std::ffi::c_void,
@@ -28,7 +28,7 @@ pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observe
     if object.is_null() {
         return None;
     }
-    // SAFETY: live objects have live types; `_PyType_Lookup` returns a borrowed reference and runs no code.
+    // SAFETY: live objects have live types; `class::lookup` returns a borrowed reference and runs no code.
     unsafe {
         let class = ffi::Py_TYPE(object);
         if ffi::PyModule_Check(object) != 0 {
@@ -40,7 +40,7 @@ pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observe
         if !is_generic_load(class) {
             return None;
         }
-        let found = _PyType_Lookup(class, name.object);
+        let found = class::lookup(class, name.object);
         if found.is_null() {
             return has_dict(class).then(|| read(entry(object, name)));
         }
@@ -74,16 +74,14 @@ pub unsafe fn load_several(
     // SAFETY: as the caller promises; `__match_args__` is read only where the class itself holds a tuple.
     unsafe {
         let mut reads = Vec::new();
-        let mut add = |name| {
-            match load(subject, Name::passed(name)) {
-                Some((Operation::Read { at }, _)) => reads.push(at),
-                Some((Operation::Touch { reads: several, .. }, _)) => reads.extend_from_slice(&several),
-                _ => {}
-            }
+        let mut add = |name| match load(subject, Name::passed(name)) {
+            Some((Operation::Read { at }, _)) => reads.push(at),
+            Some((Operation::Touch { reads: several, .. }, _)) => reads.extend_from_slice(&several),
+            _ => {}
         };
         if positional > 0 && ffi::PyType_Check(class) != 0 {
             let name = ffi::PyUnicode_InternFromString(c"__match_args__".as_ptr());
-            let order = _PyType_Lookup(class.cast(), name);
+            let order = class::lookup(class.cast(), name);
             ffi::Py_XDECREF(name);
             if !order.is_null() && ffi::PyTuple_Check(order) != 0 {
                 for at in 0..ffi::PyTuple_Size(order).min(positional as isize) {
@@ -98,31 +96,6 @@ pub unsafe fn load_several(
         reads.dedup();
         let reads = reads.into_boxed_slice();
         (!reads.is_empty()).then(|| (Operation::Touch { reads, writes: Box::new([]) }, 1))
-    }
-}
-
-/// Whether `class` finds `method` where `base` has it: nothing overrides it.
-///
-/// # Safety
-/// Live types; the caller holds the lock.
-pub unsafe fn inherits(
-    class: *mut ffi::PyTypeObject,
-    base: *mut ffi::PyTypeObject,
-    method: &std::ffi::CStr,
-) -> bool {
-    // SAFETY: the name is interned for the look-up only.
-    unsafe {
-        if class == base {
-            return true;
-        }
-        let name = ffi::PyUnicode_InternFromString(method.as_ptr());
-        if name.is_null() {
-            ffi::PyErr_Clear();
-            return false;
-        }
-        let same = _PyType_Lookup(class, name) == _PyType_Lookup(base, name);
-        ffi::Py_DECREF(name);
-        same
     }
 }
 
@@ -141,10 +114,10 @@ pub unsafe fn store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observ
             return Some(write(entry(ffi::PyModule_GetDict(object), name)));
         }
         if ffi::PyType_Check(object) != 0 {
-            let same = (*class).tp_setattro == ffi::PyType_Type.tp_setattro;
+            let same = class::slot((*class).tp_setattro) == class::slot(ffi::PyType_Type.tp_setattro);
             return same.then(|| write(entry(object, name)));
         }
-        if (*class).tp_setattro != ffi::PyBaseObject_Type.tp_setattro {
+        if class::slot((*class).tp_setattro) != class::slot(ffi::PyBaseObject_Type.tp_setattro) {
             return None;
         }
         plain_store(object, name)
@@ -158,7 +131,7 @@ pub unsafe fn store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observ
 pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
     // SAFETY: as for `load`.
     unsafe {
-        let found = _PyType_Lookup(ffi::Py_TYPE(object), name.object);
+        let found = class::lookup(ffi::Py_TYPE(object), name.object);
         if !found.is_null() && is_data_descriptor(found) && !is_slot(found) {
             return None;
         }
@@ -182,7 +155,7 @@ unsafe fn load_descriptor(
         if is_slot(descriptor) {
             return Some(read(entry(object, name)));
         }
-        if names::text(name.object) == "__dict__" {
+        if crate::interpreter::text(name.object) == "__dict__" {
             alias_dict(object);
         }
         None
@@ -227,8 +200,8 @@ unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Opti
                 Some((Operation::Touch { reads, writes: Box::new([]) }, 1))
             }
             Some(_) => Some(read(entry(class.cast(), name))),
-            None if _PyType_Lookup(class, name.object).is_null()
-                && _PyType_Lookup(ffi::Py_TYPE(class.cast()), name.object).is_null() =>
+            None if class::lookup(class, name.object).is_null()
+                && class::lookup(ffi::Py_TYPE(class.cast()), name.object).is_null() =>
             {
                 Some(read(entry(class.cast(), name)))
             }
@@ -247,7 +220,7 @@ unsafe fn holder(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> Opt
         }
         for at in 0..ffi::PyTuple_Size(order) {
             let candidate = ffi::PyTuple_GetItem(order, at).cast::<ffi::PyTypeObject>();
-            if is_heap(candidate) && crate::container::dict_has((*candidate).tp_dict, name) {
+            if is_heap(candidate) && class::dict_has((*candidate).tp_dict, name) {
                 return Some(candidate);
             }
         }
@@ -270,10 +243,10 @@ unsafe fn has_dict(class: *mut ffi::PyTypeObject) -> bool {
 unsafe fn is_generic_load(class: *mut ffi::PyTypeObject) -> bool {
     // SAFETY: live types; the name is interned once and kept.
     unsafe {
-        if (*class).tp_getattro == ffi::PyBaseObject_Type.tp_getattro {
+        if class::slot((*class).tp_getattro) == class::slot(ffi::PyBaseObject_Type.tp_getattro) {
             return true;
         }
-        is_heap(class) && inherits(class, &raw mut ffi::PyBaseObject_Type, c"__getattribute__")
+        is_heap(class) && class::inherits(class, &raw mut ffi::PyBaseObject_Type, c"__getattribute__")
     }
 }
 

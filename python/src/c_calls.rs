@@ -24,7 +24,10 @@ const ROWS: &[Row] = &[
             (A::WriteWhole, "remove extend __iadd__ __imul__ __init__"),
             (A::Permute, "sort reverse"),
             (A::Clear, "clear"),
-            (A::ReadWhole, "index count copy __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __mul__ __repr__"),
+            (
+                A::ReadWhole,
+                "index count copy __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __mul__ __repr__",
+            ),
             (A::ReadShape, "__len__"),
             (A::Nothing, "__iter__ __sizeof__ __class_getitem__"),
             (A::ReadKey, "__getitem__"),
@@ -126,26 +129,36 @@ const ROWS: &[Row] = &[
             (A::GetAttr, "getattr hasattr"),
             (A::SetAttr, "setattr delattr"),
             (A::Vars, "vars"),
-            (A::Nothing, "isinstance issubclass id callable hash abs divmod round pow chr ord hex oct bin globals locals"),
+            (
+                A::Nothing,
+                "isinstance issubclass id callable hash abs divmod round pow chr ord hex oct bin globals locals",
+            ),
             (A::Nothing, "__build_class__ exec eval compile open input dir"),
         ],
     ),
-    ("_operator", "", &[
-        (A::ReadKey, "getitem"),
-        (A::StoreKey, "setitem"),
-        (A::DeleteKey, "delitem"),
-        (A::ReadShape, "length_hint truth not_"),
-        (A::ReadWhole, "eq ne lt le gt ge add concat contains countOf indexOf"),
-        (A::WriteWhole, "iadd iconcat ior iand isub ixor imul"),
-    ]),
+    (
+        "_operator",
+        "",
+        &[
+            (A::ReadKey, "getitem"),
+            (A::StoreKey, "setitem"),
+            (A::DeleteKey, "delitem"),
+            (A::ReadShape, "length_hint truth not_"),
+            (A::ReadWhole, "eq ne lt le gt ge add concat contains countOf indexOf"),
+            (A::WriteWhole, "iadd iconcat ior iand isub ixor imul"),
+        ],
+    ),
     ("_heapq", "", &[(A::WriteWhole, "heappush heappop heapify heapreplace heappushpop")]),
-    ("_bisect", "", &[(A::ReadWhole, "bisect_left bisect_right"), (A::WriteWhole, "insort_left insort_right")]),
+    (
+        "_bisect",
+        "",
+        &[(A::ReadWhole, "bisect_left bisect_right"), (A::WriteWhole, "insort_left insort_right")],
+    ),
     ("_functools", "", &[(A::ReadWhole, "reduce")]),
 ];
 
 /// Builtin types whose constructor consumes its arguments.
-const CONSUMERS: &[&str] =
-    &["list", "tuple", "set", "frozenset", "dict", "bytes", "bytearray", "str"];
+const CONSUMERS: &[&str] = &["list", "tuple", "set", "frozenset", "dict", "bytes", "bytearray", "str"];
 
 /// Constructors that only ask for an iterator or a truth value.
 const PEEKERS: &[&str] = &["enumerate", "zip", "map", "filter", "reversed", "bool"];

@@ -8,8 +8,8 @@
 
 use crate::interpreter::{self, Frame};
 use crate::names::Name;
+use crate::observed::Observed;
 use crate::site::Site;
-use crate::visible::Observed;
 use crate::{attribute, container, iteration, names};
 use frontrun_formats::{Location, Operation};
 use frontrun_recorder::bytecode::SiteKind;
@@ -106,7 +106,7 @@ struct Call<'a> {
 /// The operation of the call at `site`, if it is one.
 ///
 /// # Safety
-/// As for [`crate::visible::reached`].
+/// Called from the hook of `site`, with its frame.
 pub unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
     // SAFETY: the site knows where callable and arguments lie.
     unsafe {
@@ -120,11 +120,8 @@ pub unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
         let second = frame.slot(end - count - 1);
         let arguments: smallvec::SmallVec<[*mut ffi::PyObject; 8]> =
             (end - count..end).map(|at| frame.slot(at)).collect();
-        let (callable, receiver) = if cfg!(Py_3_13) || !first.is_null() {
-            (first, second)
-        } else {
-            (second, std::ptr::null_mut())
-        };
+        let (callable, receiver) =
+            if cfg!(Py_3_13) || !first.is_null() { (first, second) } else { (second, std::ptr::null_mut()) };
         resolve(&Call { callable, receiver, arguments: &arguments })
     }
 }
@@ -180,10 +177,7 @@ unsafe fn resolve(call: &Call<'_>) -> Option<Observed> {
 }
 
 /// A slot method bound to its object, such as `super().__setattr__`.
-unsafe fn bound_slot(
-    callable: *mut ffi::PyObject,
-    arguments: &[*mut ffi::PyObject],
-) -> Option<Observed> {
+unsafe fn bound_slot(callable: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
     // SAFETY: a method-wrapper holds its descriptor and its object behind the header.
     unsafe {
         let name = std::ffi::CStr::from_ptr((*ffi::Py_TYPE(callable)).tp_name).to_bytes();
@@ -198,10 +192,7 @@ unsafe fn bound_slot(
 }
 
 /// Calling a type: a builtin one that consumes its arguments reads them.
-unsafe fn construct(
-    class: *mut ffi::PyObject,
-    arguments: &[*mut ffi::PyObject],
-) -> Option<Observed> {
+unsafe fn construct(class: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
     // SAFETY: as for `observe`.
     unsafe {
         let action = TABLE.get().and_then(|table| table.get(&(class as usize))).copied()?;
@@ -230,9 +221,9 @@ unsafe fn act(
             Some(Action::DeleteKey) => container::delete(object, argument?),
             Some(Action::Contains) => container::contains(argument?, object),
             Some(Action::SetDefault) => container::set_default(object, argument?),
-            Some(Action::RemoveKey) => container::keyed(object, argument?, |dict, key| {
-                Operation::DictRemove { dict, key }
-            }),
+            Some(Action::RemoveKey) => {
+                container::keyed(object, argument?, |dict, key| Operation::DictRemove { dict, key })
+            }
             Some(Action::AddElement) => {
                 container::keyed(object, argument?, |set, key| Operation::SetAdd { set, key })
             }
@@ -252,7 +243,7 @@ unsafe fn act(
             Some(Action::PlainGetAttr) => attribute::load(object, exact_name(argument)?),
             Some(Action::Vars) => {
                 attribute::alias_dict(object);
-                Some(crate::visible::read(container::whole(names::number(object))))
+                Some(crate::observed::read(container::whole(names::number(object))))
             }
         }
     }
@@ -288,26 +279,24 @@ unsafe fn several(
             written.iter().filter_map(|written| container::whole_of(*written)).collect();
         let mut reads: Vec<Location> = Vec::new();
         for read in std::iter::once(object).chain(arguments.iter().copied()) {
-            if let Some(at) = container::whole_of(read) {
-                if !writes.contains(&at) && !reads.contains(&at) {
-                    reads.push(at);
-                }
+            if let Some(at) = container::whole_of(read)
+                && !writes.contains(&at)
+                && !reads.contains(&at)
+            {
+                reads.push(at);
             }
         }
         match (&reads[..], &writes[..]) {
             ([], []) => None,
-            ([at], []) => Some(crate::visible::read(*at)),
-            ([], [at]) => Some(crate::visible::write(*at)),
+            ([at], []) => Some(crate::observed::read(*at)),
+            ([], [at]) => Some(crate::observed::write(*at)),
             _ => Some((Operation::Touch { reads: reads.into(), writes: writes.into() }, 1)),
         }
     }
 }
 
 /// A C callable that the table does not know: it may do anything to the containers that it is given.
-unsafe fn unknown(
-    object: *mut ffi::PyObject,
-    arguments: &[*mut ffi::PyObject],
-) -> Option<Observed> {
+unsafe fn unknown(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
     // SAFETY: as for `observe`.
     unsafe {
         let written: Vec<_> = std::iter::once(object).chain(arguments.iter().copied()).collect();

@@ -6,8 +6,8 @@
 //!
 //! Not here: method calls (calls), iterators (iteration).
 
-use crate::{attribute, names};
-use crate::visible::{Observed, read, write};
+use crate::observed::{Observed, read, write};
+use crate::{class, names};
 use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
 use pyo3::ffi;
 
@@ -42,7 +42,10 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
     }
     // SAFETY: type checks of a live object.
     unsafe {
-        if ffi::PyUnicode_Check(object) != 0 || ffi::PyLong_Check(object) != 0 || ffi::PyTuple_Check(object) != 0 {
+        if ffi::PyUnicode_Check(object) != 0
+            || ffi::PyLong_Check(object) != 0
+            || ffi::PyTuple_Check(object) != 0
+        {
             Family::Other
         } else if ffi::PyList_Check(object) != 0 {
             Family::List
@@ -76,34 +79,16 @@ pub fn whole(id: ObjectId) -> Location {
     Location::new(id, Part::Whole)
 }
 
-/// Whether a dictionary with string keys has `name`.
-///
-/// # Safety
-/// Both are live; `dict` may be null or no dictionary, which has nothing.
-pub unsafe fn dict_has(dict: *mut ffi::PyObject, name: *mut ffi::PyObject) -> bool {
-    // SAFETY: as the caller promises; an error is dropped.
-    unsafe {
-        if dict.is_null() || ffi::PyDict_Check(dict) == 0 {
-            return false;
-        }
-        let has = ffi::PyDict_Contains(dict, name);
-        if has < 0 {
-            ffi::PyErr_Clear();
-        }
-        has == 1
-    }
-}
-
 /// Whether the type's method is the built-in one, so that no Python code runs instead.
 unsafe fn is_plain(object: *mut ffi::PyObject, family: Family, method: &std::ffi::CStr) -> bool {
     // SAFETY: live types.
     unsafe {
         let class = ffi::Py_TYPE(object);
         match family {
-            Family::List => attribute::inherits(class, &raw mut ffi::PyList_Type, method),
+            Family::List => class::inherits(class, &raw mut ffi::PyList_Type, method),
             Family::Dict => {
-                attribute::inherits(class, &raw mut ffi::PyDict_Type, method)
-                    || attribute::inherits(class, &raw mut PyODict_Type, method)
+                class::inherits(class, &raw mut ffi::PyDict_Type, method)
+                    || class::inherits(class, &raw mut PyODict_Type, method)
             }
             _ => true,
         }
@@ -180,9 +165,7 @@ pub unsafe fn contains(container: *mut ffi::PyObject, element: *mut ffi::PyObjec
     unsafe {
         match family(container) {
             Family::Dict | Family::Set => Some(read(dict_entry(container, element))),
-            Family::KeysView => {
-                Some(read(dict_entry(crate::interpreter::view_dict(container), element)))
-            }
+            Family::KeysView => Some(read(dict_entry(crate::interpreter::view_dict(container), element))),
             Family::List | Family::Opaque | Family::ItemsView => read_whole(container),
             Family::Other => None,
         }
@@ -208,9 +191,7 @@ pub unsafe fn read_shape(object: *mut ffi::PyObject) -> Option<Observed> {
         match family(object) {
             Family::Other => None,
             Family::Opaque => read_whole(object),
-            Family::KeysView | Family::ItemsView => {
-                read_shape(crate::interpreter::view_dict(object))
-            }
+            Family::KeysView | Family::ItemsView => read_shape(crate::interpreter::view_dict(object)),
             Family::List | Family::Dict | Family::Set => {
                 let id = names::number(object);
                 note_length(object, id);

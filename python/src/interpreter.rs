@@ -191,3 +191,21 @@ pub fn built_for() -> Result<(), &'static str> {
     };
     if running.starts_with(&format!("{built}.")) { Ok(()) } else { Err(built) }
 }
+
+/// The UTF-8 text of a `str` object; empty for a null pointer or a text with lone surrogates.
+pub fn text(object: *mut ffi::PyObject) -> &'static str {
+    if object.is_null() {
+        return "";
+    }
+    let mut length = 0;
+    // SAFETY: a live `str` keeps its UTF-8 form for as long as it lives; callers use the text at once or pass
+    // names and file names that code objects own.
+    unsafe {
+        let data = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut length);
+        if data.is_null() {
+            ffi::PyErr_Clear();
+            return "";
+        }
+        std::str::from_utf8_unchecked(std::slice::from_raw_parts(data.cast(), length as usize))
+    }
+}

@@ -3,7 +3,7 @@
 //! Model: an iterator's position is state, but an iterator that only the loop's own stack holds is not shared.
 
 use crate::container::{self, whole};
-use crate::visible::{Observed, read, write};
+use crate::observed::{Observed, read, write};
 use crate::{interpreter, names};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;

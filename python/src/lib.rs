@@ -12,7 +12,9 @@ use std::ffi::OsString;
 mod attribute;
 mod c_calls;
 mod calls;
+mod class;
 mod container;
+mod controlled;
 mod exploring;
 mod freed;
 mod interpreter;
@@ -20,6 +22,8 @@ mod iteration;
 mod loading;
 mod locks;
 mod names;
+mod observed;
+mod reporter;
 mod rewriting;
 mod run;
 mod serving;
@@ -67,7 +71,8 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         if let Err(built) = crate::interpreter::built_for() {
-            let message = format!("this frontrun was built for CPython {built}: reinstall it for this interpreter");
+            let message =
+                format!("this frontrun was built for CPython {built}: reinstall it for this interpreter");
             return Err(pyo3::exceptions::PyImportError::new_err(message));
         }
         module.add("__version__", env!("CARGO_PKG_VERSION"))

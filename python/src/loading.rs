@@ -6,7 +6,7 @@
 //!
 //! Not here: which file is in scope (package `frontrun._instrument`).
 
-use crate::{interpreter, rewriting, run};
+use crate::{controlled, interpreter, rewriting};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyCode;
@@ -27,7 +27,12 @@ static IN_SCOPE: OnceLock<Py<PyAny>> = OnceLock::new();
 const MOST_ARGUMENTS: usize = 8;
 
 /// `exec(code, …)`: a code object in scope is rewritten first.
-unsafe extern "C" fn exec(module: Object, arguments: *const Object, count: isize, keywords: Object) -> Object {
+unsafe extern "C" fn exec(
+    module: Object,
+    arguments: *const Object,
+    count: isize,
+    keywords: Object,
+) -> Object {
     // SAFETY: called by the interpreter with its vector convention; the copy of the arguments lives across the call.
     unsafe {
         let original: Vector = std::mem::transmute::<usize, Vector>(EXEC.load(Ordering::Relaxed));
@@ -55,12 +60,12 @@ unsafe fn instrumented(py: Python<'_>, object: Object) -> Option<Bound<'_, PyAny
     if !object.is_instance_of::<PyCode>() {
         return None;
     }
-    run::quiet();
+    controlled::quiet();
     let result = object.getattr("co_filename").and_then(|file| {
         let in_scope = scope.bind(py).call1((file,))?.is_truthy()?;
         if in_scope { rewriting::rewrite(&object, true).map(Some) } else { Ok(None) }
     });
-    run::loud();
+    controlled::loud();
     // Code that cannot be instrumented runs as it is.
     result.unwrap_or_default()
 }
@@ -70,7 +75,7 @@ unsafe extern "C" fn start(module: Object, arguments: Object) -> Object {
     // SAFETY: called by the interpreter with a tuple.
     unsafe {
         let original: Tuple = std::mem::transmute::<usize, Tuple>(START.load(Ordering::Relaxed));
-        if run::visible_thread().is_none() {
+        if controlled::visible_thread().is_none() {
             return original(module, arguments);
         }
         let py = Python::assume_attached();
@@ -91,7 +96,8 @@ fn start_controlled<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = arguments.py();
     let model = py.import("frontrun._threads")?;
-    let (new_arguments, number) = model.call_method1("wrap_raw", (arguments,))?.extract::<(Bound<'_, PyAny>, u32)>()?;
+    let (new_arguments, number) =
+        model.call_method1("wrap_raw", (arguments,))?.extract::<(Bound<'_, PyAny>, u32)>()?;
     // SAFETY: a new reference, or null with an exception set.
     let result = unsafe { Bound::from_owned_ptr_or_err(py, original(new_arguments.as_ptr()))? };
     crate::threads::await_arrival(py, number);
@@ -106,10 +112,10 @@ pub fn instrument_exec(in_scope: &Bound<'_, PyAny>) -> PyResult<()> {
     if IN_SCOPE.set(in_scope.clone().unbind()).is_err() {
         return Ok(());
     }
-    replace(&py.import("builtins")?.getattr("exec")?, &EXEC, exec as usize);
+    replace(&py.import("builtins")?.getattr("exec")?, &EXEC, exec as *const () as usize);
     let thread = py.import("_thread")?;
     for name in ["start_new_thread", "start_new"] {
-        replace(&thread.getattr(name)?, &START, start as usize);
+        replace(&thread.getattr(name)?, &START, start as *const () as usize);
     }
     Ok(())
 }

@@ -8,8 +8,8 @@
 //!
 //! Not here: primitives that the standard library writes in Python (package `frontrun._primitives`).
 
-use crate::visible::read;
-use crate::{interpreter, names, run};
+use crate::observed::read;
+use crate::{controlled, interpreter, names, run};
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -75,7 +75,7 @@ unsafe fn controlled(object: Object) -> Option<ThreadId> {
     if !run::is_recording() {
         return None;
     }
-    let me = run::visible_thread()?;
+    let me = controlled::visible_thread()?;
     let ignored = IGNORED.lock().is_ok_and(|ignored| ignored.contains(&(object as usize)));
     (!ignored).then_some(me)
 }
@@ -89,7 +89,7 @@ pub fn ignore(object: Object) {
 
 /// Waits for the turn and records a step at the site that the thread reached last.
 fn step(me: ThreadId, operation: Operation, may_block: bool, result: u8) {
-    let site = run::last_site();
+    let site = controlled::last_site();
     run::reach(me, site, may_block.then(|| operation.clone()));
     run::execute(me, site, operation, result);
 }
@@ -124,8 +124,8 @@ unsafe fn decide_wait(blocking: Object, timeout: Object) -> Option<bool> {
             ffi::PyErr_Clear();
             return None;
         }
-        let refused = (seconds < 0.0 && seconds != -1.0) || (!blocks && seconds != -1.0);
-        if refused { None } else { Some(blocks && seconds == -1.0) }
+        let has_timeout = seconds != -1.0;
+        if has_timeout && (seconds < 0.0 || !blocks) { None } else { Some(blocks && !has_timeout) }
     }
 }
 
@@ -160,9 +160,8 @@ unsafe fn acquire(
         };
         let lock = names::number(object);
         run::initial_sync(lock, Part::State, || if is_held() { i64::from(u32::MAX) } else { 0 });
-        let site = run::last_site();
-        let operation =
-            if forever { Operation::Acquire { lock } } else { Operation::TryAcquire { lock } };
+        let site = controlled::last_site();
+        let operation = if forever { Operation::Acquire { lock } } else { Operation::TryAcquire { lock } };
         run::reach(me, site, forever.then(|| operation.clone()));
         let taken = try_original(original, object);
         run::execute(me, site, operation, u8::from(taken == ffi::Py_True()));
@@ -201,7 +200,7 @@ unsafe extern "C" fn lock_release(object: Object, a: *mut c_void, b: *mut c_void
     // came, since another thread may release it first.
     unsafe {
         if let Some(me) = controlled(object) {
-            let site = run::last_site();
+            let site = controlled::last_site();
             let lock = names::number(object);
             run::initial_sync(lock, Part::State, || if is_locked(object) { i64::from(u32::MAX) } else { 0 });
             run::reach(me, site, None);
@@ -247,10 +246,11 @@ unsafe extern "C" fn rlock_acquire(object: Object, a: *mut c_void, b: *mut c_voi
 unsafe extern "C" fn rlock_release(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
     // SAFETY: called through the method's definition.
     unsafe {
-        if let Some(me) = controlled(object) {
-            if is_owned(object) && interpreter::rlock_count(object) == 1 {
-                release(me, object, true);
-            }
+        if let Some(me) = controlled(object)
+            && is_owned(object)
+            && interpreter::rlock_count(object) == 1
+        {
+            release(me, object, true);
         }
         RLOCK_RELEASE.call(object, a, b)
     }
@@ -259,10 +259,10 @@ unsafe extern "C" fn rlock_release(object: Object, a: *mut c_void, b: *mut c_voi
 unsafe extern "C" fn rlock_save(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
     // SAFETY: called through the method's definition.
     unsafe {
-        if let Some(me) = controlled(object) {
-            if is_owned(object) {
-                release(me, object, true);
-            }
+        if let Some(me) = controlled(object)
+            && is_owned(object)
+        {
+            release(me, object, true);
         }
         RLOCK_SAVE.call(object, a, b)
     }
@@ -334,8 +334,8 @@ unsafe extern "C" fn queue_get(
         }
         if !keywords.is_null() {
             for nth in 0..ffi::PyTuple_Size(keywords) {
-                let slot = usize::from(names::text(ffi::PyTuple_GetItem(keywords, nth)) == "timeout");
-                values[slot] = *vector.add(positional + nth as usize);
+                let slot = usize::from(interpreter::text(ffi::PyTuple_GetItem(keywords, nth)) == "timeout");
+                values[slot] = *vector.add(positional + nth as *const () as usize);
             }
         }
         let Some(forever) = decide_wait(values[0], values[1]) else { return original() };
@@ -366,7 +366,7 @@ unsafe fn get_item(me: ThreadId, object: Object, class: *mut c_void, forever: bo
         let queue = queue(object);
         let operation =
             if forever { Operation::QueueGet { queue } } else { Operation::QueueTryGet { queue } };
-        let site = run::last_site();
+        let site = controlled::last_site();
         run::reach(me, site, forever.then(|| operation.clone()));
         let none = ptr::null_mut();
         let item = QUEUE_GET_NOWAIT.call_all(object, class, none, none, none);
@@ -442,31 +442,31 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     let thread = py.import("_thread")?;
     let lock = thread.getattr("LockType")?;
     for name in ["acquire", "acquire_lock", "__enter__"] {
-        replace(&lock, name, &LOCK_ACQUIRE, lock_acquire as usize)?;
+        replace(&lock, name, &LOCK_ACQUIRE, lock_acquire as *const () as usize)?;
     }
     for name in ["release", "release_lock", "__exit__"] {
-        replace(&lock, name, &LOCK_RELEASE, lock_release as usize)?;
+        replace(&lock, name, &LOCK_RELEASE, lock_release as *const () as usize)?;
     }
     for name in ["locked", "locked_lock"] {
-        replace(&lock, name, &LOCK_LOCKED, lock_locked as usize)?;
+        replace(&lock, name, &LOCK_LOCKED, lock_locked as *const () as usize)?;
     }
     let rlock = thread.getattr("RLock")?;
     for name in ["acquire", "__enter__"] {
-        replace(&rlock, name, &RLOCK_ACQUIRE, rlock_acquire as usize)?;
+        replace(&rlock, name, &RLOCK_ACQUIRE, rlock_acquire as *const () as usize)?;
     }
     for name in ["release", "__exit__"] {
-        replace(&rlock, name, &RLOCK_RELEASE, rlock_release as usize)?;
+        replace(&rlock, name, &RLOCK_RELEASE, rlock_release as *const () as usize)?;
     }
     keep(&rlock, "_is_owned", &RLOCK_IS_OWNED)?;
-    replace(&rlock, "_release_save", &RLOCK_SAVE, rlock_save as usize)?;
-    replace(&rlock, "_acquire_restore", &RLOCK_RESTORE, rlock_restore as usize)?;
+    replace(&rlock, "_release_save", &RLOCK_SAVE, rlock_save as *const () as usize)?;
+    replace(&rlock, "_acquire_restore", &RLOCK_RESTORE, rlock_restore as *const () as usize)?;
     let queue = py.import("_queue")?.getattr("SimpleQueue")?;
-    replace(&queue, "put", &QUEUE_PUT, queue_put as usize)?;
-    replace(&queue, "get", &QUEUE_GET, queue_get as usize)?;
-    replace(&queue, "get_nowait", &QUEUE_GET_NOWAIT, queue_get_nowait as usize)?;
-    replace(&queue, "qsize", &QUEUE_SIZE, queue_size as usize)?;
-    replace(&queue, "empty", &QUEUE_EMPTY, queue_empty as usize)?;
-    replace(py.import("time")?.as_any(), "sleep", &SLEEP, sleep as usize)
+    replace(&queue, "put", &QUEUE_PUT, queue_put as *const () as usize)?;
+    replace(&queue, "get", &QUEUE_GET, queue_get as *const () as usize)?;
+    replace(&queue, "get_nowait", &QUEUE_GET_NOWAIT, queue_get_nowait as *const () as usize)?;
+    replace(&queue, "qsize", &QUEUE_SIZE, queue_size as *const () as usize)?;
+    replace(&queue, "empty", &QUEUE_EMPTY, queue_empty as *const () as usize)?;
+    replace(py.import("time")?.as_any(), "sleep", &SLEEP, sleep as *const () as usize)
 }
 
 /// Notes a function without replacing it.

@@ -1,6 +1,6 @@
 //! Python objects as the trace names them: object numbers and keys, found without running any Python code.
 
-use crate::{interpreter, run};
+use crate::{class, interpreter, run};
 use frontrun_formats::{KeyId, ObjectId};
 use frontrun_recorder::key::Key;
 use pyo3::ffi;
@@ -9,24 +9,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How deep a tuple key is followed.
 const MAX_DEPTH: u32 = 8;
-
-/// The UTF-8 text of a `str` object; empty for a null pointer or a text with lone surrogates.
-pub fn text(object: *mut ffi::PyObject) -> &'static str {
-    if object.is_null() {
-        return "";
-    }
-    let mut length = 0;
-    // SAFETY: a live `str` keeps its UTF-8 form for as long as it lives; callers use the text at once or pass
-    // names and file names that code objects own.
-    unsafe {
-        let data = ffi::PyUnicode_AsUTF8AndSize(object, &raw mut length);
-        if data.is_null() {
-            ffi::PyErr_Clear();
-            return "";
-        }
-        std::str::from_utf8_unchecked(std::slice::from_raw_parts(data.cast(), length as usize))
-    }
-}
 
 /// The last component of a type's name.
 ///
@@ -107,7 +89,8 @@ impl<'a> Name<'a> {
         }
         // SAFETY: as the caller promises.
         let run = unsafe { run::get() };
-        let key = run.map_or(KeyId(0), |run| run.recording.key(Key::Str(text(self.object).into())));
+        let key =
+            run.map_or(KeyId(0), |run| run.recording.key(Key::Str(interpreter::text(self.object).into())));
         if let Some(known) = self.known {
             known.store(key.0 + 1, Ordering::Relaxed);
         }
@@ -119,7 +102,7 @@ unsafe fn key_value(object: *mut ffi::PyObject, depth: u32) -> Option<Key> {
     // SAFETY: the exact type checks select accessors that run no Python code.
     unsafe {
         if ffi::PyUnicode_CheckExact(object) != 0 {
-            return Some(Key::Str(text(object).into()));
+            return Some(Key::Str(interpreter::text(object).into()));
         }
         if ffi::PyLong_CheckExact(object) != 0 || ffi::PyBool_Check(object) != 0 {
             return Some(integer(object));
@@ -158,7 +141,7 @@ unsafe fn integer(object: *mut ffi::PyObject) -> Key {
             ffi::PyErr_Clear();
             return Key::BigInt("?".into());
         }
-        let key = Key::BigInt(text(digits).into());
+        let key = Key::BigInt(interpreter::text(digits).into());
         ffi::Py_DECREF(digits);
         key
     }
@@ -169,7 +152,8 @@ unsafe fn is_identity_hashed(object: *mut ffi::PyObject) -> bool {
     // SAFETY: a live object has a live type.
     unsafe {
         let class = &*ffi::Py_TYPE(object);
-        let base = &*(&raw const ffi::PyBaseObject_Type);
-        class.tp_hash == base.tp_hash && class.tp_richcompare == base.tp_richcompare
+        let base = &raw const ffi::PyBaseObject_Type;
+        class::slot(class.tp_hash) == class::slot((*base).tp_hash)
+            && class::slot(class.tp_richcompare) == class::slot((*base).tp_richcompare)
     }
 }

@@ -3,6 +3,7 @@
 //! Not here: where hooks go (recorder::bytecode), which code is in scope (the Python side decides).
 
 use crate::site::{self, Place};
+use crate::visible;
 use frontrun_recorder::bytecode::{self, CodeView, KindSet, PyVersion, SiteKind, SiteSpec};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -139,7 +140,7 @@ fn append_sites(
         };
         let name = name.map_or(std::ptr::null_mut(), |name| name.as_ptr());
         // SAFETY: the lock is held, the pointers are live, and a new reference is handed over.
-        let site = unsafe { Bound::from_owned_ptr_or_err(py, site::new(spec, &place, name))? };
+        let site = unsafe { Bound::from_owned_ptr_or_err(py, site::new(spec, &place, name, visible::hook))? };
         consts.append(site)?;
     }
     Ok(())

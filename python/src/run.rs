@@ -11,19 +11,20 @@ use frontrun_formats::execution::fingerprint;
 use frontrun_formats::file::End;
 use frontrun_formats::semantics;
 use frontrun_formats::{
-    Event, Failure, FailureKind, Location, ObjectId, Operation, Outcome, Part, Pending, SiteId,
-    ThreadId, ThreadInfo, ThreadPath, Value,
+    Event, Failure, FailureKind, Location, ObjectId, Operation, Outcome, Part, Pending, SiteId, ThreadId,
+    ThreadInfo, ThreadPath, Value,
 };
 use frontrun_recorder::gate::{Decision, Divergence, Gate};
 use frontrun_recorder::identity::Identities;
 use frontrun_recorder::parking::Seat;
 use frontrun_recorder::recording::Recording;
 use pyo3::ffi;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::UnsafeCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::site::Site;
+use crate::{controlled, interpreter, reporter, sources};
 
 /// Everything that belongs to the execution under way.
 pub struct Run {
@@ -53,57 +54,10 @@ static IDENTITIES: Numbers = Numbers(UnsafeCell::new(None));
 /// Whether a run is under way and has had a second thread: until then nothing can be shared.
 static RECORDING: AtomicBool = AtomicBool::new(false);
 
-thread_local! {
-    /// The calling thread's number plus 1; 0 for a thread that is not controlled.
-    static ME: Cell<u32> = const { Cell::new(0) };
-    /// How many calls into code that must stay invisible are under way on this thread.
-    static QUIET: Cell<u32> = const { Cell::new(0) };
-    /// The site that this thread reached last: where a lock operation that follows is said to happen.
-    static LAST: Cell<*const Site> = const { Cell::new(std::ptr::null()) };
-}
-
 /// Whether hooks have to look at all.
 #[inline]
 pub fn is_recording() -> bool {
     RECORDING.load(Ordering::Relaxed)
-}
-
-/// The calling thread, when it is controlled and not inside code that must stay invisible.
-#[inline]
-pub fn visible_thread() -> Option<ThreadId> {
-    if QUIET.get() > 0 { None } else { ME.get().checked_sub(1).map(ThreadId) }
-}
-
-/// The calling thread, when it is controlled.
-pub fn controlled_thread() -> Option<ThreadId> {
-    ME.get().checked_sub(1).map(ThreadId)
-}
-
-/// Makes the calling thread the controlled thread `thread`, or an uncontrolled one.
-pub fn become_thread(thread: Option<ThreadId>) {
-    ME.set(thread.map_or(0, |id| id.0 + 1));
-}
-
-/// Notes the site that this thread has reached.
-#[inline]
-pub fn set_last_site(site: &Site) {
-    LAST.set(site);
-}
-
-/// The site that this thread reached last.
-pub fn last_site() -> Option<&'static Site> {
-    // SAFETY: sites are constants of code objects whose frames are still running, or of functions that live on.
-    unsafe { LAST.get().as_ref() }
-}
-
-/// Makes what follows on this thread invisible until [`loud`].
-pub fn quiet() {
-    QUIET.set(QUIET.get() + 1);
-}
-
-/// Ends the latest [`quiet`].
-pub fn loud() {
-    QUIET.set(QUIET.get().saturating_sub(1));
 }
 
 /// The site with number 0: an operation that no source position is known for.
@@ -150,7 +104,7 @@ pub fn begin(gate: Gate, mut recording: Recording) {
         *RUN.0.get() = Some(run);
         *IDENTITIES.0.get() = Some(Identities::default());
     }
-    become_thread(Some(ThreadId(0)));
+    controlled::become_thread(Some(ThreadId(0)));
 }
 
 /// Seats a new child of `parent`; from now on hooks record.
@@ -241,7 +195,7 @@ pub fn execute(me: ThreadId, position: Option<&Site>, operation: Operation, resu
     let Some(run) = (unsafe { get() }) else { return };
     run.at[me.index()] = site;
     let print = || match position {
-        Some(site) => fingerprint(operation.kind(), crate::names::text(site.file), &site.position),
+        Some(site) => fingerprint(operation.kind(), interpreter::text(site.file), &site.position),
         None => fingerprint(operation.kind(), "", &NOWHERE),
     };
     match run.gate.execute(me, &operation, print) {
@@ -259,8 +213,8 @@ pub fn site_number(site: &Site) -> SiteId {
     }
     // SAFETY: the caller holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return SiteId(0) };
-    let file = run.recording.string(crate::names::text(site.file));
-    let function = run.recording.string(crate::names::text(site.function));
+    let file = run.recording.string(interpreter::text(site.file));
+    let function = run.recording.string(interpreter::text(site.function));
     let number = run.recording.site(frontrun_formats::Site { file, function, ..site.position });
     site.number.store(number.0 + 1, Ordering::Relaxed);
     number
@@ -288,7 +242,7 @@ pub fn note_failure(failure: Failure) {
 }
 
 fn end_stuck() -> ! {
-    let details = crate::threads::describe_waiting();
+    let details = reporter::describe_waiting();
     let message = {
         // SAFETY: the caller holds the turn and the lock.
         let waiting = unsafe { get() }.map_or(0, |run| run.gate.unfinished().count());
@@ -308,7 +262,7 @@ fn end_diverged(divergence: &Divergence) -> ! {
 
 /// Flushes the program's output and ends the process: other threads are parked for good.
 pub fn leave(code: i32) -> ! {
-    crate::threads::flush_output();
+    reporter::flush_output();
     // SAFETY: ends the process.
     unsafe { libc::_exit(code) }
 }
@@ -331,7 +285,7 @@ pub fn finish(outcome: Outcome) -> bool {
         (other, _) => other,
     };
     let failed = matches!(outcome, Outcome::Failed(_));
-    let sources = run.recording.files().iter().filter_map(|path| crate::sources::source(path)).collect();
+    let sources = run.recording.files().iter().filter_map(|path| sources::source(path)).collect();
     let end = End { pending, sources, observed: run.observed, outcome };
     if let Err(error) = run.recording.finish(&end) {
         eprintln!("frontrun: the trace could not be completed: {error}");

@@ -6,8 +6,6 @@
 //!
 //! Invariant: the hook runs no Python code of the program and leaves its reference counts as they were.
 
-use crate::names::Name;
-use crate::{run, visible};
 use frontrun_formats::SiteId;
 use frontrun_recorder::bytecode::{SiteKind, SiteSpec};
 use pyo3::ffi;
@@ -28,7 +26,7 @@ pub struct Site {
     /// Index in `localsplus` of the first slot above the operands.
     pub top: u32,
     /// The name it refers to; null where it has none. Owned.
-    name: *mut ffi::PyObject,
+    pub name: *mut ffi::PyObject,
     /// `co_filename`. Owned.
     pub file: *mut ffi::PyObject,
     /// `co_qualname`. Owned.
@@ -43,19 +41,6 @@ pub struct Site {
 
 static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
 
-unsafe extern "C" fn hook(
-    site: *mut ffi::PyObject,
-    _key: *mut ffi::PyObject,
-    _value: *mut ffi::PyObject,
-) -> c_int {
-    if run::is_recording() {
-        // SAFETY: the slot belongs to the type `Site`, and bytecode called it.
-        unsafe { visible::reached(&*site.cast::<Site>()) }
-    } else {
-        0
-    }
-}
-
 unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     // SAFETY: the last reference is gone; the fields are owned; the type is a heap type.
     unsafe {
@@ -69,7 +54,8 @@ unsafe extern "C" fn dealloc(object: *mut ffi::PyObject) {
     }
 }
 
-fn class() -> *mut ffi::PyTypeObject {
+/// The type of sites, made with `hook` as its slot by the first caller.
+fn class(hook: ffi::objobjargproc) -> *mut ffi::PyTypeObject {
     let known = TYPE.load(Ordering::Acquire);
     if !known.is_null() {
         return known;
@@ -109,8 +95,13 @@ pub struct Place {
 ///
 /// # Safety
 /// The interpreter's lock is held; the pointers are live objects (`name` may be null).
-pub unsafe fn new(spec: &SiteSpec, place: &Place, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    let class = class();
+pub unsafe fn new(
+    spec: &SiteSpec,
+    place: &Place,
+    name: *mut ffi::PyObject,
+    hook: ffi::objobjargproc,
+) -> *mut ffi::PyObject {
+    let class = class(hook);
     // SAFETY: the block has the type's size; every field is written before the object is visible; references
     // that are stored are owned.
     unsafe {
@@ -145,11 +136,6 @@ pub unsafe fn new(spec: &SiteSpec, place: &Place, name: *mut ffi::PyObject) -> *
 }
 
 impl Site {
-    /// The name that the instruction refers to.
-    pub fn name(&self) -> Name<'_> {
-        Name::kept(self.name, &self.name_key)
-    }
-
     /// The site's number in the trace, if it has been used there.
     pub fn known_number(&self) -> Option<SiteId> {
         self.number.load(Ordering::Relaxed).checked_sub(1).map(SiteId)

@@ -6,38 +6,36 @@
 //!
 //! Not here: the Python code of the models (package `frontrun._threads`, `frontrun._primitives`).
 
-use crate::{names, run};
-use frontrun_formats::{
-    Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath,
-};
+use crate::{controlled, names, run};
+use frontrun_formats::{Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 /// The number of the calling thread if it is controlled and visible, else `None`.
 #[pyfunction]
 pub fn current() -> Option<u32> {
-    run::visible_thread().map(|thread| thread.0)
+    controlled::visible_thread().map(|thread| thread.0)
 }
 
 /// Makes what follows on this thread invisible until `loud()`.
 #[pyfunction]
 pub fn quiet() {
-    run::quiet();
+    controlled::quiet();
 }
 
 /// Ends the latest `quiet()`.
 #[pyfunction]
 pub fn loud() {
-    run::loud();
+    controlled::loud();
 }
 
 fn me() -> PyResult<ThreadId> {
-    run::controlled_thread().ok_or_else(|| PyRuntimeError::new_err("this thread is not controlled"))
+    controlled::controlled_thread().ok_or_else(|| PyRuntimeError::new_err("this thread is not controlled"))
 }
 
 /// Records a step of the calling thread at the site that it reached last.
 fn step(me: ThreadId, operation: Operation, may_block: bool, result: u8) {
-    let site = run::last_site();
+    let site = controlled::last_site();
     run::reach(me, site, may_block.then(|| operation.clone()));
     run::execute(me, site, operation, result);
 }
@@ -63,8 +61,8 @@ pub fn await_arrival(py: Python<'_>, thread: u32) {
 /// Makes the calling thread the spawned thread `thread`; it stays invisible until `begin()`.
 #[pyfunction]
 pub fn adopt(thread: u32) {
-    run::become_thread(Some(ThreadId(thread)));
-    run::quiet();
+    controlled::become_thread(Some(ThreadId(thread)));
+    controlled::quiet();
 }
 
 /// Arrives, waits for the first turn, and records the start.
@@ -75,7 +73,7 @@ pub fn begin() -> PyResult<()> {
         seat.occupy();
         run::wait_at(&seat);
     }
-    run::loud();
+    controlled::loud();
     run::execute(me, None, Operation::Start, 1);
     Ok(())
 }
@@ -86,7 +84,7 @@ pub fn end() -> PyResult<()> {
     let me = me()?;
     run::reach(me, None, None);
     run::execute(me, None, Operation::End, 1);
-    run::quiet();
+    controlled::quiet();
     Ok(())
 }
 
@@ -94,7 +92,7 @@ pub fn end() -> PyResult<()> {
 #[pyfunction]
 pub fn depart() -> PyResult<()> {
     let me = me()?;
-    run::become_thread(None);
+    controlled::become_thread(None);
     run::depart(me);
     Ok(())
 }
@@ -130,9 +128,8 @@ pub fn primitive(
 ) -> PyResult<bool> {
     let me = me()?;
     // SAFETY: live objects; the calling thread holds the turn and the lock.
-    let (id, lock) = unsafe {
-        (names::number(object.as_ptr()), lock.map(|lock| names::number(lock.as_ptr())))
-    };
+    let (id, lock) =
+        unsafe { (names::number(object.as_ptr()), lock.map(|lock| names::number(lock.as_ptr()))) };
     let lock = lock.unwrap_or(id);
     let (operation, may_block) = match kind {
         "event_wait" => (Operation::EventWait { event: id }, true),
@@ -141,9 +138,7 @@ pub fn primitive(
         "event_is_set" => (Operation::EventIsSet { event: id }, false),
         "semaphore_acquire" => (Operation::SemaphoreAcquire { semaphore: id }, true),
         "semaphore_try" => (Operation::SemaphoreTry { semaphore: id }, false),
-        "semaphore_release" => {
-            (Operation::SemaphoreRelease { semaphore: id, permits: count, bound }, false)
-        }
+        "semaphore_release" => (Operation::SemaphoreRelease { semaphore: id, permits: count, bound }, false),
         "condition_wait" => (Operation::ConditionWait { condition: id, lock }, false),
         "condition_wake" => (Operation::ConditionWake { condition: id, lock }, true),
         "condition_wake_timed" => (Operation::ConditionWakeTimed { condition: id, lock }, true),
@@ -153,7 +148,7 @@ pub fn primitive(
     if !kind.starts_with("condition") {
         run::initial_sync(id, Part::State, || state);
     }
-    let site = run::last_site();
+    let site = controlled::last_site();
     run::reach(me, site, may_block.then(|| operation.clone()));
     let result = run::predict(me, &operation);
     run::execute(me, site, operation, u8::from(result));
@@ -188,42 +183,13 @@ pub fn report_failure(kind: &str, message: String, details: String) -> PyResult<
 }
 
 fn note(kind: FailureKind, message: String, details: String) {
-    let thread = run::controlled_thread().and_then(path);
+    let thread = controlled::controlled_thread().and_then(path);
     run::note_failure(Failure { kind, message, thread, details });
 }
 
 fn path(thread: ThreadId) -> Option<ThreadPath> {
     // SAFETY: the calling thread holds the turn and the lock; the path is cloned out.
     unsafe { run::get() }.map(|run| run.gate.path(thread).clone())
-}
-
-/// The stacks of all threads, as the Python side formats them; empty when it cannot.
-pub fn describe_waiting() -> String {
-    call_reporter("describe_waiting").unwrap_or_default()
-}
-
-/// Flushes the program's standard streams.
-pub fn flush_output() {
-    let _ = call_reporter("flush_output");
-}
-
-/// Calls a function of `frontrun._reporter` with hooks silent; the lock is held by the caller.
-fn call_reporter(name: &str) -> Option<String> {
-    // SAFETY: the calling thread holds the interpreter's lock.
-    let py = unsafe { Python::assume_attached() };
-    run::quiet();
-    let result = py
-        .import("frontrun._reporter")
-        .and_then(|module| module.call_method0(name))
-        .and_then(|text| text.extract::<Option<String>>());
-    run::loud();
-    match result {
-        Ok(text) => text,
-        Err(error) => {
-            error.print(py);
-            None
-        }
-    }
 }
 
 /// Keeps `object` out of control: a lock of the interpreter's own bookkeeping.

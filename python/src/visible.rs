@@ -7,29 +7,45 @@
 //! Not here: attributes, containers and calls, which have modules of their own.
 
 use crate::interpreter::Frame;
+use crate::names::Name;
+use crate::observed::{Observed, read, write};
 use crate::site::Site;
-use crate::{attribute, calls, container, iteration, names, run};
+use crate::{attribute, calls, class, container, controlled, iteration, names, run};
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
 use std::ffi::c_int;
 
-/// An operation and what it will report (see [`frontrun_formats::Event::result`]).
-pub type Observed = (Operation, u8);
+/// The hook: the `mp_ass_subscript` slot of the type of sites.
+///
+/// # Safety
+/// Called from bytecode with a site.
+pub unsafe extern "C" fn hook(
+    site: *mut ffi::PyObject,
+    _key: *mut ffi::PyObject,
+    _value: *mut ffi::PyObject,
+) -> c_int {
+    if run::is_recording() {
+        // SAFETY: the slot belongs to the type of sites, and bytecode called it.
+        unsafe { reached(&*site.cast::<Site>()) }
+    } else {
+        0
+    }
+}
 
 /// Handles the hook of `site`. Always succeeds: returns 0.
 ///
 /// # Safety
 /// Called from bytecode, right before the instruction of `site`.
-pub unsafe fn reached(site: &Site) -> c_int {
-    let Some(me) = run::visible_thread() else { return 0 };
-    run::set_last_site(site);
+unsafe fn reached(site: &Site) -> c_int {
+    let Some(me) = controlled::visible_thread() else { return 0 };
+    controlled::set_last_site(site);
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
     unsafe {
         let frame = Frame::current();
         let Some(mut observed) = observe(site, frame) else { return 0 };
         if run::reach(me, Some(site), None) {
-            run::set_last_site(site);
+            controlled::set_last_site(site);
             observed = observe(site, frame).unwrap_or((Operation::Pause, 1));
         }
         run::execute(me, Some(site), observed.0, observed.1);
@@ -47,8 +63,8 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
     unsafe {
         let operand = |from_top: u32| frame.slot((site.top - from_top) as usize);
         match site.kind {
-            K::LoadAttr | K::LoadMethod | K::ImportFrom => attribute::load(operand(1), site.name()),
-            K::StoreAttr | K::DeleteAttr => attribute::store(operand(1), site.name()),
+            K::LoadAttr | K::LoadMethod | K::ImportFrom => attribute::load(operand(1), name_of(site)),
+            K::StoreAttr | K::DeleteAttr => attribute::store(operand(1), name_of(site)),
             K::LoadSuperAttr => None,
             K::LoadGlobal | K::LoadFromDictOrGlobals => global(frame, site, false),
             K::StoreGlobal | K::DeleteGlobal => global(frame, site, true),
@@ -69,12 +85,9 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
                 container::read_shape(operand(if site.kind == K::MatchKeys { 2 } else { 1 }))
             }
             K::ForIter => iteration::next(operand(1)),
-            K::UnpackSequence
-            | K::UnpackEx
-            | K::ListExtend
-            | K::SetUpdate
-            | K::DictUpdate
-            | K::DictMerge => container::read_whole(operand(1)),
+            K::UnpackSequence | K::UnpackEx | K::ListExtend | K::SetUpdate | K::DictUpdate | K::DictMerge => {
+                container::read_whole(operand(1))
+            }
             K::FormatValue => container::read_whole(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
@@ -85,14 +98,8 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
     }
 }
 
-/// A read of one location.
-pub fn read(at: Location) -> Observed {
-    (Operation::Read { at }, 1)
-}
-
-/// A write of one location.
-pub fn write(at: Location) -> Observed {
-    (Operation::Write { at }, 1)
+fn name_of(site: &Site) -> Name<'_> {
+    Name::kept(site.name, &site.name_key)
 }
 
 fn access(at: Location, is_write: bool) -> Observed {
@@ -107,7 +114,7 @@ unsafe fn global(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> 
         if globals.is_null() {
             return None;
         }
-        let at = Location::new(names::number(globals), Part::Key(site.name().key()));
+        let at = Location::new(names::number(globals), Part::Key(name_of(site).key()));
         Some(access(at, is_write))
     }
 }
@@ -117,7 +124,7 @@ unsafe fn name(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
     // SAFETY: the frame is live; `f_locals` of a class body is a dictionary unless a metaclass says otherwise.
     unsafe {
         let (locals, globals) = (frame.locals(), frame.globals());
-        if locals == globals || (!is_write && !container::dict_has(locals, site.name().object)) {
+        if locals == globals || (!is_write && !class::dict_has(locals, site.name)) {
             return global(frame, site, is_write);
         }
         None

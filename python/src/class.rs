@@ -1,0 +1,68 @@
+//! Looking things up in classes and their dictionaries without running any Python code.
+
+use pyo3::ffi;
+
+#[allow(non_snake_case)]
+unsafe extern "C" {
+    fn _PyType_Lookup(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject;
+}
+
+/// What `name` is in the first class of the resolution order that has it; borrowed, null when none has.
+///
+/// # Safety
+/// `class` is a live type, `name` a live `str`; the caller holds the lock.
+pub unsafe fn lookup(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: as the caller promises.
+    unsafe { _PyType_Lookup(class, name) }
+}
+
+/// Whether `class` finds `method` where `base` has it: nothing overrides it.
+///
+/// # Safety
+/// Live types; the caller holds the lock.
+pub unsafe fn inherits(
+    class: *mut ffi::PyTypeObject,
+    base: *mut ffi::PyTypeObject,
+    method: &std::ffi::CStr,
+) -> bool {
+    // SAFETY: the name is interned for the look-up only.
+    unsafe {
+        if class == base {
+            return true;
+        }
+        let name = ffi::PyUnicode_InternFromString(method.as_ptr());
+        if name.is_null() {
+            ffi::PyErr_Clear();
+            return false;
+        }
+        let same = lookup(class, name) == lookup(base, name);
+        ffi::Py_DECREF(name);
+        same
+    }
+}
+
+/// Whether a dictionary with string keys has `name`.
+///
+/// # Safety
+/// Both are live; `dict` may be null or no dictionary, which has nothing.
+pub unsafe fn dict_has(dict: *mut ffi::PyObject, name: *mut ffi::PyObject) -> bool {
+    // SAFETY: as the caller promises; an error is dropped.
+    unsafe {
+        if dict.is_null() || ffi::PyDict_Check(dict) == 0 {
+            return false;
+        }
+        let has = ffi::PyDict_Contains(dict, name);
+        if has < 0 {
+            ffi::PyErr_Clear();
+        }
+        has == 1
+    }
+}
+
+/// The address of a type's C function, which says whose function it is: CPython's own are unique.
+pub fn slot<F>(function: Option<F>) -> usize {
+    // An optional function pointer is a pointer that may be null.
+    const { assert!(size_of::<Option<F>>() == size_of::<usize>()) };
+    // SAFETY: of the same size, checked above; every bit pattern is an integer.
+    unsafe { std::mem::transmute_copy(&function) }
+}
