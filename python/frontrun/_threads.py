@@ -8,13 +8,12 @@ interpreter has taken the thread out of its books.
 from __future__ import annotations
 
 import threading
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 from . import _core, _reporter
 
-_NUMBERS: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
+_NUMBER = "_frontrun_number"
 _JOINABLE: list[threading.Thread] = []
 
 _Thread = threading.Thread
@@ -37,14 +36,19 @@ class _Quietly:
 quietly = _Quietly()
 
 
+def _number(thread: threading.Thread) -> int | None:
+    """The number of a controlled thread. It lies in the thread's own dictionary, read without any Python code."""
+    return thread.__dict__.get(_NUMBER)
+
+
 def start(self: threading.Thread) -> None:
     """Start a thread; under control it parks before its first step."""
-    if _core.current() is None or self in _NUMBERS:
+    if _core.current() is None or _number(self) is not None:
         _start(self)
         return
     number = _core.spawn(self.name)
     with quietly:
-        _NUMBERS[self] = number
+        self.__dict__[_NUMBER] = number
         if not self.daemon:
             _JOINABLE.append(self)
         _start(self)
@@ -53,7 +57,7 @@ def start(self: threading.Thread) -> None:
 
 def bootstrap_inner(self: threading.Thread) -> None:
     """Run in the new thread: the interpreter's start-up and clean-up around the controlled run."""
-    number = _NUMBERS.get(self)
+    number = _number(self)
     if number is None:
         _bootstrap_inner(self)
         return
@@ -97,7 +101,7 @@ def run_raw(number: int, function: Callable[..., object], args: tuple[Any, ...],
 
 def join(self: threading.Thread, timeout: float | None = None) -> None:
     """Wait for a thread; with a timeout the wait may elapse whenever the thread has not ended."""
-    number = _NUMBERS.get(self)
+    number = _number(self)
     if number is None or _core.current() is None or number == _core.current():
         _join(self, timeout)
         return
@@ -111,7 +115,7 @@ def join(self: threading.Thread, timeout: float | None = None) -> None:
 
 def is_alive(self: threading.Thread) -> bool:
     """Return whether a thread runs; under control this looks at its end."""
-    number = _NUMBERS.get(self)
+    number = _number(self)
     if number is None or _core.current() is None:
         return _is_alive(self)
     return not _core.has_ended(number)

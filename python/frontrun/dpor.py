@@ -76,7 +76,15 @@ def explore_dpor(
         )
     finally:
         servers.wait()
-    return _result(report)
+    reproduced = None
+    if report["failures"] and reproduce_on_failure > 0:
+        servers = _Servers(program, scope, call, 1)
+        try:
+            trace = report["failures"][0]["trace"]
+            reproduced = _core.confirm_served(servers.fds[0], trace, reproduce_on_failure, timeout_per_run)
+        finally:
+            servers.wait()
+    return _result(report, reproduced)
 
 
 class _Program:
@@ -199,16 +207,8 @@ def _replay_if_asked(program: _Program, scope: Scope, call: str) -> None:
     _run(_core.Request(asked["out"], asked["schedule"]), program, call)
 
 
-def _result(report: dict[str, Any]) -> InterleavingResult:
+def _result(report: dict[str, Any], reproduced: tuple[int, int] | None) -> InterleavingResult:
     failures = tuple(Failure(**failure) for failure in report["failures"])
-    explanation = None
-    if failures:
-        first = failures[0]
-        explanation = f"{first.message}\n{first.details}\nReplay it with: frontrun replay {first.trace}"
-    elif report["errors"]:
-        explanation = "\n".join(report["errors"])
-    elif report["first_divergence"]:
-        explanation = report["first_divergence"]
     incomplete = report["waiting"] or report["cut_runs"] or report["errors"] or report["diverged"]
     return InterleavingResult(
         verdict=report["verdict"],
@@ -217,6 +217,22 @@ def _result(report: dict[str, Any]) -> InterleavingResult:
         outcomes=report["outcomes"],
         exhausted=not incomplete and report["bounded_by"] is None,
         bounded_by=report["bounded_by"],
-        explanation=explanation,
+        reproduced=reproduced,
+        explanation=_explain(report, failures, reproduced),
         first_trace=report["first_trace"],
     )
+
+
+def _explain(report: dict[str, Any], failures: tuple[Failure, ...], reproduced: tuple[int, int] | None) -> str | None:
+    """Say what failed and how it came about, or why there is no verdict."""
+    parts = []
+    if failures:
+        first = failures[0]
+        parts += [f"{first.kind} after {report['executions']} executions: {first.message}", _core.explain(first.trace)]
+        if reproduced is not None:
+            parts.append(f"reproduced {reproduced[0]}/{reproduced[1]}")
+        parts.append(f"replay it: frontrun replay {first.trace}")
+    parts += report["errors"]
+    if report["first_divergence"]:
+        parts.append(f"an execution could not follow its schedule: {report['first_divergence']}")
+    return "\n".join(parts) or None

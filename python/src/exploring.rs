@@ -1,8 +1,11 @@
 //! The exploration loop for callers in Python: runs it on threads of its own and answers Ctrl-C.
 
-use frontrun_replayer::explore;
+use frontrun_cli::render::lanes::{self, LaneOptions, Rows};
+use frontrun_cli::render::style::Style;
+use frontrun_replayer::proof::{self, ProofConfig};
 use frontrun_replayer::report::Report;
-use frontrun_replayer::{AfterFailure, ExploreConfig, Runner, Worker};
+use frontrun_replayer::{AfterFailure, ExploreConfig, ReplayError, Runner, Worker};
+use frontrun_replayer::{explore, trace_file};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -16,6 +19,9 @@ use std::time::Duration;
 
 /// How often a waiting caller looks for signals.
 const TICK: Duration = Duration::from_millis(50);
+
+/// Columns of an explanation.
+const EXPLANATION_WIDTH: usize = 120;
 
 /// A pair of connected sockets for each server: `[(ours, theirs)]`, all closed on exec.
 #[pyfunction]
@@ -84,6 +90,40 @@ pub fn explore_served<'py>(
         Some(error) => Err(error),
         None => describe(py, &result.map_err(|error| PyRuntimeError::new_err(error.to_string()))?),
     }
+}
+
+/// Replays the execution of a trace through the server behind the socket `fd`. Returns how often it failed in the same
+/// way again, of how many runs.
+#[pyfunction]
+pub fn confirm_served(
+    py: Python<'_>,
+    fd: RawFd,
+    trace: PathBuf,
+    times: u32,
+    timeout_per_run: f64,
+) -> PyResult<(usize, usize)> {
+    // SAFETY: the descriptor was made for this call and nobody else uses it.
+    let mut worker = Worker::new(unsafe { UnixStream::from_raw_fd(fd) });
+    let failed = |error: ReplayError| PyRuntimeError::new_err(error.to_string());
+    py.detach(|| {
+        let execution = trace_file::read(&trace).map_err(failed)?;
+        let directory = trace.with_extension("proof");
+        std::fs::create_dir_all(&directory)?;
+        let timeout = Duration::from_secs_f64(timeout_per_run);
+        let config = ProofConfig { times, directory: &directory, output: None, timeout };
+        let proof = proof::confirm(&mut worker, &execution, config, &AtomicBool::new(false)).map_err(failed);
+        let _ = std::fs::remove_dir_all(&directory);
+        let proof = proof?;
+        Ok((proof.reproduced(), proof.runs.len()))
+    })
+}
+
+/// The interleaving of a trace as source lines, one column for each thread.
+#[pyfunction]
+pub fn explain(trace: PathBuf) -> PyResult<String> {
+    let execution = trace_file::read(&trace).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    let options = LaneOptions { rows: Rows::SourceLines, width: EXPLANATION_WIDTH, style: Style::plain() };
+    Ok(lanes::lanes(&execution, options))
 }
 
 /// The report as a dictionary.

@@ -54,7 +54,7 @@ fn remember_sources(paths: Vec<String>) {
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
-    use super::exploring::{explore_served, socket_pairs};
+    use super::exploring::{confirm_served, explain, explore_served, socket_pairs};
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]
