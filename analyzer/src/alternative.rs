@@ -32,7 +32,19 @@ impl Reason {
     ///
     /// `parent` is the execution that was analyzed.
     pub fn line(&self, parent: &Execution) -> String {
-        describe::reason(parent, self)
+        let (first, first_site) = self.first.place(parent);
+        let second = &parent.events[self.second];
+        let blocks = if self.blocks { ", which then has to wait" } else { "" };
+        format!(
+            "{} {} {} ({}) before {} {} it ({}){blocks}",
+            describe::thread(parent, first),
+            describe::verb(self.first.operation(parent)),
+            describe::location(parent, self.location),
+            describe::site(parent, first_site),
+            describe::thread(parent, second.thread),
+            describe::verb(&second.operation),
+            describe::site(parent, second.site),
+        )
     }
 }
 

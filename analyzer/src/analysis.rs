@@ -20,6 +20,8 @@ pub struct Analysis {
     pub deadlock: Option<Deadlock>,
     /// What could have happened instead, see [`crate::children`].
     pub alternatives: Vec<Alternative>,
+    /// Whether these are all; a long execution has more than a report should list ([`crate::MOST_LISTED_ENTRIES`]).
+    pub complete: bool,
     /// The order of the events that matter.
     pub happens_before: HappensBefore,
     /// What each thread did, in the order of their paths.

@@ -3,7 +3,6 @@
 //! # Not here
 //! Layout, colours, lists: `cli/render`.
 
-use crate::alternative::Reason;
 use frontrun_formats::{Execution, Location, ObjectId, Operation, Part, SiteId, ThreadId};
 
 /// The path of a thread as text.
@@ -102,21 +101,4 @@ pub(crate) fn event(execution: &Execution, position: usize) -> String {
     };
     let space = if object.is_empty() { "" } else { " " };
     format!("{}{space}{object} ({})", verb(&event.operation), site(execution, event.site))
-}
-
-/// See [`Reason::line`].
-pub(crate) fn reason(execution: &Execution, reason: &Reason) -> String {
-    let (first, first_site) = reason.first.place(execution);
-    let second = &execution.events[reason.second];
-    let blocks = if reason.blocks { ", which then has to wait" } else { "" };
-    format!(
-        "{} {} {} ({}) before {} {} it ({}){blocks}",
-        thread(execution, first),
-        verb(reason.first.operation(execution)),
-        location(execution, reason.location),
-        site(execution, first_site),
-        thread(execution, second.thread),
-        verb(&second.operation),
-        site(execution, second.site),
-    )
 }

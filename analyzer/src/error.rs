@@ -96,6 +96,12 @@ pub enum AnalyzeError {
     /// An event names a thread that the thread table does not have.
     #[error("thread number {0:?} is not in the thread table")]
     UnknownThread(ThreadId),
+    /// The alternatives are more than memory should hold.
+    #[error("more than {found} alternatives follow from this execution: too many to hold")]
+    TooManyAlternatives {
+        /// How many were found before the search was given up.
+        found: usize,
+    },
     /// Two threads have one path.
     #[error("two threads are called {0}")]
     DuplicateThread(ThreadPath),

@@ -71,6 +71,13 @@ pub fn children(execution: &Execution) -> Result<Vec<Alternative>, AnalyzeError>
     explore(execution, Tuning::default()).map(|explored| explored.alternatives)
 }
 
+/// How many schedule entries the alternatives of one execution may have together before [`explore`] refuses them.
+/// An entry takes 12 bytes.
+pub const MOST_ENTRIES: usize = 64 << 20;
+
+/// How many schedule entries [`analyze`] lists alternatives for.
+pub const MOST_LISTED_ENTRIES: usize = 4 << 20;
+
 /// Class and work items of one execution: what an exploration needs of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explored {
@@ -83,15 +90,14 @@ pub struct Explored {
 /// [`children`] and [`class_id`] in one pass.
 ///
 /// # Errors
-/// As [`children`].
+/// As [`children`], and when the alternatives are more than memory should hold ([`MOST_ENTRIES`]).
 pub fn explore(execution: &Execution, tuning: Tuning) -> Result<Explored, AnalyzeError> {
     let trace = whole_trace(execution, tuning)?;
     checks::lowest(&trace)?;
-    let mut alternatives = Vec::new();
-    let _ = search::alternatives(&trace, &mut |alternative| {
-        alternatives.push(alternative);
-        ControlFlow::Continue(())
-    });
+    let (alternatives, complete) = collect(&trace, MOST_ENTRIES);
+    if !complete {
+        return Err(AnalyzeError::TooManyAlternatives { found: alternatives.len() });
+    }
     Ok(Explored { class: class::id(&trace), alternatives })
 }
 
@@ -124,11 +130,7 @@ pub fn analyze(execution: &Execution) -> Result<Analysis, AnalyzeError> {
     let deadlock = deadlock::deadlock(execution, &threads, &simulation);
     let trace = Trace::new(execution, threads, simulation, false)?;
     checks::predicted_past(&trace)?;
-    let mut alternatives = Vec::new();
-    let _ = search::alternatives(&trace, &mut |alternative| {
-        alternatives.push(alternative);
-        ControlFlow::Continue(())
-    });
+    let (alternatives, complete) = collect(&trace, MOST_LISTED_ENTRIES);
     let threads = (0..trace.width()).map(|rank| {
         let id = trace.threads.id(rank);
         ThreadSummary {
@@ -144,9 +146,24 @@ pub fn analyze(execution: &Execution) -> Result<Analysis, AnalyzeError> {
         races: race::races(&trace),
         deadlock,
         alternatives,
+        complete,
         happens_before: HappensBefore::of(&trace),
         threads: threads.collect(),
     })
+}
+
+/// The alternatives, until their schedules have `most` entries together; and whether these are all.
+fn collect(trace: &Trace, most: usize) -> (Vec<Alternative>, bool) {
+    let (mut alternatives, mut entries) = (Vec::new(), 0);
+    let end = search::alternatives(trace, &mut |alternative| {
+        if entries + alternative.schedule.entries.len() > most && !alternatives.is_empty() {
+            return ControlFlow::Break(());
+        }
+        entries += alternative.schedule.entries.len();
+        alternatives.push(alternative);
+        ControlFlow::Continue(())
+    });
+    (alternatives, end.is_continue())
 }
 
 /// The name of the execution's class: equal for two executions of one program exactly when they have the same

@@ -9,6 +9,7 @@ import atexit
 import builtins
 import json
 import os
+import random
 import runpy
 import sys
 import threading
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _core, _program
+from . import _checkpoint, _core, _program, _threads
 from ._instrument import Scope, instrument_existing, instrument_later
 
 _VARIABLE = "FRONTRUN_CONFIG"
@@ -31,15 +32,23 @@ def main() -> None:
     instrument_existing(scope)
     instrument_later(scope)
     program = _load(words)
-    if config["mode"] == "serve":
-        request = _core.serve(config["serve_fds"])
-        if request is None:
-            os._exit(0)
-    else:
-        request = _core.Request(config["trace"], config["schedule"], config.get("parent"))
     flags = [("include", glob) for glob in scope.include] + [("exclude", glob) for glob in scope.exclude]
-    _program.begin(request, _program.facts(config["command"], None, flags))
-    _program.leave(_program.run(lambda: _to_the_end(program)))
+    header = _program.facts(config["command"], None, flags)
+    random.seed(0)
+
+    def begin_at_first_thread() -> None:
+        _program.begin(_checkpoint.serve(config["serve_fds"]), header)
+
+    request = _core.Request(config["trace"], config["schedule"], config.get("parent"))
+    if config["mode"] != "serve":
+        _program.begin(request, header)
+    else:
+        _threads.install()
+        if _checkpoint.is_reached_clean(program):
+            _threads.at_first_start(begin_at_first_thread)
+        else:
+            begin_at_first_thread()
+    _program.leave(_program.run(lambda: _to_the_end(program), lambda: _program.begin(request, header)))
 
 
 def _to_the_end(program: Callable[[], object]) -> None:
@@ -47,8 +56,6 @@ def _to_the_end(program: Callable[[], object]) -> None:
     try:
         program()
     finally:
-        from . import _threads
-
         for call in reversed(getattr(threading, "_threading_atexits", [])):
             call()
         _threads.join_all()

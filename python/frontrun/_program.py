@@ -34,12 +34,14 @@ def begin(request: _core.Request, header: dict[str, Any]) -> None:
     _primitives.install()
 
 
-def run(program: Callable[[], object]) -> int:
+def run(program: Callable[[], object], begin_late: Callable[[], object] | None = None) -> int:
     """Run the program, wait for its threads, complete the trace, and return the exit code.
 
-    An exception that the program lets out is a failure; ``SystemExit`` gives the exit code.
+    An exception that the program lets out is a failure; ``SystemExit`` gives the exit code. ``begin_late`` begins the run
+    of a program that has ended before its checkpoint, so that its end is recorded all the same.
     """
     code = 0
+    failure: tuple[str, str, str] | None = None
     try:
         program()
     except SystemExit as exit_:
@@ -48,8 +50,12 @@ def run(program: Callable[[], object]) -> int:
         code = 1
         with _threads.quietly:
             message, details = _reporter.describe_exception(error)
-            _core.report_failure("assertion" if isinstance(error, AssertionError) else "exception", message, details)
+            failure = ("assertion" if isinstance(error, AssertionError) else "exception", message, details)
             print(details, end="", file=sys.stderr)
+    if begin_late is not None and not _core.has_begun():
+        begin_late()
+    if failure is not None:
+        _core.report_failure(*failure)
     if code != 0:
         _core.report_failure("exit_code", f"the program exited with code {code}", "")
     _threads.join_all()

@@ -15,6 +15,7 @@ from . import _core, _reporter
 
 _NUMBER = "_frontrun_number"
 _JOINABLE: list[threading.Thread] = []
+_before_first_start: list[Callable[[], object]] = []
 
 _Thread = threading.Thread
 _start = _Thread.start
@@ -36,6 +37,16 @@ class _Quietly:
 quietly = _Quietly()
 
 
+def at_first_start(call: Callable[[], object]) -> None:
+    """Have ``call`` called right before the program starts its first thread. It may fork."""
+    _before_first_start.append(call)
+
+
+def _pass_checkpoint() -> None:
+    while _before_first_start:
+        _before_first_start.pop()()
+
+
 def _number(thread: threading.Thread) -> int | None:
     """The number of a controlled thread. It lies in the thread's own dictionary, read without any Python code."""
     return thread.__dict__.get(_NUMBER)
@@ -43,6 +54,7 @@ def _number(thread: threading.Thread) -> int | None:
 
 def start(self: threading.Thread) -> None:
     """Start a thread; under control it parks before its first step."""
+    _pass_checkpoint()
     if _core.current() is None or _number(self) is not None:
         _start(self)
         return
@@ -128,7 +140,7 @@ def join_all() -> None:
 
 
 def install() -> None:
-    """Put the model in place, for the rest of this process."""
+    """Put the model in place, for the rest of this process; after a fork, again for the locks that are new."""
     _Thread.start = start  # type: ignore[method-assign]
     _Thread.join = join  # type: ignore[method-assign]
     _Thread.is_alive = is_alive  # type: ignore[method-assign]

@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from . import _core, _program, _reporter, _threads
+from . import _checkpoint, _core, _program, _reporter, _threads
 from ._instrument import Scope, instrument_existing, instrument_later
 from .common import Failure, InterleavingResult
 
@@ -172,9 +172,7 @@ def _serve(program: _Program, scope: Scope, call: str, foreign: list[int], fds: 
             os.close(fd)
         instrument_existing(scope)
         instrument_later(scope)
-        request = _core.serve(fds)
-        if request is not None:
-            _run(request, program, call)
+        _run(_checkpoint.serve(fds), program, call)
     except BaseException as error:  # noqa: BLE001 - whatever happens, a fork must not return into the caller
         print(f"frontrun: the exploration could not be served: {error!r}", file=sys.stderr)
     finally:

@@ -58,7 +58,7 @@ mod _core {
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]
-    use super::serving::{Request, begin_run, finish_run, observe, serve};
+    use super::serving::{Request, begin_run, finish_run, has_begun, observe, serve};
     #[pymodule_export]
     use super::threads::{
         adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, join, loud, pause,

@@ -97,6 +97,13 @@ pub fn observe(text: String) {
     }
 }
 
+/// Whether a run is under way in this process.
+#[pyfunction]
+pub fn has_begun() -> bool {
+    // SAFETY: the calling thread holds the interpreter's lock.
+    unsafe { run::get() }.is_some()
+}
+
 /// Ends the run: completes the trace. Returns whether the execution failed.
 #[pyfunction]
 pub fn finish_run() -> bool {
