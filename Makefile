@@ -27,10 +27,10 @@ rust: ## rustfmt, clippy, and the tests of the Rust crates
 python: $(MINORS:%=test-%) ## the whole-system tests on every CPython found
 
 lint: $(VENVS)/$(FIRST)/.installed ## ruff, mypy --strict, and the stubs against the extension
-	$(VENVS)/$(FIRST)/bin/ruff check python tests/python examples
-	$(VENVS)/$(FIRST)/bin/ruff format --check python tests/python examples
+	$(VENVS)/$(FIRST)/bin/ruff check python tests/python examples benches
+	$(VENVS)/$(FIRST)/bin/ruff format --check python tests/python examples benches
 	$(VENVS)/$(FIRST)/bin/mypy --strict python/frontrun
-	$(VENVS)/$(FIRST)/bin/python -m mypy.stubtest --ignore-disjoint-bases frontrun._core
+	$(VENVS)/$(FIRST)/bin/python -m mypy.stubtest frontrun._core
 
 test-%: $(VENVS)/%/.installed
 	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q
@@ -52,7 +52,7 @@ bench: $(VENVS)/$(FIRST)/.installed ## cost of instrumentation, and executions p
 
 fmt: $(VENVS)/$(FIRST)/.installed ## format Rust and Python
 	cargo fmt --all
-	$(VENVS)/$(FIRST)/bin/ruff format python tests/python examples
+	$(VENVS)/$(FIRST)/bin/ruff format python tests/python examples benches
 
 clean: ## remove everything that was built
 	rm -rf target $(VENVS)

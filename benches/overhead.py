@@ -1,7 +1,7 @@
 """What instrumentation costs: plain and instrumented runs side by side, as ratios of CPU time.
 
-``alone`` is a program with one thread, where hooks have nothing to write down; ``recorded`` is the same work in a second
-thread, with every access written to a trace. Each ratio is the median over rounds that alternate between the two.
+``alone`` is a program with one thread, where hooks have nothing to write down; ``recorded`` is the same work in a
+second thread, with every access written to a trace. Each ratio is the median over rounds that alternate between the two.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def load(rewritten: bool) -> dict[str, Callable[[], object]]:
     path = Path(__file__).with_name("workloads.py")
     code = compile(path.read_text(), str(path), "exec")
     module = types.ModuleType("workloads")
-    exec(_core.rewrite(code, True) if rewritten else code, module.__dict__)
+    exec(_core.rewrite(code, True) if rewritten else code, module.__dict__)  # noqa: S102
     return module.WORKLOADS
 
 

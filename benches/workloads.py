@@ -80,9 +80,8 @@ class Machine:
             elif operation == "less":
                 right = self.pop()
                 self.push(1 if self.pop() < right else 0)
-            elif operation == "jump_if":
-                if self.pop():
-                    at = argument
+            elif operation == "jump_if" and self.pop():
+                at = argument
         return self.variables["sum"]
 
 

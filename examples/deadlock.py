@@ -10,10 +10,9 @@ class Account:
 
 
 def transfer(source: Account, target: Account, amount: int) -> None:
-    with source.lock:
-        with target.lock:
-            source.balance -= amount
-            target.balance += amount
+    with source.lock, target.lock:
+        source.balance -= amount
+        target.balance += amount
 
 
 def main() -> None:

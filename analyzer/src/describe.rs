@@ -34,7 +34,10 @@ pub fn location(execution: &Execution, at: Location) -> String {
         Part::Name(id) => format!("{}.{}", name(), execution.text(id)),
         Part::Key(id) => {
             let key = execution.keys.get(id.index()).map_or("?", |text| execution.text(*text));
-            format!("{}[{key}]", name())
+            match attribute(key).filter(|_| !is_container(execution, at.object)) {
+                Some(attribute) => format!("{}.{attribute}", name()),
+                None => format!("{}[{key}]", name()),
+            }
         }
         Part::Index(index) => format!("{}[{index}]", name()),
         Part::Generation => format!("the generation of {}", name()),
@@ -42,6 +45,33 @@ pub fn location(execution: &Execution, at: Location) -> String {
         Part::Started(id) => format!("the start of {}", thread(execution, id)),
         Part::Ended(id) => format!("the end of {}", thread(execution, id)),
     }
+}
+
+/// The name in the printable form of a key, if the key can be the name of an attribute.
+fn attribute(key: &str) -> Option<&str> {
+    let name = key.strip_prefix('\'')?.strip_suffix('\'')?;
+    let start = |c: char| c.is_alphabetic() || c == '_';
+    let identifier = name.starts_with(start) && name.chars().all(|c| start(c) || c.is_numeric());
+    identifier.then_some(name)
+}
+
+/// Whether the keys of an object are those of its items. An attribute of an object is recorded as a key, too.
+fn is_container(execution: &Execution, id: ObjectId) -> bool {
+    let name = execution.objects.get(id.index()).map_or("", |object| execution.text(object.type_name));
+    matches!(
+        name,
+        "dict"
+            | "list"
+            | "set"
+            | "frozenset"
+            | "tuple"
+            | "bytearray"
+            | "array"
+            | "deque"
+            | "defaultdict"
+            | "OrderedDict"
+            | "mappingproxy"
+    )
 }
 
 /// What an operation does, in the third person and without its object.
@@ -101,4 +131,27 @@ pub(crate) fn event(execution: &Execution, position: usize) -> String {
     };
     let space = if object.is_empty() { "" } else { " " };
     format!("{}{space}{object} ({})", verb(&event.operation), site(execution, event.site))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrun_formats::{KeyId, ObjectInfo, StringId};
+
+    #[test]
+    fn a_key_of_an_instance_is_an_attribute_and_one_of_a_container_is_an_item() {
+        let strings = ["Counter", "Counter#1", "dict", "dict#1", "'value'", "'no name'", "7"];
+        let object = |at: u32| ObjectInfo { type_name: StringId(at), label: StringId(at + 1) };
+        let execution = Execution {
+            strings: strings.map(str::to_owned).to_vec(),
+            objects: vec![object(0), object(2)],
+            keys: vec![StringId(4), StringId(5), StringId(6)],
+            ..Execution::default()
+        };
+        let text = |object, key| location(&execution, Location::new(ObjectId(object), Part::Key(KeyId(key))));
+        assert_eq!(text(0, 0), "Counter#1.value");
+        assert_eq!(text(0, 1), "Counter#1['no name']");
+        assert_eq!(text(0, 2), "Counter#1[7]");
+        assert_eq!(text(1, 0), "dict#1['value']");
+    }
 }

@@ -37,8 +37,8 @@ def begin(request: _core.Request, header: dict[str, Any]) -> None:
 def run(program: Callable[[], object], begin_late: Callable[[], object] | None = None) -> int:
     """Run the program, wait for its threads, complete the trace, and return the exit code.
 
-    An exception that the program lets out is a failure; ``SystemExit`` gives the exit code. ``begin_late`` begins the run
-    of a program that has ended before its checkpoint, so that its end is recorded all the same.
+    An exception that the program lets out is a failure; ``SystemExit`` gives the exit code. ``begin_late`` begins the
+    run of a program that has ended before its checkpoint, so that its end is recorded all the same.
     """
     code = 0
     failure: tuple[str, str, str] | None = None

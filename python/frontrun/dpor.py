@@ -173,7 +173,7 @@ def _serve(program: _Program, scope: Scope, call: str, foreign: list[int], fds: 
         instrument_existing(scope)
         instrument_later(scope)
         _run(_checkpoint.serve(fds), program, call)
-    except BaseException as error:  # noqa: BLE001 - whatever happens, a fork must not return into the caller
+    except BaseException as error:
         print(f"frontrun: the exploration could not be served: {error!r}", file=sys.stderr)
     finally:
         os._exit(0)

@@ -1,14 +1,16 @@
 //! The seam to the analyzer: what the exploration asks of a recording, and nothing more.
 
+use crate::divergence::Divergence;
 use crate::error::ReplayError;
-use frontrun_formats::{Execution, Schedule};
+use frontrun_analyzer::{Access, AnalyzeError, Race, Tuning};
+use frontrun_formats::{Execution, Schedule, ThreadPath};
 
 /// A race as a report tells it, independent of the numbering of one execution.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RaceReport {
     /// What both touched, as in `Counter#1.value`.
     pub location: String,
-    /// The two places, in the order of the execution in which the race was first seen.
+    /// The two places, the lower one first: which access comes first differs from execution to execution.
     pub accesses: [RaceAccess; 2],
 }
 
@@ -19,7 +21,7 @@ pub struct RaceAccess {
     pub file: String,
     /// Line in it, from 1.
     pub line: u32,
-    /// What was done, as a verb and its object.
+    /// What was done, as a verb.
     pub action: String,
 }
 
@@ -34,13 +36,62 @@ pub struct Insight {
     pub races: Vec<RaceReport>,
 }
 
+/// Why a complete recording has no [`Insight`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is not the execution that its schedule describes: the program did something else in the same order.
+    Diverged(Divergence),
+    /// Recorder and analyzer contradict each other, or memory would not do.
+    Fault(String),
+}
+
 /// Analyzes a complete recording.
-pub fn examine(execution: &Execution) -> Result<Insight, ReplayError> {
-    let explored = frontrun_analyzer::explore(execution, frontrun_analyzer::Tuning::default())
-        .map_err(|error| ReplayError::Analysis(error.to_string()))?;
-    Ok(Insight {
-        class: explored.class,
-        alternatives: explored.alternatives.into_iter().map(|alternative| alternative.schedule).collect(),
-        races: Vec::new(),
-    })
+pub fn examine(execution: &Execution) -> Result<Insight, Refusal> {
+    let analysis = frontrun_analyzer::analyze(execution).map_err(|error| refusal(execution, error))?;
+    let races = analysis.races.iter().map(|race| report(execution, race)).collect();
+    let (class, alternatives) = if analysis.explorable && analysis.complete {
+        (analysis.class, analysis.alternatives)
+    } else {
+        // It says why not, or finds them all after all.
+        let explored = frontrun_analyzer::explore(execution, Tuning::default());
+        let explored = explored.map_err(|error| refusal(execution, error))?;
+        (explored.class, explored.alternatives)
+    };
+    let alternatives = alternatives.into_iter().map(|alternative| alternative.schedule).collect();
+    Ok(Insight { class, alternatives, races })
+}
+
+fn report(execution: &Execution, race: &Race) -> RaceReport {
+    let mut accesses = [&race.first, &race.second].map(|access| side(execution, access));
+    accesses.sort();
+    RaceReport { location: race.location_text.clone(), accesses }
+}
+
+fn side(execution: &Execution, access: &Access) -> RaceAccess {
+    let (file, line) = execution.site(access.site).map_or(("", 0), |at| (execution.text(at.file), at.line));
+    RaceAccess { file: file.to_owned(), line, action: access.action.to_owned() }
+}
+
+/// Which refusals say that the program went another way, and which say that frontrun is wrong.
+fn refusal(execution: &Execution, error: AnalyzeError) -> Refusal {
+    let path = |position: usize| -> Option<&ThreadPath> { execution.path(execution.events.get(position)?.thread) };
+    let diverged = |step: u64, expected: String, actual: String| {
+        Refusal::Diverged(Divergence { step, expected, actual })
+    };
+    match error {
+        AnalyzeError::Diverged { step, expected, actual } => diverged(step, expected, actual),
+        AnalyzeError::PrefixMismatch { position, expected, actual } => {
+            diverged(position as u64, expected, actual)
+        }
+        AnalyzeError::PrefixNotExecuted { executed, .. } => {
+            diverged(executed as u64, "a further step".to_owned(), "the execution had ended".to_owned())
+        }
+        // The right thread at the right place, but it touched something else than it did before.
+        AnalyzeError::UnexpectedPast { position } => {
+            let thread = path(position).map(ToString::to_string).unwrap_or_default();
+            let expected = format!("a step of {thread} that depends on those put before it");
+            diverged(position as u64, expected, "it touches something else".to_owned())
+        }
+        other => Refusal::Fault(ReplayError::Analysis(other).to_string()),
+    }
 }

@@ -27,7 +27,10 @@ pub enum ReplayError {
     },
     /// The analyzer refused a recording.
     #[error("analysis: {0}")]
-    Analysis(String),
+    Analysis(frontrun_analyzer::AnalyzeError),
+    /// The user stopped it before there was anything to report.
+    #[error("interrupted before the first execution was complete")]
+    Interrupted,
     /// A fork server is gone or does not answer.
     #[error("the fork server {0}")]
     WorkerLost(String),

@@ -10,9 +10,10 @@
 //!
 //! Not here: how a run is made (worker, spawn), what a run means (classify), what follows from it all (report).
 
-use crate::analysis::{self, Insight, RaceReport};
+use crate::analysis::{self, Insight, RaceReport, Refusal};
 use crate::bag::{Bag, WorkItem};
 use crate::classify::{self, Classified, RunEnd};
+use crate::divergence::Divergence;
 use crate::error::ReplayError;
 use crate::preemption;
 use crate::progress::{Progress, Silent, Snapshot};
@@ -151,7 +152,7 @@ struct Examined {
     /// The recording, if it could be read.
     execution: Option<Execution>,
     /// What the analyzer had to say against it.
-    fault: Option<String>,
+    refusal: Option<Refusal>,
 }
 
 impl Exploration<'_> {
@@ -231,7 +232,7 @@ impl Exploration<'_> {
         let known: Vec<&Execution> = first.into_iter().collect();
         let classified = classify::classify(reply, read, &item.schedule, &known);
         let mut examined =
-            Examined { classified, insight: None, beyond_bound: 0, execution: recording.ok(), fault: None };
+            Examined { classified, insight: None, beyond_bound: 0, execution: recording.ok(), refusal: None };
         let Some(execution) = examined.execution.as_ref().filter(|_| examined.classified.complete) else {
             return examined;
         };
@@ -244,7 +245,7 @@ impl Exploration<'_> {
                 }
                 examined.insight = Some(insight);
             }
-            Err(error) => examined.fault = Some(error.to_string()),
+            Err(refusal) => examined.refusal = Some(refusal),
         }
         examined
     }
@@ -281,10 +282,7 @@ impl Exploration<'_> {
                     shared.stopped = Some(BoundedBy::FirstFailure);
                 }
             }
-            RunEnd::Diverged(divergence) => {
-                shared.report.diverged += 1;
-                shared.report.first_divergence.get_or_insert(divergence);
-            }
+            RunEnd::Diverged(divergence) => shared.diverged(divergence),
             RunEnd::Unrecorded(reason) => shared.fault(reason),
         }
         self.workspace.discard(number);
@@ -337,6 +335,11 @@ impl Shared {
         }
     }
 
+    fn diverged(&mut self, divergence: Divergence) {
+        self.report.diverged += 1;
+        self.report.first_divergence.get_or_insert(divergence);
+    }
+
     /// What the recording says whatever became of the run, and whether its class is new.
     fn count_execution(&mut self, examined: &Examined) {
         if let Some(execution) = &examined.execution {
@@ -345,8 +348,10 @@ impl Shared {
                 *self.report.outcomes.entry(observed.clone()).or_default() += 1;
             }
         }
-        if let Some(fault) = &examined.fault {
-            self.fault(fault.clone());
+        match &examined.refusal {
+            Some(Refusal::Diverged(divergence)) => self.diverged(divergence.clone()),
+            Some(Refusal::Fault(fault)) => self.fault(fault.clone()),
+            None => {}
         }
         match &examined.insight {
             Some(insight) if !self.classes.insert(insight.class) => self.fault(format!(

@@ -49,7 +49,7 @@ pub struct ProofConfig<'a> {
     pub timeout: Duration,
 }
 
-/// Re-enacts a recording. Setting `interrupt` stops it after the run in work.
+/// Re-enacts a recording. Setting `interrupt` stops it after the run in work, or when the runner is interrupted.
 pub fn confirm(
     runner: &mut dyn Runner,
     original: &Execution,
@@ -70,7 +70,10 @@ pub fn confirm(
             timeout_ms: config.timeout.as_millis() as u64,
             parent: original.header.parent,
         };
-        let reply = runner.run(&request)?;
+        let reply = match runner.run(&request) {
+            Err(ReplayError::Interrupted) => break,
+            reply => reply?,
+        };
         let recording = trace_file::read(&request.trace);
         let reason = recording.as_ref().err().map(ToString::to_string);
         let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());

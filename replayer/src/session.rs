@@ -110,7 +110,7 @@ impl Server {
         let ended = spawn::finish(&child, left.max(Duration::from_millis(1)), Some(&self.output), interrupt)
             .map_err(ReplayError::io("wait for", &self.output))?;
         if ended.abandoned {
-            return Err(ReplayError::WorkerLost("was interrupted before its checkpoint".to_owned()));
+            return Err(ReplayError::Interrupted);
         }
         let micros = self.started.elapsed().as_micros() as u64;
         let (code, signal, timed_out) = (ended.code, ended.signal, ended.timed_out);

@@ -24,7 +24,6 @@ use std::os::fd::RawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -188,6 +187,9 @@ pub(crate) fn finish(
     ended
 }
 
+/// The flag of a runner that nobody interrupts.
+static NEVER: AtomicBool = AtomicBool::new(false);
+
 /// Makes each run in an interpreter of its own: slower than a fork server by a factor of five and more, and
 /// independent of everything that happened before.
 #[derive(Debug)]
@@ -195,22 +197,22 @@ pub struct SpawnRunner {
     target: Target,
     /// The recording that is replayed, where there is one.
     of: Option<PathBuf>,
-    interrupt: Arc<AtomicBool>,
+    interrupt: &'static AtomicBool,
 }
 
 impl SpawnRunner {
     /// Runs `target`.
     pub fn new(target: Target) -> SpawnRunner {
-        SpawnRunner { target, of: None, interrupt: Arc::default() }
+        SpawnRunner { target, of: None, interrupt: &NEVER }
     }
 
     /// Runs what `trace` is a recording of.
     pub fn of_recording(target: Target, trace: PathBuf) -> SpawnRunner {
-        SpawnRunner { target, of: Some(trace), interrupt: Arc::default() }
+        SpawnRunner { target, of: Some(trace), interrupt: &NEVER }
     }
 
-    /// Setting `interrupt` kills the run in work, which is then lost.
-    pub fn interrupted_by(self, interrupt: Arc<AtomicBool>) -> SpawnRunner {
+    /// Setting `interrupt` kills the run in work, which then ends in [`ReplayError::Interrupted`].
+    pub fn interrupted_by(self, interrupt: &'static AtomicBool) -> SpawnRunner {
         SpawnRunner { interrupt, ..self }
     }
 }
@@ -229,11 +231,11 @@ impl Runner for SpawnRunner {
         };
         let command = command(&self.target, mode, Some(timeout))?;
         let child = start(command, request.output.as_deref(), Vec::new())?;
-        let ended = finish(&child, timeout, request.output.as_deref(), &self.interrupt)
+        let ended = finish(&child, timeout, request.output.as_deref(), self.interrupt)
             .map_err(ReplayError::io("wait for", &self.target.python))?;
         let _ = std::fs::remove_file(&schedule);
         if ended.abandoned {
-            return Err(ReplayError::WorkerLost("was interrupted".to_owned()));
+            return Err(ReplayError::Interrupted);
         }
         Ok(RunReply {
             id: request.id,

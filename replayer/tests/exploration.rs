@@ -5,6 +5,7 @@ mod model;
 mod interpreter;
 
 use frontrun_formats::FailureKind;
+use frontrun_replayer::analysis::RaceReport;
 use frontrun_replayer::proof::{self, ProofConfig};
 use frontrun_replayer::*;
 use std::ffi::OsString;
@@ -138,6 +139,21 @@ fn a_run_that_does_something_else_is_reported_as_diverged() {
     let report = run(&setup("diverging"));
     assert_eq!(report.verdict(), Verdict::Diverged);
     assert!(report.diverged > 0 && report.first_divergence.is_some());
+}
+
+#[test]
+fn a_run_that_touches_something_else_at_the_same_places_is_reported_as_diverged() {
+    let report = run(&setup("wandering"));
+    assert_eq!(report.verdict(), Verdict::Diverged, "{report:?}");
+}
+
+#[test]
+fn the_races_of_all_executions_are_reported_once_each() {
+    let report = run(&setup("counter"));
+    let actions = |race: &RaceReport| race.accesses.each_ref().map(|access| access.action.clone());
+    let found: Vec<_> = report.races.iter().map(actions).collect();
+    assert!(!found.is_empty(), "{report:?}");
+    assert!(found.iter().all(|actions| actions.contains(&"writes".to_owned())), "{found:?}");
 }
 
 #[test]

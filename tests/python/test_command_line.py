@@ -62,8 +62,6 @@ def test_record_analyze_replay_by_hand_reaches_the_failure(frontrun: Run, exampl
         analysis = frontrun("analyze", trace, "--json")
         assert analysis.returncode in (0, 1), analysis.stderr
         assert analysis.stdout == frontrun("analyze", trace, "--json").stdout
-        import json
-
         for number, _ in enumerate(json.loads(analysis.stdout)["schedules"], start=1):
             seen += 1
             child = tmp_path / f"{trace.stem}-{number}.frz"

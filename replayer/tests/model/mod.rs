@@ -24,12 +24,11 @@ pub enum Act {
     DieIf(i64),
     /// Prints for ever.
     Flood,
-    Pause,
 }
 
 /// The programs that tests can ask for by name.
 pub fn program(name: &str, schedule: &Schedule) -> Vec<Vec<Act>> {
-    use Act::{DieIf, Flood, HangIf, Load, Lock, Pause, Store, Unlock};
+    use Act::{DieIf, Flood, HangIf, Load, Lock, Store, Unlock};
     match name {
         "counter" => vec![vec![Load(0), Store(0)]; 2],
         "counter3" => vec![vec![Load(0), Store(0)]; 3],
@@ -42,8 +41,13 @@ pub fn program(name: &str, schedule: &Schedule) -> Vec<Vec<Act>> {
         "dying" => vec![vec![Load(0), DieIf(1)], vec![Store(0)], vec![Store(0)]],
         "flooding" => vec![vec![Flood], vec![]],
         // Replays do something else than the first execution did.
-        "diverging" if !schedule.entries.is_empty() => vec![vec![Pause, Load(0), Store(0)]; 2],
+        "diverging" if !schedule.entries.is_empty() => vec![vec![Lock(0), Load(0), Store(0)]; 2],
         "diverging" => vec![vec![Load(0), Store(0)]; 2],
+        // Replays touch another variable at the same places.
+        "wandering" if !schedule.entries.is_empty() => {
+            vec![vec![Load(0), Store(1)], vec![Load(2), Store(1)], vec![Store(0), Store(1), Store(2)]]
+        }
+        "wandering" => vec![vec![Load(0), Store(0)], vec![Load(0), Store(0)], vec![Store(0), Store(1), Store(2)]],
         "single" => vec![],
         other => panic!("no program {other}"),
     }
@@ -241,6 +245,6 @@ fn operation(act: Act) -> Operation {
         Act::Store(n) => Operation::Write { at: variable(n) },
         Act::Lock(n) => Operation::Acquire { lock: ObjectId(n as u32 + 4) },
         Act::Unlock(n) => Operation::Release { lock: ObjectId(n as u32 + 4) },
-        Act::HangIf(_) | Act::DieIf(_) | Act::Flood | Act::Pause => Operation::Pause,
+        Act::HangIf(_) | Act::DieIf(_) | Act::Flood => Operation::Pause,
     }
 }
