@@ -1,7 +1,7 @@
 """What instrumentation costs: plain and instrumented runs side by side, as ratios of CPU time.
 
 ``alone`` is a program with one thread, where hooks have nothing to write down; ``recorded`` is the same work in a
-second thread, with every access written to a trace. Each ratio is the median over rounds that alternate between the two.
+second thread, with every access written to a trace. Each ratio is the median over rounds that alternate between both.
 """
 
 from __future__ import annotations

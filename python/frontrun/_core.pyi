@@ -3,7 +3,40 @@ from os import PathLike
 from types import CodeType
 from typing import Any, final
 
-__all__: list[str]
+__all__ = [
+    "Request",
+    "__version__",
+    "adopt",
+    "await_arrival",
+    "begin",
+    "begin_run",
+    "cli_main",
+    "confirm_served",
+    "current",
+    "depart",
+    "end",
+    "explain",
+    "explore_served",
+    "finish_run",
+    "has_begun",
+    "has_ended",
+    "ignore_lock",
+    "instrument_exec",
+    "join",
+    "loud",
+    "observe",
+    "pause",
+    "primitive",
+    "quiet",
+    "remember_sources",
+    "report_exception",
+    "report_failure",
+    "rewrite",
+    "serve",
+    "socket_pairs",
+    "spawn",
+]
+
 __version__: str
 
 @final
