@@ -83,7 +83,13 @@ impl<'t, 'e> Schedules<'t, 'e> {
 
     /// The execution's events up to the step of node `overtaken`, then those of the cut behind them, then
     /// `first`, then, unless it is blocked, `overtaken`.
-    pub(crate) fn schedule(&mut self, first: Origin, overtaken: usize, cut: &[u32], blocks: bool) -> Schedule {
+    pub(crate) fn schedule(
+        &mut self,
+        first: Origin,
+        overtaken: usize,
+        cut: &[u32],
+        blocks: bool,
+    ) -> Schedule {
         if self.template.is_empty() {
             self.fill_template();
         }
@@ -111,8 +117,7 @@ impl<'t, 'e> Schedules<'t, 'e> {
         let node = &trace.nodes[overtaken];
         let first_thread = first.place(trace.execution).0;
         self.chunk.clear();
-        for thread in 0..trace.width() {
-            let events = &trace.events_of[thread];
+        for (thread, events) in trace.events_of.iter().enumerate() {
             let below = |limit: usize| events.partition_point(|event| (*event as usize) < limit);
             let mut end = below(node.event);
             if let Some(last) = cut[thread].checked_sub(1) {

@@ -68,7 +68,11 @@ struct Blocked {
 }
 
 /// The deadlock at the end of the execution, if somebody is unfinished.
-pub(crate) fn deadlock(execution: &Execution, threads: &Threads, simulation: &Simulation) -> Option<Deadlock> {
+pub(crate) fn deadlock(
+    execution: &Execution,
+    threads: &Threads,
+    simulation: &Simulation,
+) -> Option<Deadlock> {
     if execution.pending.is_empty() {
         return None;
     }
@@ -84,9 +88,8 @@ pub(crate) fn deadlock(execution: &Execution, threads: &Threads, simulation: &Si
         .collect();
     let waiting: Vec<ThreadId> = order.iter().map(|at| execution.pending[*at].thread).collect();
     let (cycle, alone) = circle(&waiting, &blocked);
-    let orphan = blocked.iter().any(|wait| {
-        wait.lock && wait.holder.is_some_and(|holder| !waiting.contains(&holder))
-    });
+    let orphan =
+        blocked.iter().any(|wait| wait.lock && wait.holder.is_some_and(|holder| !waiting.contains(&holder)));
     let kind = match () {
         () if cycle.len() > 1 => DeadlockKind::Cycle,
         () if alone => DeadlockKind::SelfDeadlock,
@@ -113,7 +116,8 @@ pub(crate) fn deadlock(execution: &Execution, threads: &Threads, simulation: &Si
 
 /// What the operation waits for in the final state, in which it is not enabled.
 fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state: &impl State) -> Blocked {
-    let object = |id: ObjectId, resource: String| Blocked { object: Some(id), holder: None, resource, lock: false };
+    let object =
+        |id: ObjectId, resource: String| Blocked { object: Some(id), holder: None, resource, lock: false };
     let lock = |id: ObjectId| {
         // An owner is kept as its number plus 1; a lock that was taken before the first event has another value.
         let owner = state.value(Location::new(id, Part::State)).int() - 1;
@@ -136,12 +140,9 @@ fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state
             resource: format!("the end of {}", describe::thread(execution, other)),
             lock: false,
         },
-        Operation::Start => Blocked {
-            object: None,
-            holder: None,
-            resource: "its own start".to_string(),
-            lock: false,
-        },
+        Operation::Start => {
+            Blocked { object: None, holder: None, resource: "its own start".to_string(), lock: false }
+        }
         Operation::SemaphoreAcquire { semaphore } => {
             object(semaphore, format!("a permit of {}", name(semaphore)))
         }
@@ -151,12 +152,7 @@ fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state
         }
         Operation::QueuePut { queue, .. } => object(queue, format!("room in {}", name(queue))),
         Operation::QueueGet { queue } => object(queue, format!("an item in {}", name(queue))),
-        ref other => Blocked {
-            object: None,
-            holder: None,
-            resource: format!("{other:?}"),
-            lock: false,
-        },
+        ref other => Blocked { object: None, holder: None, resource: format!("{other:?}"), lock: false },
     }
 }
 
@@ -176,7 +172,8 @@ fn circle(waiting: &[ThreadId], blocked: &[Blocked]) -> (Vec<ThreadId>, bool) {
     let alone = (0..waiting.len()).any(|at| target(at) == Some(at));
     // Of several circles the one with the lowest thread is reported.
     let circles = tarjan_scc(&graph).into_iter().filter(|circle| circle.len() > 1);
-    let Some(start) = circles.filter_map(|circle| circle.into_iter().map(NodeIndex::index).min()).min() else {
+    let Some(start) = circles.filter_map(|circle| circle.into_iter().map(NodeIndex::index).min()).min()
+    else {
         let own = (0..waiting.len()).find(|at| target(*at) == Some(*at));
         return (own.map(|at| waiting[at]).into_iter().collect(), alone);
     };

@@ -12,7 +12,7 @@ pub(crate) fn thread(execution: &Execution, id: ThreadId) -> String {
 
 /// `file.py:12`, or `?` for an unknown site.
 pub(crate) fn site(execution: &Execution, id: SiteId) -> String {
-    let Some(site) = execution.site(id) else { return "?".to_string() };
+    let Some(site) = execution.site(id).filter(|site| site.line > 0) else { return "?".to_string() };
     let file = execution.text(site.file);
     format!("{}:{}", file.rsplit('/').next().unwrap_or(file), site.line)
 }

@@ -88,7 +88,9 @@ pub enum AnalyzeError {
     },
     /// The last step of the fixed prefix does not have the past that was predicted when its work item was made:
     /// a footprint of the operation table is wrong, or the program is not deterministic.
-    #[error("the forced step that ends at event {position} does not depend on exactly what was put before it")]
+    #[error(
+        "the forced step that ends at event {position} does not depend on exactly what was put before it"
+    )]
     UnexpectedPast {
         /// Position of the last event of the step.
         position: usize,

@@ -5,8 +5,8 @@
 //! happens-before, so "last" does not depend on the order in which the cut is executed. What is written to the
 //! whole of an object is written to each part.
 
-use crate::locations::Locations;
 use crate::index::Rows;
+use crate::locations::Locations;
 use crate::simulation::Simulation;
 use crate::trace::{Node, Trace};
 use frontrun_formats::semantics::{State, Value};

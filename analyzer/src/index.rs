@@ -38,7 +38,6 @@ impl Rows {
     pub(crate) fn row(&self, row: usize) -> &[u32] {
         &self.items[self.starts[row] as usize..self.starts[row + 1] as usize]
     }
-
 }
 
 /// The accesses of an execution's relevant events.

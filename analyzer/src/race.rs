@@ -77,7 +77,12 @@ pub(crate) fn races(trace: &Trace) -> Vec<Race> {
             let first = access(trace, earlier, location, &locks);
             let second = access(trace, later, location, &locks);
             found.push(Race {
-                common_locks: first.locks.iter().filter(|lock| second.locks.contains(lock)).copied().collect(),
+                common_locks: first
+                    .locks
+                    .iter()
+                    .filter(|lock| second.locks.contains(lock))
+                    .copied()
+                    .collect(),
                 first,
                 second,
                 location,

@@ -284,4 +284,3 @@ fn nodes<'s>(trace: &'s Trace, near: &'s [Vec<u32>]) -> impl Iterator<Item = usi
         .enumerate()
         .flat_map(move |(thread, near)| near.iter().map(move |index| trace.node_of(thread, *index)))
 }
-

@@ -331,7 +331,8 @@ impl<'e> Trace<'e> {
 
     fn build_chunks(&mut self) {
         let width = self.width();
-        self.chunks = (0..self.nodes.len()).filter(|node| !self.nodes[*node].head).map(|n| n as u32).collect();
+        self.chunks =
+            (0..self.nodes.len()).filter(|node| !self.nodes[*node].head).map(|n| n as u32).collect();
         let mut clocks = vec![0; self.chunks.len() * width];
         for place in (0..self.chunks.len()).rev() {
             let (here, behind) = clocks[place * width..].split_at_mut(width);
@@ -365,10 +366,11 @@ impl Survey {
         threads: &Threads,
         simulation: &mut Simulation,
     ) -> Result<Survey, AnalyzeError> {
-        let operations =
-            execution.events.iter().map(|event| (event.thread, &event.operation, true)).chain(
-                execution.pending.iter().map(|pending| (pending.thread, &pending.operation, false)),
-            );
+        let operations = execution
+            .events
+            .iter()
+            .map(|event| (event.thread, &event.operation, true))
+            .chain(execution.pending.iter().map(|pending| (pending.thread, &pending.operation, false)));
         let mut spans = Vec::with_capacity(execution.events.len() + execution.pending.len());
         let mut possible = Vec::new();
         for (thread, operation, executed) in operations {
@@ -382,8 +384,7 @@ impl Survey {
             }
             spans.push(Span { nature, start, end: possible.len() as u32 });
         }
-        let mut survey =
-            Survey { spans, possible, relevance: Relevance::new(simulation) };
+        let mut survey = Survey { spans, possible, relevance: Relevance::new(simulation) };
         for (position, event) in execution.events.iter().enumerate() {
             let span = survey.spans[position];
             let accesses = match span.nature.fixed {

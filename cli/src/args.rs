@@ -66,9 +66,11 @@ pub enum Command {
 
 /// `frontrun record`.
 #[derive(Debug, Args)]
-#[command(long_about = "Run a program once and write down what its threads did.\n\nThe program runs as ever, \
+#[command(
+    long_about = "Run a program once and write down what its threads did.\n\nThe program runs as ever, \
     with your terminal, and frontrun exits with its code. One thread runs at a time; the order is always the \
-    same. Even if the program is killed, what was recorded so far can be read.")]
+    same. Even if the program is killed, what was recorded so far can be read."
+)]
 pub struct Record {
     /// The trace to write [default: frontrun-SCRIPT.PID.frz]
     #[arg(short, long, value_name = "T.frz")]
@@ -77,10 +79,8 @@ pub struct Record {
     #[arg(short, long)]
     pub force: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "see the type")]
     pub scope: Scope,
     #[arg(value_name = "TARGET", help = TARGET_HELP, required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    #[expect(missing_docs, reason = "see the help")]
     pub target: Vec<OsString>,
 }
 
@@ -97,9 +97,11 @@ pub struct Scope {
 
 /// `frontrun analyze`.
 #[derive(Debug, Args)]
-#[command(long_about = "List races, deadlocks, and what could have happened instead.\n\nEach numbered schedule \
+#[command(
+    long_about = "List races, deadlocks, and what could have happened instead.\n\nEach numbered schedule \
     is an execution that differs from the recorded one in a way that matters. Run number N with `frontrun replay \
-    T.frz --schedule N`. The answer depends on the file alone.")]
+    T.frz --schedule N`. The answer depends on the file alone."
+)]
 pub struct Analyze {
     /// The trace.
     pub trace: PathBuf,
@@ -124,9 +126,11 @@ pub enum AnalyzeFormat {
 
 /// `frontrun replay`.
 #[derive(Debug, Args)]
-#[command(long_about = "Do a recorded execution again, or one of its alternatives.\n\nWithout --schedule, the \
+#[command(
+    long_about = "Do a recorded execution again, or one of its alternatives.\n\nWithout --schedule, the \
     recorded order is enforced step by step in a fresh interpreter, K times over, and frontrun says how often the \
-    same happened. With --schedule N, alternative N of `frontrun analyze T.frz` is run and recorded.")]
+    same happened. With --schedule N, alternative N of `frontrun analyze T.frz` is run and recorded."
+)]
 pub struct Replay {
     /// The trace.
     pub trace: PathBuf,
@@ -149,12 +153,16 @@ pub struct Replay {
 
 /// `frontrun explore`.
 #[derive(Debug, Args)]
-#[command(long_about = "Run every execution that matters, until one fails.\n\nExecutions that differ only in the \
+#[command(
+    long_about = "Run every execution that matters, until one fails.\n\nExecutions that differ only in the \
     order of steps that do not touch each other are equal; frontrun runs one of each class. A run fails when a \
     thread ends in an uncaught exception, the program exits with a code other than 0, a test fails, or no thread \
-    can go on. When nothing fails and nothing was left out, the verdict is `exhausted`: no interleaving fails.")]
-#[command(after_help = "Examples:\n  frontrun explore python app.py\n  frontrun explore --max-time 60 pytest \
-    tests/test_queue.py\n  frontrun explore --json -o out python app.py | jq .verdict")]
+    can go on. When nothing fails and nothing was left out, the verdict is `exhausted`: no interleaving fails."
+)]
+#[command(
+    after_help = "Examples:\n  frontrun explore python app.py\n  frontrun explore --max-time 60 pytest \
+    tests/test_queue.py\n  frontrun explore --json -o out python app.py | jq .verdict"
+)]
 pub struct Explore {
     /// Stop after this many executions
     #[arg(long, value_name = "N")]
@@ -190,17 +198,17 @@ pub struct Explore {
     #[arg(short, long)]
     pub quiet: bool,
     #[command(flatten)]
-    #[expect(missing_docs, reason = "see the type")]
     pub scope: Scope,
     #[arg(value_name = "TARGET", help = TARGET_HELP, required = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    #[expect(missing_docs, reason = "see the help")]
     pub target: Vec<OsString>,
 }
 
 /// `frontrun show`.
 #[derive(Debug, Args)]
-#[command(long_about = "Print a recorded execution as source lines, one column a thread.\n\nTime runs downwards. \
-    Accesses that conflict with one of another thread carry a letter, which names what they touch.")]
+#[command(
+    long_about = "Print a recorded execution as source lines, one column a thread.\n\nTime runs downwards. \
+    Accesses that conflict with one of another thread carry a letter, which names what they touch."
+)]
 pub struct Show {
     /// The trace.
     pub trace: PathBuf,

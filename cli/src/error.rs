@@ -1,9 +1,11 @@
 //! What ends a command early, with what to do about it.
 
 use crate::exit_code::ExitCode;
+use crate::render::names::shell_word;
+use frontrun_analyzer::AnalyzeError;
 use frontrun_formats::file::ReadError;
 use frontrun_replayer::ReplayError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a command could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +20,12 @@ pub enum CliError {
     #[error("`{}` is not a directory: create it first", .0.display())]
     NoDirectory(PathBuf),
     /// The analyzer refuses the trace.
-    #[error("`{}` cannot be analyzed: {reason}", path.display())]
+    #[error("`{}` cannot be analyzed: {reason}{}", path.display(), analysis_hint(reason, path))]
     Analysis {
         /// Of which trace.
         path: PathBuf,
         /// Why.
-        reason: String,
+        reason: AnalyzeError,
     },
     /// There is no schedule of this number.
     #[error("there is no schedule {wanted}: `frontrun analyze {}` lists {}", path.display(), count_text(*available))]
@@ -81,9 +83,15 @@ impl CliError {
                 | ReplayError::NotUnicode(_)
                 | ReplayError::DirectoryBusy(_)
                 | ReplayError::Io { .. } => ExitCode::Usage,
+                ReplayError::Interrupted => ExitCode::Interrupted,
                 _ => ExitCode::Internal,
             },
-            CliError::Analysis { .. } | CliError::OtherPython { .. } => ExitCode::Trace,
+            CliError::Analysis { reason, .. } => match reason {
+                AnalyzeError::Truncated { .. } => ExitCode::Trace,
+                reason if is_divergence(reason) => ExitCode::Diverged,
+                _ => ExitCode::Internal,
+            },
+            CliError::OtherPython { .. } => ExitCode::Trace,
             CliError::Start { .. } => ExitCode::NotFound,
             CliError::Exists(_)
             | CliError::NoDirectory(_)
@@ -98,6 +106,27 @@ fn count_text(count: usize) -> String {
         0 => "none: every order of this execution's steps comes to the same".to_owned(),
         1 => "one".to_owned(),
         count => format!("1 to {count}"),
+    }
+}
+
+/// Whether the trace is of a run that did not do what its schedule says.
+fn is_divergence(error: &AnalyzeError) -> bool {
+    matches!(
+        error,
+        AnalyzeError::Diverged { .. }
+            | AnalyzeError::PrefixMismatch { .. }
+            | AnalyzeError::PrefixNotExecuted { .. }
+            | AnalyzeError::UnexpectedPast { .. }
+    )
+}
+
+fn analysis_hint(error: &AnalyzeError, path: &Path) -> String {
+    match error {
+        AnalyzeError::Truncated { .. } => {
+            format!("; see what there is with `frontrun show {}`", shell_word(path))
+        }
+        error if is_divergence(error) => String::new(),
+        _ => ": please report this".to_owned(),
     }
 }
 

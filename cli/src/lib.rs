@@ -10,13 +10,11 @@ mod args;
 mod command;
 pub mod error;
 pub mod exit_code;
-pub mod findings;
-pub mod render;
 mod progress;
+pub mod render;
 mod signal;
 
 use clap::Parser;
-use exit_code::ExitCode;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -61,13 +59,10 @@ fn print(text: &str) {
 }
 
 /// Prints one JSON object.
-fn print_json(value: &serde_json::Value) {
-    print(&format!("{value:#}\n"));
-}
-
-impl From<bool> for ExitCode {
-    /// Whether something failed.
-    fn from(failed: bool) -> Self {
-        if failed { ExitCode::Failure } else { ExitCode::NoFailure }
+fn print_json(value: &impl serde::Serialize) {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&(text + "\n")),
+        // Texts and numbers under textual keys cannot fail to be written.
+        Err(error) => eprintln!("frontrun: {error}"),
     }
 }

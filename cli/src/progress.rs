@@ -16,14 +16,7 @@ pub(crate) enum Verbosity {
     Normal,
 }
 
-impl From<bool> for Verbosity {
-    /// From `--quiet`.
-    fn from(quiet: bool) -> Self {
-        if quiet { Verbosity::Quiet } else { Verbosity::Normal }
-    }
-}
-
-/// A progress display, until it is finished.
+/// A progress display, until it is dropped.
 pub(crate) struct Display {
     bar: Option<ProgressBar>,
     sink: Arc<dyn Progress>,
@@ -37,7 +30,8 @@ pub(crate) fn for_terminal(verbosity: Verbosity) -> Display {
     if !std::io::stderr().is_terminal() {
         return Display { bar: None, sink: Arc::new(Lines(Mutex::new(Duration::ZERO))) };
     }
-    let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let style =
+        ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = ProgressBar::new_spinner().with_style(style).with_message("starting");
     bar.enable_steady_tick(Duration::from_millis(120));
     Display { bar: Some(bar.clone()), sink: Arc::new(Bar(bar)) }
@@ -49,8 +43,17 @@ impl Display {
         self.sink.clone()
     }
 
+    /// Says what goes on now, where there is a line that can change.
+    pub(crate) fn say(&self, message: &'static str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(message);
+        }
+    }
+}
+
+impl Drop for Display {
     /// Removes what changes.
-    pub(crate) fn finish(&self) {
+    fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -58,8 +58,11 @@ fn stream(count: usize, noise: u32) -> Vec<Event> {
             let turn = &mut turns[thread as usize];
             *turn += 1;
             let (body, round) = (10 + *turn / 5_000 % 40, *turn / 12);
-            let (mut site, mut object, mut key) =
-                ((*turn / 5_000 * 37 + *turn % body) % SITES, (round / 8 + *turn % body) % OBJECTS, round % KEYS);
+            let (mut site, mut object, mut key) = (
+                (*turn / 5_000 * 37 + *turn % body) % SITES,
+                (round / 8 + *turn % body) % OBJECTS,
+                round % KEYS,
+            );
             if random.below(100) < noise {
                 (site, object, key) = (random.below(SITES), random.below(OBJECTS), random.below(KEYS));
             }
@@ -88,7 +91,9 @@ fn tables() -> Delta {
         strings,
         keys: (0..KEYS).map(StringId).collect(),
         sites: (0..SITES).map(site).collect(),
-        objects: (0..OBJECTS).map(|n| ObjectInfo { type_name: StringId(n % 40), label: StringId(n % KEYS) }).collect(),
+        objects: (0..OBJECTS)
+            .map(|n| ObjectInfo { type_name: StringId(n % 40), label: StringId(n % KEYS) })
+            .collect(),
         threads: (0..THREADS).map(thread).collect(),
         ..Delta::default()
     }

@@ -3,7 +3,8 @@
 mod sample;
 
 use frontrun_formats::file::{
-    Delta, End, FORMAT_VERSION, FRAME_LIMIT, ReadError, WriteError, Writer, read, read_file, read_header, read_index,
+    Delta, End, FORMAT_VERSION, FRAME_LIMIT, ReadError, WriteError, Writer, read, read_file, read_header,
+    read_index,
 };
 use frontrun_formats::*;
 use std::io::{self, Write};
@@ -61,8 +62,12 @@ fn a_file_cut_at_any_byte_reads_up_to_its_last_whole_frame() {
         std::fs::write(&path, input).unwrap();
         let indexed = read_index(&path);
         if cut < header_end {
-            assert!(matches!(read(input), Err(ReadError::TruncatedHeader { length }) if length == cut as u64));
-            assert!(matches!(read_header(&path), Err(ReadError::TruncatedHeader { length }) if length == cut as u64));
+            assert!(
+                matches!(read(input), Err(ReadError::TruncatedHeader { length }) if length == cut as u64)
+            );
+            assert!(
+                matches!(read_header(&path), Err(ReadError::TruncatedHeader { length }) if length == cut as u64)
+            );
             continue;
         }
         assert_eq!(read_header(&path).unwrap(), (FORMAT_VERSION, whole.header.clone()));
@@ -130,7 +135,11 @@ fn misplaced_frames_are_refused() {
     check_corrupt(&[prefix, header, &seal(9, 1, b"x")].concat(), behind_header, "kind");
     let again = zstd::bulk::decompress(&header[HEAD..], 1 << 20).unwrap();
     check_corrupt(&[prefix, header, &seal(1, 1, &again)].concat(), behind_header, "second header");
-    check_corrupt(&[prefix, &seal(1, 0, &[&again[..], b"\0"].concat())].concat(), PREFIX, "follows the record");
+    check_corrupt(
+        &[prefix, &seal(1, 0, &[&again[..], b"\0"].concat())].concat(),
+        PREFIX,
+        "follows the record",
+    );
     check_corrupt(&[&file[..], b"x"].concat(), footer_offset(&file), "follows the footer");
 }
 
@@ -150,7 +159,9 @@ fn lies_about_sizes_are_refused_before_memory_is_asked_for() {
     check_corrupt(&with(seal_with(2, 1, 999, &packed)), offset, "another length");
     check_corrupt(&with(seal_with(2, 1, 0, &packed)), offset, "another length");
     let large = with(seal_with(2, 1, FRAME_LIMIT + 1, &packed));
-    assert!(matches!(read(&large), Err(ReadError::TooLarge { limit, .. }) if limit == u64::from(FRAME_LIMIT)));
+    assert!(
+        matches!(read(&large), Err(ReadError::TooLarge { limit, .. }) if limit == u64::from(FRAME_LIMIT))
+    );
     // Arrays that claim four billion rows.
     check_corrupt(&with(seal(2, 1, b"\x98\xdd\xff\xff\xff\xff")), offset, "not what its kind says");
     check_corrupt(&with(seal(3, 1, b"\xdd\xff\xff\xff\xff")), offset, "not what its kind says");

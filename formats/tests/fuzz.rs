@@ -201,7 +201,8 @@ fn mutated_files_are_read_or_refused() {
     let cases: u64 = std::env::var("FRONTRUN_FUZZ_CASES").map_or(6_000, |cases| cases.parse().unwrap());
     let whole = sample::execution();
     let small = Execution { events: whole.events[..9].to_vec(), ..whole.clone() };
-    let files: Vec<Vec<u8>> = [(&whole, 200), (&whole, 11), (&small, 4)].map(|(e, n)| sample::file(e, n)).into();
+    let files: Vec<Vec<u8>> =
+        [(&whole, 200), (&whole, 11), (&small, 4)].map(|(e, n)| sample::file(e, n)).into();
     let parts: Vec<Frames> = files.iter().map(|file| take_apart(file)).collect();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("mutated.frz");

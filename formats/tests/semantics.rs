@@ -13,7 +13,11 @@ struct Log(Vec<(Location, Value)>);
 impl State for Log {
     fn value(&self, at: Location) -> Value {
         let covers = |written: &Location| *written == at || *written == whole(at.object);
-        self.0.iter().rev().find(|(written, _)| covers(written)).map_or(Value::Int(0), |(_, value)| value.clone())
+        self.0
+            .iter()
+            .rev()
+            .find(|(written, _)| covers(written))
+            .map_or(Value::Int(0), |(_, value)| value.clone())
     }
 }
 
@@ -66,7 +70,11 @@ fn unknown(at: Location) -> Log {
 fn check(operation: Operation, before: &Log, result: u8, reads: &[Location], writes: &[Location]) -> Log {
     assert!(enabled(&operation, T0, before), "{operation:?} is not enabled");
     let effect = effect(&operation, T0, before);
-    assert_eq!((effect.result, &effect.reads[..], &effect.writes[..]), (result, reads, writes), "{operation:?}");
+    assert_eq!(
+        (effect.result, &effect.reads[..], &effect.writes[..]),
+        (result, reads, writes),
+        "{operation:?}"
+    );
     before.after(&effect)
 }
 

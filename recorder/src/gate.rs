@@ -88,7 +88,8 @@ pub struct Gate {
 impl Gate {
     /// A gate for a run under `schedule`, with the main thread seated as number 0.
     pub fn new(schedule: Schedule) -> Self {
-        let resolved = schedule.threads.iter().map(|p| (*p == ThreadPath::main()).then_some(ThreadId(0))).collect();
+        let resolved =
+            schedule.threads.iter().map(|p| (*p == ThreadPath::main()).then_some(ThreadId(0))).collect();
         let main = Seated { path: ThreadPath::main(), pending: None, children: 0, ended: false };
         Gate {
             threads: vec![main],
@@ -190,10 +191,11 @@ impl Gate {
         operation: &Operation,
         fingerprint: impl FnOnce() -> u32,
     ) -> Result<(), Divergence> {
-        if let Some(entry) = self.schedule.entries.get(self.executed) {
-            if entry.expect != 0 && entry.expect != fingerprint() {
-                return Err(self.divergence(Actual::Elsewhere));
-            }
+        if let Some(entry) = self.schedule.entries.get(self.executed)
+            && entry.expect != 0
+            && entry.expect != fingerprint()
+        {
+            return Err(self.divergence(Actual::Elsewhere));
         }
         self.executed += 1;
         self.threads[thread.index()].pending = None;
@@ -275,7 +277,10 @@ mod tests {
         let mut gate = Gate::new(Schedule::default());
         let child = spawned(&mut gate);
         assert_eq!(gate.decide(ThreadId(0), None), Decision::Go);
-        assert_eq!(gate.decide(ThreadId(0), Some(Operation::Join { thread: child })), Decision::Switch(child));
+        assert_eq!(
+            gate.decide(ThreadId(0), Some(Operation::Join { thread: child })),
+            Decision::Switch(child)
+        );
         gate.execute(child, &Operation::Start, || 1).unwrap();
         assert_eq!(gate.decide(child, None), Decision::Go);
         gate.execute(child, &Operation::End, || 1).unwrap();

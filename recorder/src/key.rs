@@ -29,7 +29,11 @@ pub enum Key {
 impl Key {
     /// The key of a float.
     pub fn float(value: f64) -> Key {
-        if value.fract() == 0.0 && value.abs() < 9.0e18 { Key::Int(value as i64) } else { Key::Float(value.to_bits()) }
+        if value.fract() == 0.0 && value.abs() < 9.0e18 {
+            Key::Int(value as i64)
+        } else {
+            Key::Float(value.to_bits())
+        }
     }
 
     /// How a report prints it.

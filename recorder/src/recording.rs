@@ -118,7 +118,8 @@ impl Recording {
     pub fn files(&self) -> Vec<String> {
         let ids: FxHashSet<StringId> = self.sites.keys().map(|site| site.file).collect();
         let named = self.strings.iter().filter(|(_, id)| ids.contains(id));
-        let mut paths: Vec<String> = named.map(|(text, _)| text.to_string()).filter(|p| !p.is_empty()).collect();
+        let mut paths: Vec<String> =
+            named.map(|(text, _)| text.to_string()).filter(|p| !p.is_empty()).collect();
         paths.sort();
         paths
     }

@@ -32,6 +32,8 @@ pub struct Insight {
     pub class: u64,
     /// The schedules that could have happened instead.
     pub alternatives: Vec<Schedule>,
+    /// Whether these are all; of a very long execution there can be more than memory holds.
+    pub complete: bool,
     /// Its races.
     pub races: Vec<RaceReport>,
 }
@@ -49,16 +51,18 @@ pub enum Refusal {
 pub fn examine(execution: &Execution) -> Result<Insight, Refusal> {
     let analysis = frontrun_analyzer::analyze(execution).map_err(|error| refusal(execution, error))?;
     let races = analysis.races.iter().map(|race| report(execution, race)).collect();
-    let (class, alternatives) = if analysis.explorable && analysis.complete {
-        (analysis.class, analysis.alternatives)
-    } else {
-        // It says why not, or finds them all after all.
-        let explored = frontrun_analyzer::explore(execution, Tuning::default());
-        let explored = explored.map_err(|error| refusal(execution, error))?;
-        (explored.class, explored.alternatives)
-    };
-    let alternatives = alternatives.into_iter().map(|alternative| alternative.schedule).collect();
-    Ok(Insight { class, alternatives, races })
+    let mut insight = Insight { class: analysis.class, alternatives: Vec::new(), complete: true, races };
+    let mut alternatives = analysis.alternatives;
+    if !(analysis.explorable && analysis.complete) {
+        // It says why not, or finds more of them.
+        match frontrun_analyzer::explore(execution, Tuning::default()) {
+            Ok(explored) => alternatives = explored.alternatives,
+            Err(AnalyzeError::TooManyAlternatives { .. }) => insight.complete = false,
+            Err(error) => return Err(refusal(execution, error)),
+        }
+    }
+    insight.alternatives = alternatives.into_iter().map(|alternative| alternative.schedule).collect();
+    Ok(insight)
 }
 
 fn report(execution: &Execution, race: &Race) -> RaceReport {
@@ -74,7 +78,8 @@ fn side(execution: &Execution, access: &Access) -> RaceAccess {
 
 /// Which refusals say that the program went another way, and which say that frontrun is wrong.
 fn refusal(execution: &Execution, error: AnalyzeError) -> Refusal {
-    let path = |position: usize| -> Option<&ThreadPath> { execution.path(execution.events.get(position)?.thread) };
+    let path =
+        |position: usize| -> Option<&ThreadPath> { execution.path(execution.events.get(position)?.thread) };
     let diverged = |step: u64, expected: String, actual: String| {
         Refusal::Diverged(Divergence { step, expected, actual })
     };

@@ -2,12 +2,16 @@
 //!
 //! Any order of taking finds the same executions; last in, first out keeps the bag small. The bag is shared by
 //! the worker threads, knows how many of its items are being worked on, and so knows when nothing can be added
-//! any more. An item that a worker could not run comes back with [`Bag::put_back`].
+//! any more. An item that a worker could not run comes back with [`Bag::put_back`]. An item for which memory has no
+//! room is refused, and whoever adds it has to say so in the report.
 //!
 //! Not here: why an exploration stops before the bag is empty (explore).
 
 use frontrun_formats::Schedule;
 use rustc_hash::FxHashSet;
+
+/// How many schedule entries may wait together; one takes 12 bytes.
+pub const MOST_ENTRIES: usize = 64 << 20;
 
 /// A schedule to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,26 +22,62 @@ pub struct WorkItem {
     pub parent: Option<u64>,
 }
 
+/// What became of an item that was to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// It waits, or was added before.
+    Yes,
+    /// There is no room for it.
+    NoRoom,
+}
+
 /// The items that are waiting, and the number of those in work.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bag {
     waiting: Vec<WorkItem>,
+    /// Schedule entries of the waiting items, and how many they may become.
+    entries: usize,
+    room: usize,
     /// Of every item that was ever added: delivering one twice is harmless.
     seen: FxHashSet<u64>,
     in_work: usize,
 }
 
+impl Default for Bag {
+    fn default() -> Bag {
+        Bag::with_room(MOST_ENTRIES)
+    }
+}
+
 impl Bag {
-    /// Adds an item, unless it was added before.
-    pub fn add(&mut self, item: WorkItem) {
-        if self.seen.insert(item.schedule.id()) {
-            self.waiting.push(item);
+    /// An empty bag whose items may have so many schedule entries together.
+    pub fn with_room(room: usize) -> Bag {
+        Bag { waiting: Vec::new(), entries: 0, room, seen: FxHashSet::default(), in_work: 0 }
+    }
+
+    /// Adds an item, unless it was added before or there is no room for it.
+    pub fn add(&mut self, item: WorkItem) -> Added {
+        let id = item.schedule.id();
+        if self.seen.contains(&id) {
+            return Added::Yes;
         }
+        if self.entries + item.schedule.entries.len() > self.room {
+            return Added::NoRoom;
+        }
+        self.seen.insert(id);
+        self.push(item);
+        Added::Yes
+    }
+
+    fn push(&mut self, item: WorkItem) {
+        self.entries += item.schedule.entries.len();
+        self.waiting.push(item);
     }
 
     /// Takes the item that was added last. Each item taken is to be [`Bag::finish`]ed or put back.
     pub fn take(&mut self) -> Option<WorkItem> {
         let item = self.waiting.pop()?;
+        self.entries -= item.schedule.entries.len();
         self.in_work += 1;
         Some(item)
     }
@@ -45,7 +85,7 @@ impl Bag {
     /// Returns an item that was taken and could not be run.
     pub fn put_back(&mut self, item: WorkItem) {
         self.in_work -= 1;
-        self.waiting.push(item);
+        self.push(item);
     }
 
     /// Ends the work on an item that was taken.
@@ -96,5 +136,16 @@ mod tests {
         assert_eq!(bag.take(), Some(item(2)));
         bag.finish();
         assert!(bag.is_done());
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_refused_until_there_is() {
+        let mut bag = Bag::with_room(5);
+        assert_eq!(bag.add(item(3)), Added::Yes);
+        assert_eq!(bag.add(item(4)), Added::NoRoom);
+        assert_eq!(bag.add(item(2)), Added::Yes);
+        assert_eq!(bag.add(item(3)), Added::Yes, "it was added before");
+        assert_eq!((bag.take(), bag.take()), (Some(item(2)), Some(item(3))));
+        assert_eq!(bag.add(item(4)), Added::Yes);
     }
 }

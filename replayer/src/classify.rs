@@ -43,8 +43,12 @@ pub fn classify(
     let outcome = recording.ok().and_then(|execution| execution.outcome.as_ref());
     let Some(outcome) = outcome else { return cut(end_of_process(reply, recording.err())) };
     if let Outcome::Diverged { step, expected, actual } = outcome {
-        let (step, expected, actual) = (*step, expected.clone(), actual.clone());
-        return cut(RunEnd::Diverged(Divergence { step, expected, actual }));
+        let said = Divergence { step: *step, expected: expected.clone(), actual: actual.clone() };
+        let divergence = match recording {
+            Ok(execution) => divergence::reported(execution, schedule, known, said),
+            Err(_) => said,
+        };
+        return cut(RunEnd::Diverged(divergence));
     }
     if let Some(divergence) = recording.ok().and_then(|e| divergence::compare(e, schedule, known)) {
         return cut(RunEnd::Diverged(divergence));
@@ -90,7 +94,10 @@ fn failure_of_process(reply: &RunReply) -> Option<Failure> {
         return Some(failure(FailureKind::Hang, message));
     }
     if let Some(signal) = reply.signal {
-        return Some(failure(FailureKind::Crash, format!("the process was killed by {}", signal_name(signal))));
+        return Some(failure(
+            FailureKind::Crash,
+            format!("the process was killed by {}", signal_name(signal)),
+        ));
     }
     match reply.code {
         Some(code) if code != 0 => {

@@ -56,6 +56,24 @@ pub fn compare(execution: &Execution, schedule: &Schedule, known: &[&Execution])
     None
 }
 
+/// The divergence at `step` at which a run itself found that it cannot go on, in the words of [`compare`] where the
+/// recording or the `known` executions tell what was wanted and what came.
+pub fn reported(
+    execution: &Execution,
+    schedule: &Schedule,
+    known: &[&Execution],
+    said: Divergence,
+) -> Divergence {
+    let Some(entry) = schedule.entries.get(said.step as usize) else { return said };
+    let wanted = schedule.threads.get(entry.thread as usize);
+    let next = execution.pending.iter().find(|pending| execution.path(pending.thread) == wanted);
+    let actual = match next {
+        Some(next) => describe(execution, next.thread, next.site, &next.operation),
+        None => said.actual,
+    };
+    Divergence { step: said.step, expected: expectation(wanted, entry.expect, execution, known), actual }
+}
+
 fn expectation(
     thread: Option<&ThreadPath>,
     fingerprint: u32,
@@ -76,7 +94,11 @@ fn expectation(
 }
 
 /// A step of the thread with this fingerprint, executed or pending.
-fn find(execution: &Execution, thread: ThreadId, fingerprint: u32) -> Option<(&Execution, SiteId, &Operation)> {
+fn find(
+    execution: &Execution,
+    thread: ThreadId,
+    fingerprint: u32,
+) -> Option<(&Execution, SiteId, &Operation)> {
     let events = execution.events.iter().map(|event| (event.thread, event.site, &event.operation));
     let pending = execution.pending.iter().map(|event| (event.thread, event.site, &event.operation));
     let (_, site, operation) = events.chain(pending).find(|(by, site, operation)| {
@@ -119,7 +141,11 @@ impl Verb {
             Verb::Base => phrase.to_owned(),
             Verb::ThirdPerson => {
                 let (verb, rest) = phrase.split_once(' ').unwrap_or((phrase, ""));
-                let ending = if verb.ends_with("sh") || verb.ends_with("ch") || verb.ends_with("o") { "es" } else { "s" };
+                let ending = if verb.ends_with("sh") || verb.ends_with("ch") || verb.ends_with("o") {
+                    "es"
+                } else {
+                    "s"
+                };
                 if rest.is_empty() { format!("{verb}{ending}") } else { format!("{verb}{ending} {rest}") }
             }
         }

@@ -29,7 +29,7 @@ pub enum ReplayError {
     #[error("analysis: {0}")]
     Analysis(frontrun_analyzer::AnalyzeError),
     /// The user stopped it before there was anything to report.
-    #[error("interrupted before the first execution was complete")]
+    #[error("interrupted before an execution was complete")]
     Interrupted,
     /// A fork server is gone or does not answer.
     #[error("the fork server {0}")]

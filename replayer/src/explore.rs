@@ -11,7 +11,7 @@
 //! Not here: how a run is made (worker, spawn), what a run means (classify), what follows from it all (report).
 
 use crate::analysis::{self, Insight, RaceReport, Refusal};
-use crate::bag::{Bag, WorkItem};
+use crate::bag::{Added, Bag, WorkItem};
 use crate::classify::{self, Classified, RunEnd};
 use crate::divergence::Divergence;
 use crate::error::ReplayError;
@@ -319,6 +319,7 @@ impl Exploration<'_> {
         let stopped = shared.stopped.filter(|_| waiting > 0);
         report.bounded_by = stopped
             .or((report.beyond_preemption_bound > 0).then_some(BoundedBy::Preemptions))
+            .or((report.left_out > 0).then_some(BoundedBy::Memory))
             .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns));
         report
     }
@@ -369,7 +370,10 @@ impl Shared {
         self.races.extend(insight.races);
         let parent = Some(item.schedule.id());
         for schedule in insight.alternatives {
-            self.bag.add(WorkItem { schedule, parent });
+            let added = self.bag.add(WorkItem { schedule, parent });
+            self.report.left_out += u64::from(added == Added::NoRoom);
         }
+        // There are more, but how many nobody knows.
+        self.report.left_out += u64::from(!insight.complete);
     }
 }

@@ -101,7 +101,11 @@ mod tests {
             (2, Operation::Acquire { lock: LOCK }),
             (2, Operation::Release { lock: LOCK }),
         ]);
-        assert_eq!(count(&order(&[1, 1, 2, 2], &of), &of), 1, "after its release, thread 1 is not known to end");
+        assert_eq!(
+            count(&order(&[1, 1, 2, 2], &of), &of),
+            1,
+            "after its release, thread 1 is not known to end"
+        );
         assert_eq!(count(&order(&[1, 2], &of), &of), 1);
         let blocked = execution(&[
             (1, Operation::Acquire { lock: LOCK }),
@@ -109,6 +113,10 @@ mod tests {
             (2, Operation::Acquire { lock: LOCK }),
             (1, Operation::Release { lock: LOCK }),
         ]);
-        assert_eq!(count(&order(&[1, 2, 1], &blocked), &blocked), 1, "only thread 1 lost the turn while enabled");
+        assert_eq!(
+            count(&order(&[1, 2, 1], &blocked), &blocked),
+            1,
+            "only thread 1 lost the turn while enabled"
+        );
     }
 }

@@ -73,9 +73,8 @@ pub fn send<T: Serialize>(stream: &UnixStream, message: &T) -> io::Result<()> {
     let mut rest = frame.as_slice();
     while !rest.is_empty() {
         // SAFETY: the pointer and the length describe `rest`, which lives through the call.
-        let sent = unsafe {
-            libc::send(stream.as_raw_fd(), rest.as_ptr().cast(), rest.len(), libc::MSG_NOSIGNAL)
-        };
+        let sent =
+            unsafe { libc::send(stream.as_raw_fd(), rest.as_ptr().cast(), rest.len(), libc::MSG_NOSIGNAL) };
         match usize::try_from(sent) {
             Ok(sent) => rest = &rest[sent..],
             Err(_) => match io::Error::last_os_error() {

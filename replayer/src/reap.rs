@@ -175,14 +175,14 @@ mod tests {
     use std::os::unix::process::CommandExt;
     use std::process::Command;
 
+    #[expect(clippy::zombie_processes, reason = "whoever asked waits for it by its number")]
     fn start(script: &str) -> libc::pid_t {
         let child = Command::new("sh").args(["-c", script]).process_group(0).spawn().unwrap();
         child.id() as libc::pid_t
     }
 
     fn wait_for(script: &str, millis: u64) -> Ended {
-        let watch =
-            Watch { timeout: Duration::from_millis(millis), hangup: None, tick: &mut || true };
+        let watch = Watch { timeout: Duration::from_millis(millis), hangup: None, tick: &mut || true };
         wait(start(script), watch).unwrap()
     }
 

@@ -50,6 +50,8 @@ pub enum BoundedBy {
     Preemptions,
     /// The user.
     Interrupt,
+    /// Items for which memory had no room.
+    Memory,
     /// Runs that were cut short (hang, crash): what would have come after them is not known.
     CutRuns,
     /// The first failure, at which the exploration was to stop.
@@ -64,6 +66,7 @@ impl BoundedBy {
             BoundedBy::Time => "time",
             BoundedBy::Preemptions => "preemptions",
             BoundedBy::Interrupt => "interrupt",
+            BoundedBy::Memory => "memory",
             BoundedBy::CutRuns => "cut_runs",
             BoundedBy::FirstFailure => "first_failure",
         }
@@ -112,6 +115,8 @@ pub struct Report {
     pub cut_runs: u64,
     /// Items left out because of the preemption bound.
     pub beyond_preemption_bound: u64,
+    /// Items left out because memory had no room for them; at least so many.
+    pub left_out: u64,
     /// The most threads that any execution had.
     pub most_threads: usize,
     /// The recording of the first execution.

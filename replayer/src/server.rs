@@ -137,11 +137,7 @@ fn enter_child(server: libc::pid_t, request: &RunRequest) {
 }
 
 /// Waits for a run; `None` when the other side has gone away meanwhile.
-fn watch_child(
-    pid: libc::pid_t,
-    request: &RunRequest,
-    socket: &UnixStream,
-) -> io::Result<Option<RunReply>> {
+fn watch_child(pid: libc::pid_t, request: &RunRequest, socket: &UnixStream) -> io::Result<Option<RunReply>> {
     // SAFETY: takes two integers. It fails when the child was faster, or has already ended.
     unsafe { libc::setpgid(pid, pid) };
     let mut tick = || {

@@ -248,6 +248,34 @@ impl Runner for SpawnRunner {
     }
 }
 
+/// Refuses a target `-m module` when the interpreter finds no such module. Only the first part of a dotted name is
+/// looked for: to look further, Python would have to run code of the package.
+pub fn find_module(target: &Target) -> Result<(), ReplayError> {
+    let [dash_m, name, ..] = &target.command[..] else { return Ok(()) };
+    if dash_m != "-m" {
+        return Ok(());
+    }
+    const NOT_FOUND: i32 = 9;
+    let ask = format!("import sys, importlib.util as u; u.find_spec(sys.argv[1]) or sys.exit({NOT_FOUND})");
+    let first = name.split('.').next().unwrap_or(name);
+    let mut command = Command::new(&target.python);
+    command.args(&target.options).args(["-c", &ask, first]).env_remove("LD_PRELOAD");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Some(directory) = &target.directory {
+        command.current_dir(directory);
+    }
+    let status = command.status().map_err(ReplayError::io("start", &target.python))?;
+    // Whatever else it says, running the module will say better.
+    if status.code() != Some(NOT_FOUND) {
+        return Ok(());
+    }
+    let reason = match name.as_str() {
+        "pytest" => "it is not installed for this Python",
+        _ => "there is no such module here or installed for this Python",
+    };
+    Err(ReplayError::TargetNotFound { name: name.clone(), reason })
+}
+
 /// The version of an interpreter, by asking it.
 pub fn interpreter_version(python: &Path) -> Result<(u8, u8, u8), ReplayError> {
     let ask = "import sys; print(*sys.version_info[:3])";

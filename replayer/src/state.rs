@@ -2,7 +2,9 @@
 //!
 //! It follows [`frontrun_formats::semantics`] and adds nothing to it.
 
-use frontrun_formats::{Effect, Execution, Location, ObjectId, Operation, Part, State, ThreadId, Value, semantics};
+use frontrun_formats::{
+    Effect, Execution, Location, ObjectId, Operation, Part, State, ThreadId, Value, semantics,
+};
 use rustc_hash::FxHashMap;
 
 /// The values at some point of an execution.

@@ -118,9 +118,9 @@ impl Target {
             }
             "-m" | "-c" => Ok(()),
             "-" => Err(ReplayError::NoTarget("a program on standard input could not be run again")),
-            option if option.starts_with('-') => {
-                Err(ReplayError::NoTarget("options of the interpreter follow `python`, as in `python -O script.py`"))
-            }
+            option if option.starts_with('-') => Err(ReplayError::NoTarget(
+                "options of the interpreter follow `python`, as in `python -O script.py`",
+            )),
             script => {
                 let found = find_script(script, self.directory.as_deref())?;
                 self.command[0] = found;
@@ -131,7 +131,9 @@ impl Target {
 }
 
 fn unicode(word: &OsString) -> Result<String, ReplayError> {
-    word.to_str().map(str::to_owned).ok_or_else(|| ReplayError::NotUnicode(word.to_string_lossy().into_owned()))
+    word.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| ReplayError::NotUnicode(word.to_string_lossy().into_owned()))
 }
 
 /// The seed to fix: without one, every run would hash strings differently and sets would change their order.
@@ -187,7 +189,8 @@ fn find_script(name: &str, directory: Option<&Path>) -> Result<String, ReplayErr
         return not_found("there is no such file");
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(command) = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+    let Some(command) =
+        std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
     else {
         return not_found("there is no such file or command; a module is run as `-m name`");
     };
@@ -205,7 +208,11 @@ mod tests {
 
     fn parse(words: &[&str]) -> Result<Target, ReplayError> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        Target::parse(&words, Path::new("/nowhere/bin/python3.12"), Some(Path::new(env!("CARGO_MANIFEST_DIR"))))
+        Target::parse(
+            &words,
+            Path::new("/nowhere/bin/python3.12"),
+            Some(Path::new(env!("CARGO_MANIFEST_DIR"))),
+        )
     }
 
     fn command(words: &[&str]) -> (Vec<String>, Vec<String>) {

@@ -22,8 +22,11 @@ pub fn write_schedule(path: &Path, schedule: &Schedule) -> Result<(), ReplayErro
 /// The order that an execution took, as a schedule that enforces all of it.
 ///
 /// The part that the execution was told keeps its step structure; each later event is a step of its own, as the
-/// run rule has it.
+/// run rule has it. Of an execution that was cut off before all it was told was recorded, what it was told is the order.
 pub fn schedule_of(execution: &Execution) -> Schedule {
+    if execution.events.len() < execution.header.schedule.entries.len() {
+        return execution.header.schedule.clone();
+    }
     let told = &execution.header.schedule.entries;
     let entries = execution.events.iter().enumerate().map(|(n, event)| {
         let (head, opens_step) = told.get(n).map_or((true, true), |entry| (entry.head, entry.opens_step));

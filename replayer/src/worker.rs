@@ -87,7 +87,11 @@ impl Runner for Worker {
         self.stream.set_read_timeout(Some(limit)).map_err(lost)?;
         protocol::send(&self.stream, request).map_err(lost)?;
         let reply = protocol::receive::<RunReply>(&mut self.stream).map_err(|error| {
-            if is_timeout(&error) { ReplayError::WorkerLost("does not answer".to_owned()) } else { lost(error) }
+            if is_timeout(&error) {
+                ReplayError::WorkerLost("does not answer".to_owned())
+            } else {
+                lost(error)
+            }
         })?;
         match reply {
             Some(reply) if reply.id == request.id => Ok(reply),

@@ -1,8 +1,8 @@
 //! Whole explorations with real processes, over a model program in the place of Python.
 
-mod model;
 #[path = "model/interpreter.rs"]
 mod interpreter;
+mod model;
 
 use frontrun_formats::FailureKind;
 use frontrun_replayer::analysis::RaceReport;
@@ -73,7 +73,8 @@ fn two_increments_have_four_classes_and_the_lost_update_is_found() {
     assert_eq!(report.verdict(), Verdict::Failed);
     assert_eq!(report.failures.len(), 2);
     assert_eq!(report.failures[0].kind, FailureKind::Invariant);
-    let outcomes: Vec<(&str, u64)> = report.outcomes.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    let outcomes: Vec<(&str, u64)> =
+        report.outcomes.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     assert_eq!(outcomes, [("x=1", 2), ("x=2", 2)]);
     let results = &setup.config.directory;
     let mut names: Vec<String> =
@@ -172,7 +173,8 @@ fn a_hanging_run_is_killed_and_the_others_go_on() {
 fn a_killed_run_is_a_crash_and_the_others_go_on() {
     let report = run(&setup("dying"));
     assert!(!report.failures.is_empty());
-    let crashed = |failure: &FoundFailure| failure.kind == FailureKind::Crash && failure.message.contains("SIGKILL");
+    let crashed =
+        |failure: &FoundFailure| failure.kind == FailureKind::Crash && failure.message.contains("SIGKILL");
     assert!(report.failures.iter().all(crashed), "{report:?}");
     assert!(report.executions > report.failures.len() as u64);
 }

@@ -22,9 +22,8 @@ fn compare(script: &Script, tuning: Tuning) -> Result<Option<usize>, String> {
     let program = script.program();
     let Some(truth) = oracle::traces(&program, 300, 5_000) else { return Ok(None) };
     let total = truth.complete.len() + truth.stuck.len();
-    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        exhaust(&program, 3 * total + 50, tuning)
-    }));
+    let result =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| exhaust(&program, 3 * total + 50, tuning)));
     let found = match result {
         Ok(Some(found)) => found,
         Ok(None) => return Err(format!("more than three times {total} traces")),
@@ -33,8 +32,10 @@ fn compare(script: &Script, tuning: Tuning) -> Result<Option<usize>, String> {
             return Err(format!("panic: {text}"));
         }
     };
-    let missing = truth.complete.difference(&found.complete).count() + truth.stuck.difference(&found.stuck).count();
-    let extra = found.complete.difference(&truth.complete).count() + found.stuck.difference(&truth.stuck).count();
+    let missing =
+        truth.complete.difference(&found.complete).count() + truth.stuck.difference(&found.stuck).count();
+    let extra =
+        found.complete.difference(&truth.complete).count() + found.stuck.difference(&truth.stuck).count();
     if missing + extra + found.duplicates > 0 {
         return Err(format!("of {total} traces missing {missing} extra {extra} twice {}", found.duplicates));
     }
@@ -85,7 +86,12 @@ fn check(name: &str, features: &[Feature], tuning: Tuning, cases: u32) {
         stuck.set(stuck.get() + 1);
         Ok(())
     });
-    println!("{name}: {} programs, {} traces, {} too large", stuck.get() - large.get(), traces.get(), large.get());
+    println!(
+        "{name}: {} programs, {} traces, {} too large",
+        stuck.get() - large.get(),
+        traces.get(),
+        large.get()
+    );
     if let Err(error) = result {
         panic!("{error}");
     }

@@ -59,7 +59,8 @@ pub fn run(program: &Program, schedule: &Schedule) -> Run {
         machine.step(thread);
     }
     loop {
-        let lowest = (0..n).filter(|thread| machine.enabled(*thread)).min_by_key(|t| machine.paths[*t].clone());
+        let lowest =
+            (0..n).filter(|thread| machine.enabled(*thread)).min_by_key(|t| machine.paths[*t].clone());
         let Some(thread) = lowest else { break };
         machine.step(thread);
     }
@@ -144,7 +145,8 @@ struct Names {
 
 impl Names {
     fn new(existing: &[usize]) -> Names {
-        let threads = existing.iter().enumerate().map(|(id, thread)| (*thread, ThreadId(id as u32))).collect();
+        let threads =
+            existing.iter().enumerate().map(|(id, thread)| (*thread, ThreadId(id as u32))).collect();
         Names { threads, objects: BTreeMap::new(), sites: BTreeMap::new(), lines: Vec::new() }
     }
 

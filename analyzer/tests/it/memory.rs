@@ -24,8 +24,6 @@ const EVENT: u32 = 5;
 const CONDITION: u32 = 6;
 const BARRIER: u32 = 7;
 const QUEUE: u32 = 8;
-/// A lock that is taken from the beginning and never given back.
-const NEVER: ObjectId = ObjectId(90_000);
 
 /// Variables are attributes of a few objects, so that several are parts of one.
 fn variable(number: u32) -> Location {
@@ -76,11 +74,9 @@ pub fn operation(op: &Op) -> Operation {
         Op::Locked(n) => Operation::Read { at: part(object(LOCK, *n), Part::State) },
         Op::SemAcquire(n) => Operation::SemaphoreAcquire { semaphore: object(SEMAPHORE, *n) },
         Op::SemTry(n) => Operation::SemaphoreTry { semaphore: object(SEMAPHORE, *n) },
-        Op::SemRelease(n, permits, bound) => Operation::SemaphoreRelease {
-            semaphore: object(SEMAPHORE, *n),
-            permits: *permits,
-            bound: *bound,
-        },
+        Op::SemRelease(n, permits, bound) => {
+            Operation::SemaphoreRelease { semaphore: object(SEMAPHORE, *n), permits: *permits, bound: *bound }
+        }
         Op::EventWait(n) => Operation::EventWait { event: object(EVENT, *n) },
         Op::EventSet(n) => Operation::EventSet { event: object(EVENT, *n) },
         Op::EventClear(n) => Operation::EventClear { event: object(EVENT, *n) },
@@ -112,7 +108,6 @@ pub fn operation(op: &Op) -> Operation {
         Op::Start => Operation::Start,
         Op::End => Operation::End,
         Op::Pause => Operation::Pause,
-        Op::Block => Operation::Acquire { lock: NEVER },
     }
 }
 
@@ -148,7 +143,6 @@ impl Concrete {
     pub fn enabled(&self, thread: usize, op: &Op) -> bool {
         let free = |lock: &u32| !self.locks.contains_key(lock);
         match op {
-            Op::Block => false,
             Op::Start => self.started.contains_key(&thread),
             Op::Join(other) => self.ended.contains_key(other),
             Op::Acquire(lock) => free(lock),
@@ -196,7 +190,6 @@ impl Concrete {
                 (0, true)
             }
             Op::Start | Op::Join(_) | Op::Pause => (0, true),
-            Op::Block => unreachable!("never enabled"),
             Op::Acquire(_) | Op::Try(_) | Op::Release(_) | Op::Locked(_) => self.lock_op(thread, op),
             Op::CondWait(..) | Op::CondWake(..) | Op::CondWakeTimed(..) | Op::CondNotify(..) => {
                 self.condition_op(thread, op)
@@ -329,7 +322,9 @@ impl Concrete {
                 None => (-1, false),
             },
             Op::DictLen(_) => (entries.len() as i64, true),
-            Op::DictItems(_) => (entries.iter().fold(1, |sum, (k, v)| sum * 37 + i64::from(*k) * 5 + v), true),
+            Op::DictItems(_) => {
+                (entries.iter().fold(1, |sum, (k, v)| sum * 37 + i64::from(*k) * 5 + v), true)
+            }
             Op::DictClear(_) => {
                 entries.clear();
                 (0, true)
@@ -494,7 +489,7 @@ impl State for Abstract {
 
 impl Abstract {
     pub fn initial(initial: &Initial) -> Vec<(Location, Value)> {
-        let mut values = vec![(Location::new(NEVER, Part::State), Value::Int(1_000_000))];
+        let mut values = Vec::new();
         for (dict, keys) in &initial.dicts {
             for key in keys {
                 values.push((Location::new(object(DICT, *dict), Part::Key(KeyId(*key))), Value::Int(1)));
@@ -540,7 +535,9 @@ impl Memory {
             assert_eq!(u8::from(result), effect.result, "{op:?} in {self:?}");
         }
         for (at, value) in &effect.values {
-            self.table.0.retain(|(old, _)| *old != *at && (at.part != Part::Whole || old.object != at.object));
+            self.table
+                .0
+                .retain(|(old, _)| *old != *at && (at.part != Part::Whole || old.object != at.object));
             self.table.0.push((*at, value.clone()));
         }
         (value, result.into(), effect)

@@ -41,10 +41,13 @@ pub fn traces(program: &Program, limit: usize, prefixes: usize) -> Option<Truth>
         log: Vec::new(),
     }];
     while let Some(prefix) = stack.pop() {
-        let next: Vec<Option<Op>> = (0..n).map(|thread| program.next(thread, &prefix.results[thread])).collect();
+        let next: Vec<Option<Op>> =
+            (0..n).map(|thread| program.next(thread, &prefix.results[thread])).collect();
         let mut stuck = true;
-        for thread in 0..n {
-            let Some(op) = next[thread].as_ref().filter(|op| prefix.memory.enabled(thread, op)) else { continue };
+        for (thread, op) in next.iter().enumerate() {
+            let Some(op) = op.as_ref().filter(|op| prefix.memory.enabled(thread, op)) else {
+                continue;
+            };
             stuck = false;
             let extended = extend(&prefix, thread, op);
             let mut key: Vec<(usize, usize, &[usize])> =
@@ -113,8 +116,8 @@ pub fn outcomes(program: &Program, limit: usize) -> Option<BTreeSet<u64>> {
         }
         let next: Vec<Option<Op>> = (0..n).map(|thread| program.next(thread, &results[thread])).collect();
         let mut stuck = true;
-        for thread in 0..n {
-            let Some(op) = next[thread].as_ref().filter(|op| memory.enabled(thread, op)) else { continue };
+        for (thread, op) in next.iter().enumerate() {
+            let Some(op) = op.as_ref().filter(|op| memory.enabled(thread, op)) else { continue };
             stuck = false;
             let (mut memory, mut results, mut created) = (memory.clone(), results.clone(), created.clone());
             results[thread].push(memory.execute(thread, op).0);

@@ -69,8 +69,6 @@ pub enum Op {
     Start,
     End,
     Pause,
-    /// Never goes on.
-    Block,
 }
 
 /// A body stops with the operation that is to be executed next.

@@ -3,7 +3,9 @@
 use crate::args::Info;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::render::analysis::counted;
+use crate::render::ending::ending;
+use crate::render::names::counted;
+use crate::render::style::Style;
 use crate::render::value;
 use frontrun_formats::Execution;
 use frontrun_formats::file::FORMAT_VERSION;
@@ -53,6 +55,6 @@ fn text(execution: &Execution) -> String {
         let embedded = if source.text.is_some() { "" } else { " (text not embedded)" };
         line("source", &format!("{} xxh3:{:016x}{embedded}", source.path, source.hash));
     }
-    text.push_str(&crate::render::lanes::ending(execution, crate::render::style::Style::plain()));
+    text.push_str(&ending(execution, Style::plain()));
     text
 }

@@ -9,19 +9,21 @@ mod run;
 mod show;
 
 use crate::Host;
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, Scope};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use clap::CommandFactory;
+use frontrun_replayer::{Target, spawn};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Runs a subcommand.
 pub(crate) fn run(command: Command, host: &Host) -> Result<ExitCode, CliError> {
     match command {
-        Command::Record(args) => record::run(args, host),
+        Command::Record(args) => record::run(&args, host),
         Command::Analyze(args) => analyze::run(&args),
         Command::Replay(args) => replay::run(&args, host),
-        Command::Explore(args) => explore::run(args, host),
+        Command::Explore(args) => explore::run(&args, host),
         Command::Show(args) => show::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Python(args) => run::run(&[], &args.arguments, host),
@@ -33,6 +35,16 @@ pub(crate) fn run(command: Command, host: &Host) -> Result<ExitCode, CliError> {
             Ok(ExitCode::NoFailure)
         }
     }
+}
+
+/// What a command line names, found before anything is started or written.
+fn target(words: &[OsString], scope: &Scope, host: &Host) -> Result<Target, CliError> {
+    let mut target = Target::parse(words, &host.python, None)?;
+    target.preload = host.preload.clone();
+    target.include = scope.include.clone();
+    target.exclude = scope.exclude.clone();
+    spawn::find_module(&target)?;
+    Ok(target)
 }
 
 /// Whether an existing file may be replaced.
@@ -58,13 +70,6 @@ fn check_output(path: &Path, overwrite: Overwrite) -> Result<(), CliError> {
         Some(parent) if !parent.is_dir() => Err(CliError::NoDirectory(parent.to_owned())),
         _ => Ok(()),
     }
-}
-
-/// A path as it is typed at a shell, in quotes where it needs them.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
-    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// `stem.N.frz` beside `trace`.

@@ -3,27 +3,23 @@
 //! The program runs in the foreground of the terminal and gets its signals; frontrun waits beside it and exits
 //! with its code. If frontrun is killed, so is the program; the trace is readable as far as it was written.
 
-use super::{Overwrite, check_output, shell_word};
+use super::{Overwrite, check_output};
 use crate::Host;
 use crate::args::Record;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::render::analysis::counted;
+use crate::render::names::{counted, shell_word};
 use crate::signal;
 use frontrun_formats::file::read_index;
 use frontrun_replayer::spawn::{self, Mode};
-use frontrun_replayer::Target;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub(super) fn run(args: Record, host: &Host) -> Result<ExitCode, CliError> {
-    let mut target = Target::parse(&args.target, &host.python, None)?;
-    target.preload = host.preload.clone();
-    target.include = args.scope.include;
-    target.exclude = args.scope.exclude;
+pub(super) fn run(args: &Record, host: &Host) -> Result<ExitCode, CliError> {
+    let target = super::target(&args.target, &args.scope, host)?;
     let default = || PathBuf::from(format!("frontrun-{}.{}.frz", target.slug(), std::process::id()));
-    let trace = args.output.unwrap_or_else(default);
+    let trace = args.output.clone().unwrap_or_else(default);
     check_output(&trace, Overwrite::from_flag(args.force))?;
     if trace.exists() {
         // A run that fails to record must not leave an old trace that looks like its own.
@@ -67,7 +63,9 @@ fn tell(trace: &Path) {
             let threads = counted(index.threads as usize, "thread");
             eprintln!("frontrun: recorded {word} ({threads}, {})", counted(index.events as usize, "step"));
         }
-        Ok(None) => eprintln!("frontrun: recorded {word}, which was cut off: the program was killed or crashed"),
+        Ok(None) => {
+            eprintln!("frontrun: recorded {word}, which was cut off: the program was killed or crashed")
+        }
         Err(_) if !trace.exists() => {
             eprintln!("frontrun: nothing was recorded: the program ended before it began, see above");
             return;

@@ -1,18 +1,18 @@
 //! `frontrun replay`: the recorded execution again, or one of its alternatives, in fresh interpreters.
 
-use super::{Overwrite, beside, check_output, shell_word};
+use super::{Overwrite, beside, check_output};
 use crate::Host;
 use crate::args::Replay;
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
-use crate::findings;
+use crate::render::names::{self, shell_word};
 use crate::render::style::Style;
 use crate::signal::{self, INTERRUPTED};
-use frontrun_formats::{Execution, Outcome};
+use frontrun_formats::{Execution, Outcome, Schedule};
 use frontrun_replayer::classify::{RunEnd, classify};
 use frontrun_replayer::proof::{self, Proof, ProofConfig};
 use frontrun_replayer::{RunRequest, Runner, SpawnRunner, Target, spawn, trace_file};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -21,7 +21,8 @@ pub(super) fn run(args: &Replay, host: &Host) -> Result<ExitCode, CliError> {
     check_python(&args.trace, &execution, host)?;
     let mut target = Target::of_recording(&execution.header, &host.python)?;
     target.preload = host.preload.clone();
-    let mut runner = SpawnRunner::of_recording(target, args.trace.clone());
+    let mut runner = SpawnRunner::of_recording(target, args.trace.clone()).interrupted_by(&INTERRUPTED);
+    signal::catch_interrupts();
     match args.schedule {
         Some(number) => run_alternative(args, &execution, number, &mut runner),
         None => run_again(args, &execution, &mut runner),
@@ -54,11 +55,12 @@ fn timeout(args: &Replay) -> Duration {
 
 /// The recorded execution, `--times` over.
 fn run_again(args: &Replay, execution: &Execution, runner: &mut SpawnRunner) -> Result<ExitCode, CliError> {
-    let temporary = tempfile::tempdir()
-        .map_err(|source| CliError::Write { path: std::env::temp_dir(), source })?;
+    let temporary =
+        tempfile::tempdir().map_err(|source| CliError::Write { path: std::env::temp_dir(), source })?;
     let directory = match &args.output {
         Some(output) if args.times > 1 => {
-            std::fs::create_dir_all(output).map_err(|source| CliError::Write { path: output.clone(), source })?;
+            std::fs::create_dir_all(output)
+                .map_err(|source| CliError::Write { path: output.clone(), source })?;
             output.clone()
         }
         Some(output) => {
@@ -67,7 +69,6 @@ fn run_again(args: &Replay, execution: &Execution, runner: &mut SpawnRunner) -> 
         }
         None => temporary.path().to_owned(),
     };
-    signal::catch_interrupts();
     let config = ProofConfig {
         times: args.times,
         directory: &directory,
@@ -93,19 +94,22 @@ fn copy(from: &Path, to: &Path) -> Result<(), CliError> {
     copied.map_err(|source| CliError::Write { path: to.to_owned(), source })
 }
 
+/// A failure in any run is one; that the recorded failure did not happen again is none.
 fn code_of_proof(proof: &Proof) -> ExitCode {
-    let any = |what: fn(&RunEnd) -> bool| proof.runs.iter().any(|run| what(&run.end));
-    if any(|end| matches!(end, RunEnd::Failed(_))) {
-        ExitCode::Failure
-    } else if any(|end| matches!(end, RunEnd::Diverged(_))) {
-        ExitCode::Diverged
-    } else if any(|end| matches!(end, RunEnd::Unrecorded(_))) {
-        ExitCode::Internal
-    } else if proof.reproduced() < proof.runs.len() {
-        // The recording failed and the same steps passed: something that is not recorded made the difference.
-        ExitCode::Diverged
-    } else {
-        ExitCode::NoFailure
+    let codes = proof.runs.iter().map(|run| code_of(&run.end));
+    let gravity = |code: &ExitCode| {
+        let order = [ExitCode::NoFailure, ExitCode::Internal, ExitCode::Diverged, ExitCode::Failure];
+        order.iter().position(|other| other == code)
+    };
+    codes.max_by_key(gravity).unwrap_or(ExitCode::NoFailure)
+}
+
+fn code_of(end: &RunEnd) -> ExitCode {
+    match end {
+        RunEnd::Passed => ExitCode::NoFailure,
+        RunEnd::Failed(_) => ExitCode::Failure,
+        RunEnd::Diverged(_) => ExitCode::Diverged,
+        RunEnd::Unrecorded(_) => ExitCode::Internal,
     }
 }
 
@@ -113,7 +117,7 @@ fn proof_text(trace: &Path, execution: &Execution, proof: &Proof) -> String {
     let style = Style::of_stdout();
     let (reproduced, times) = (proof.reproduced(), proof.runs.len());
     let what = match &execution.outcome {
-        Some(Outcome::Failed(failure)) => format!("{}: {}", failure.kind.name(), failure.message),
+        Some(Outcome::Failed(failure)) => names::failure(failure.kind, &failure.message),
         Some(Outcome::Passed) => "passed".to_owned(),
         Some(Outcome::Diverged { .. }) => "diverged".to_owned(),
         None => "was cut off".to_owned(),
@@ -130,7 +134,7 @@ fn proof_text(trace: &Path, execution: &Execution, proof: &Proof) -> String {
 fn end_text(end: &RunEnd) -> String {
     match end {
         RunEnd::Passed => "passed".to_owned(),
-        RunEnd::Failed(failure) => format!("failed: {}: {}", failure.kind.name(), failure.message),
+        RunEnd::Failed(failure) => format!("failed: {}", names::failure(failure.kind, &failure.message)),
         RunEnd::Diverged(divergence) => format!("diverged at {divergence}"),
         RunEnd::Unrecorded(reason) => format!("not recorded: {reason}"),
     }
@@ -143,24 +147,17 @@ fn run_alternative(
     number: u32,
     runner: &mut SpawnRunner,
 ) -> Result<ExitCode, CliError> {
-    let refused = |error: frontrun_analyzer::AnalyzeError| CliError::Analysis {
-        path: args.trace.clone(),
-        reason: error.to_string(),
-    };
-    let mut alternatives = findings::of(execution).map_err(refused)?.alternatives;
-    let available = alternatives.len();
-    if number as usize > available {
+    let analysis = frontrun_analyzer::analyze(execution)
+        .map_err(|reason| CliError::Analysis { path: args.trace.clone(), reason })?;
+    let available = analysis.alternatives.len();
+    let Some(alternative) = analysis.alternatives.into_iter().nth(number as usize - 1) else {
         return Err(CliError::NoSchedule { path: args.trace.clone(), wanted: number, available });
-    }
-    let alternative = alternatives.swap_remove(number as usize - 1);
-    let trace: PathBuf = match &args.output {
-        Some(output) => {
-            check_output(output, Overwrite::from_flag(args.force))?;
-            output.clone()
-        }
-        // The name says exactly what is in it, so there is nothing to lose by writing it again.
-        None => beside(&args.trace, number),
     };
+    let reason = alternative.reason.line(execution);
+    let trace = args.output.clone().unwrap_or_else(|| beside(&args.trace, number));
+    if args.output.is_some() || !is_recording_of(&trace, &alternative.schedule) {
+        check_output(&trace, Overwrite::from_flag(args.force))?;
+    }
     let _ = std::fs::remove_file(&trace);
     let request = RunRequest {
         id: number.into(),
@@ -172,16 +169,16 @@ fn run_alternative(
     };
     let reply = runner.run(&request)?;
     let recording = trace_file::read(&trace);
-    let reason = recording.as_ref().err().map(ToString::to_string);
-    let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());
+    let unreadable = recording.as_ref().err().map(ToString::to_string);
+    let read = recording.as_ref().map_err(|_| unreadable.as_deref().unwrap_or_default());
     let end = classify(&reply, read, &request.schedule, &[execution]).end;
-    crate::print(&alternative_text(number, &alternative.reason, &end, &trace));
-    Ok(match end {
-        RunEnd::Passed => ExitCode::NoFailure,
-        RunEnd::Failed(_) => ExitCode::Failure,
-        RunEnd::Diverged(_) => ExitCode::Diverged,
-        RunEnd::Unrecorded(_) => ExitCode::Internal,
-    })
+    crate::print(&alternative_text(number, &reason, &end, &trace));
+    Ok(code_of(&end))
+}
+
+/// Whether a file holds what is about to be written: then nothing is lost by writing it again.
+fn is_recording_of(trace: &Path, schedule: &Schedule) -> bool {
+    trace_file::read(trace).is_ok_and(|execution| execution.header.schedule == *schedule)
 }
 
 fn alternative_text(number: u32, reason: &str, end: &RunEnd, trace: &Path) -> String {
@@ -193,7 +190,9 @@ fn alternative_text(number: u32, reason: &str, end: &RunEnd, trace: &Path) -> St
     };
     let next = match end {
         RunEnd::Passed => format!("next: frontrun analyze {word}\n"),
-        RunEnd::Failed(_) => format!("see it: frontrun show {word}\nagain: frontrun replay {word} --times 20\n"),
+        RunEnd::Failed(_) => {
+            format!("see it: frontrun show {word}\nagain: frontrun replay {word} --times 20\n")
+        }
         RunEnd::Diverged(_) => format!("see it: frontrun show {word}\n"),
         RunEnd::Unrecorded(_) => String::new(),
     };

@@ -1,17 +1,17 @@
 //! The analysis of one execution as text: outcome, races, deadlock, schedules.
 
-use super::lanes;
-use super::names;
+use super::ending;
+use super::names::{self, counted};
 use super::style::Style;
-use crate::findings::{Access, Findings};
-use frontrun_formats::Execution;
+use frontrun_analyzer::{Access, Analysis, Race};
+use frontrun_formats::{Execution, SiteId};
 use std::fmt::Write;
 
 /// An execution with more alternatives lists this many.
 const MOST_SCHEDULES: usize = 200;
 
 /// The analysis of the execution in `trace` (as the user names it).
-pub fn analysis(execution: &Execution, findings: &Findings, trace: &str, style: Style) -> String {
+pub fn analysis(execution: &Execution, analysis: &Analysis, trace: &str, style: Style) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -20,73 +20,70 @@ pub fn analysis(execution: &Execution, findings: &Findings, trace: &str, style: 
         counted(execution.threads.len(), "thread"),
         counted(execution.events.len(), "step")
     );
-    text.push_str(&lanes::ending(execution, style));
-    if !findings.deadlock.is_empty() {
-        deadlock(&mut text, execution, findings, style);
+    text.push_str(&ending::outcome(execution, style));
+    if let Some(deadlock) = &analysis.deadlock {
+        let _ = write!(text, "\n{}", ending::waits(execution, deadlock, style));
     }
-    races(&mut text, execution, findings, style);
-    schedules(&mut text, findings, style);
-    if !findings.alternatives.is_empty() {
+    races(&mut text, execution, &analysis.races, style);
+    schedules(&mut text, execution, analysis, style);
+    if !analysis.alternatives.is_empty() {
         let _ = writeln!(text, "\nnext: frontrun replay {trace} --schedule 1");
     }
     text
 }
 
-/// `1 race`, `2 races`.
-pub fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
-}
-
-fn deadlock(text: &mut String, execution: &Execution, findings: &Findings, style: Style) {
-    let _ = writeln!(text, "\n{}", style.bad("deadlock: each of these waits for the next"));
-    for wait in &findings.deadlock {
-        let thread = names::thread(execution, wait.thread);
-        let held = wait.held_by.map(|by| format!(", held by {}", names::thread(execution, by)));
-        let place = names::place(execution, wait.site);
-        let _ = writeln!(text, "  {thread} waits to {}{}  {place}", wait.action, held.unwrap_or_default());
-        source(text, execution, wait.site, style);
-    }
-}
-
-fn races(text: &mut String, execution: &Execution, findings: &Findings, style: Style) {
-    if findings.races.is_empty() {
+fn races(text: &mut String, execution: &Execution, races: &[Race], style: Style) {
+    if races.is_empty() {
         let _ = writeln!(text, "\nno races");
         return;
     }
-    let _ = writeln!(text, "\n{}", style.bold(&counted(findings.races.len(), "race")));
-    for (n, race) in findings.races.iter().enumerate() {
-        let _ = writeln!(text, "{:>4}  {}", n + 1, style.mark(&race.location));
-        for access in &race.accesses {
-            side(text, execution, access, style);
-        }
+    let _ = writeln!(text, "\n{}", style.bold(&counted(races.len(), "race")));
+    for (n, race) in races.iter().enumerate() {
+        let often = match race.occurrences {
+            0 | 1 => String::new(),
+            times => format!("  ({times} times)"),
+        };
+        let _ = writeln!(text, "{:>4}  {}{often}", n + 1, style.mark(&race.location_text));
+        side(text, execution, &race.first, style);
+        side(text, execution, &race.second, style);
     }
 }
 
 fn side(text: &mut String, execution: &Execution, access: &Access, style: Style) {
-    let thread = names::thread(execution, access.thread);
     let place = names::place(execution, access.site);
-    let _ = writeln!(text, "      step {}: {thread} {}  {place}", access.event + 1, access.action);
+    let locks: Vec<String> = access.locks.iter().map(|lock| names::object(execution, *lock)).collect();
+    let holding = if locks.is_empty() { String::new() } else { format!(", holding {}", locks.join(", ")) };
+    let _ = writeln!(
+        text,
+        "      step {}: {} {} it{holding}  {place}",
+        access.event + 1,
+        access.thread,
+        access.action
+    );
     source(text, execution, access.site, style);
 }
 
-fn source(text: &mut String, execution: &Execution, site: frontrun_formats::SiteId, style: Style) {
+fn source(text: &mut String, execution: &Execution, site: SiteId, style: Style) {
     if let Some(line) = names::source_line(execution, site) {
         let _ = writeln!(text, "          {}", style.dim(line));
     }
 }
 
-fn schedules(text: &mut String, findings: &Findings, style: Style) {
-    let count = findings.alternatives.len();
+fn schedules(text: &mut String, execution: &Execution, analysis: &Analysis, style: Style) {
+    let count = analysis.alternatives.len();
     if count == 0 {
         let _ = writeln!(text, "\nnothing else follows from this execution");
         return;
     }
     let heading = format!("could have happened instead: {}", counted(count, "schedule"));
     let _ = writeln!(text, "\n{}", style.bold(&heading));
-    for (n, alternative) in findings.alternatives.iter().take(MOST_SCHEDULES).enumerate() {
-        let _ = writeln!(text, "{:>4}  {}", n + 1, alternative.reason);
+    for (n, alternative) in analysis.alternatives.iter().take(MOST_SCHEDULES).enumerate() {
+        let _ = writeln!(text, "{:>4}  {}", n + 1, alternative.reason.line(execution));
     }
     if count > MOST_SCHEDULES {
         let _ = writeln!(text, "      … and {} more, see --json", count - MOST_SCHEDULES);
+    }
+    if !analysis.complete {
+        let _ = writeln!(text, "      … and more than can be listed: `frontrun explore` runs them all");
     }
 }

@@ -1,9 +1,11 @@
 //! What an exploration found, as text: the verdict in one line, then each failure, then what to do next.
 
-use super::analysis::counted;
+use super::names::{self, base_name, counted, shell_word};
 use super::style::Style;
+use frontrun_replayer::analysis::RaceAccess;
 use frontrun_replayer::{BoundedBy, FoundFailure, Report, Verdict};
 use std::fmt::Write;
+use std::time::Duration;
 
 /// A failure with what explains it.
 #[derive(Clone, Debug)]
@@ -17,10 +19,16 @@ pub struct Explained<'a> {
 /// So many failures are explained; the others are listed.
 pub const EXPLAINED: usize = 3;
 
+/// And so many of those are.
+const LISTED: usize = 20;
+
+/// So many races are listed.
+const RACES: usize = 5;
+
 /// The first line of a report.
 pub fn headline(report: &Report, style: Style) -> String {
     let ran = counted(report.executions as usize, "execution");
-    let time = format!("{:.1} s", report.elapsed.as_secs_f64());
+    let time = duration(report.elapsed);
     match report.verdict() {
         Verdict::Failed => {
             let failures = counted(report.failures.len(), "failure");
@@ -30,14 +38,21 @@ pub fn headline(report: &Report, style: Style) -> String {
             format!("{} the program never had two threads", style.bold("nothing to explore:"))
         }
         Verdict::Exhausted => {
-            format!("{} every class of executions ran and none failed: {ran} ({time})", style.good("exhausted:"))
+            format!(
+                "{} every class of executions ran and none failed: {ran} ({time})",
+                style.good("exhausted:")
+            )
         }
-        Verdict::Bounded => format!("{} no failure in {ran} ({time}); {}", style.mark("bounded:"), bound(report)),
+        Verdict::Bounded => {
+            format!("{} no failure in {ran} ({time}); {}", style.mark("bounded:"), bound(report))
+        }
         Verdict::Diverged => {
             let runs = counted(report.diverged as usize, "run");
             format!("{} {runs} of {} did not follow the schedule", style.bad("diverged:"), report.executions)
         }
-        Verdict::Error => format!("{} {}", style.bad("error:"), report.errors.first().map_or("", String::as_str)),
+        Verdict::Error => {
+            format!("{} {}", style.bad("error:"), report.errors.first().map_or("", String::as_str))
+        }
     }
 }
 
@@ -51,27 +66,32 @@ pub fn report(
     let mut text = headline(report, style) + "\n";
     for (n, explained) in failures.iter().enumerate() {
         let failure = explained.failure;
-        let title = format!("failure {}: {}: {}", n + 1, failure.kind.name(), failure.message);
+        let title = format!("failure {}: {}", n + 1, names::failure(failure.kind, &failure.message));
         let _ = writeln!(text, "\n{}", style.bold(&title));
         if !explained.interleaving.is_empty() {
             let _ = writeln!(text, "{}", explained.interleaving.trim_end());
         }
         if let Some(output) = &failure.output {
-            let _ = writeln!(text, "output: {}", output.display());
+            let _ = writeln!(text, "output: {}", shell_word(output));
         }
         if let (0, Some((reproduced, times))) = (n, reproduced) {
             let line = format!("reproduced {reproduced}/{times} in fresh interpreters");
             let _ = writeln!(text, "{}", if reproduced == times { line } else { style.bad(&line) });
         }
-        let _ = writeln!(text, "replay it: frontrun replay {}", failure.trace.display());
+        let _ = writeln!(text, "replay it: frontrun replay {}", shell_word(&failure.trace));
     }
     if report.failures.len() > failures.len() {
         let others = report.failures.len() - failures.len();
         let _ = writeln!(text, "\nand {}:", counted(others, "more failure"));
-        for failure in &report.failures[failures.len()..] {
-            let _ = writeln!(text, "  {}  {}: {}", failure.trace.display(), failure.kind.name(), failure.message);
+        for failure in report.failures.iter().skip(failures.len()).take(LISTED) {
+            let line = names::failure(failure.kind, &failure.message);
+            let _ = writeln!(text, "  {}  {line}", shell_word(&failure.trace));
+        }
+        if others > LISTED {
+            let _ = writeln!(text, "  … see verdict.json for the others");
         }
     }
+    races(&mut text, report, style);
     remarks(&mut text, report);
     text
 }
@@ -90,20 +110,49 @@ fn remarks(text: &mut String, report: &Report) {
             let _ = writeln!(text, "fault: {error}");
         }
     }
-    if report.verdict() == Verdict::Failed && report.bounded_by.is_some_and(|by| by != BoundedBy::FirstFailure) {
+    if report.verdict() == Verdict::Failed
+        && report.bounded_by.is_some_and(|by| by != BoundedBy::FirstFailure)
+    {
         let _ = writeln!(text, "not everything was run: {}", bound(report));
     }
     if report.bounded_by == Some(BoundedBy::FirstFailure) {
         let _ = writeln!(text, "stopped there; --keep-going looks for more");
     }
     if report.explored_nothing() {
-        let _ = writeln!(text, "frontrun explores the threads that a program starts; is this the right target?");
+        let _ =
+            writeln!(text, "frontrun explores the threads that a program starts; is this the right target?");
+    }
+}
+
+fn races(text: &mut String, report: &Report, style: Style) {
+    if report.races.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "{}", style.bold(&format!("{} seen:", counted(report.races.len(), "race"))));
+    for race in report.races.iter().take(RACES) {
+        let side = |at: &RaceAccess| format!("{} it at {}:{}", at.action, base_name(&at.file), at.line);
+        let [one, other] = race.accesses.each_ref().map(side);
+        let _ = writeln!(text, "  {}: one thread {one}, another {other}", style.mark(&race.location));
+    }
+    if report.races.len() > RACES {
+        let _ = writeln!(text, "  … and {} more, see verdict.json", report.races.len() - RACES);
+    }
+}
+
+/// Milliseconds below a second, because most explorations take no longer.
+fn duration(elapsed: Duration) -> String {
+    match elapsed.as_millis() {
+        millis if millis < 1000 => format!("{millis} ms"),
+        _ => format!("{:.1} s", elapsed.as_secs_f64()),
     }
 }
 
 /// Why not everything was run.
 fn bound(report: &Report) -> String {
-    let waiting = format!("at least {} not run", counted(report.waiting as usize, "more execution"));
+    let waiting = match report.waiting {
+        0 => "before the first execution was complete".to_owned(),
+        waiting => format!("at least {} not run", counted(waiting as usize, "more execution")),
+    };
     match report.bounded_by {
         Some(BoundedBy::Executions) => format!("stopped by --max-executions, {waiting}"),
         Some(BoundedBy::Time) => format!("stopped by --max-time, {waiting}"),
@@ -112,6 +161,10 @@ fn bound(report: &Report) -> String {
         Some(BoundedBy::Preemptions) => format!(
             "{} left out by --preemption-bound",
             counted(report.beyond_preemption_bound as usize, "schedule")
+        ),
+        Some(BoundedBy::Memory) => format!(
+            "at least {} left out for lack of memory: the program takes too many steps",
+            counted(report.left_out as usize, "schedule")
         ),
         Some(BoundedBy::CutRuns) => {
             let runs = counted(report.cut_runs as usize, "run");
@@ -124,7 +177,6 @@ fn bound(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     fn lines(of: &Report) -> String {
         report(of, &[], None, Style::plain())

@@ -3,11 +3,13 @@
 //! Model: steps are grouped into rows, a row being what one thread did on one source line without being
 //! interrupted (or a single step, on request). A location that two threads touch, one of them writing, gets a
 //! letter; a row that touches it carries the letter and how, as in `[W a]`. The legend under the lanes says what
-//! the letters stand for. Of a very long execution only the surroundings of marked rows are shown.
+//! the letters stand for. Of a long execution only the surroundings of marked rows are shown, and of a very long one
+//! only the last of those; on request, each step has a line of its own and nothing is left out.
 
-use super::names;
+use super::ending::ending;
+use super::names::{self, counted};
 use super::style::Style;
-use frontrun_formats::{Execution, Location, Operation, Outcome, SiteId, ThreadId};
+use frontrun_formats::{Execution, Location, Operation, SiteId, ThreadId};
 use frontrun_replayer::state;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -23,12 +25,12 @@ pub struct LaneOptions {
     pub style: Style,
 }
 
-/// What a row is.
+/// What a row is, and how much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
     /// The uninterrupted steps of a thread on one source line.
     SourceLines,
-    /// One step.
+    /// One step; all of them, as a list.
     Steps,
 }
 
@@ -37,6 +39,9 @@ const LONG: usize = 120;
 
 /// How many rows around a marked one an extract shows.
 const CONTEXT: usize = 2;
+
+/// How many rows an extract shows at most, counted from the end.
+const MOST: usize = 300;
 
 /// The narrowest lane that still shows something.
 const NARROWEST: usize = 24;
@@ -47,65 +52,52 @@ pub fn lanes(execution: &Execution, options: LaneOptions) -> String {
     let rows = rows(execution, &conflicts, options.rows);
     let columns = used_threads(execution);
     let lane = (options.width.saturating_sub(7) / columns.len().max(1)).clamp(NARROWEST, 100);
+    let paths = columns.iter().map(|id| names::thread(execution, *id).len()).max().unwrap_or(0);
     let mut text = String::new();
     let heading = |id: &ThreadId| {
         let name = execution.threads.get(id.index()).map_or("", |info| info.name.as_str());
         fit(&format!("{} {name}", names::thread(execution, *id)), lane - 2)
     };
     let headings: Vec<String> = columns.iter().map(|id| pad(&heading(id), lane)).collect();
-    let _ = writeln!(text, "{:>5}  {}", "step", options.style.bold(headings.concat().trim_end()));
+    if !rows.is_empty() {
+        let headings = match options.rows {
+            Rows::SourceLines => headings.concat(),
+            Rows::Steps => "thread".to_owned(),
+        };
+        let _ = writeln!(text, "{:>5}  {}", "step", options.style.bold(headings.trim_end()));
+    }
     let shown = extract(&rows, options.rows);
     let mut skipped = 0;
+    let gap = |text: &mut String, skipped: usize| {
+        if skipped > 0 {
+            let _ = writeln!(
+                text,
+                "       {}",
+                options.style.dim(&format!("… {}", counted(skipped, "more row")))
+            );
+        }
+    };
     for (row, show) in rows.iter().zip(shown) {
         if !show {
             skipped += 1;
             continue;
         }
-        if skipped > 0 {
-            let _ = writeln!(text, "       {}", options.style.dim(&format!("… {skipped} rows without conflict")));
-            skipped = 0;
-        }
-        let column = columns.iter().position(|id| *id == row.thread).unwrap_or(0);
-        draw(&mut text, row, column, lane, options.style);
-    }
-    if skipped > 0 {
-        let _ = writeln!(text, "       {}", options.style.dim(&format!("… {skipped} rows without conflict")));
-    }
-    text.push_str(&conflicts.legend(execution, options.style));
-    text.push_str(&ending(execution, options.style));
-    text
-}
-
-/// How an execution ended, and who waits for what.
-pub fn ending(execution: &Execution, style: Style) -> String {
-    let mut text = String::new();
-    for pending in &execution.pending {
-        let thread = names::thread(execution, pending.thread);
-        let place = names::place(execution, pending.site);
-        let at = if place.is_empty() { place } else { format!(" at {place}") };
-        let waits = names::operation(execution, &pending.operation);
-        let _ = writeln!(text, "{thread} waits to {waits}{at}");
-    }
-    match &execution.outcome {
-        Some(Outcome::Passed) => {
-            let _ = writeln!(text, "{}", style.good("passed"));
-        }
-        Some(Outcome::Failed(failure)) => {
-            let by = failure.thread.as_ref().map(|path| format!(" in {path}")).unwrap_or_default();
-            let headline = format!("failed: {}{by}: {}", failure.kind.name(), failure.message);
-            let _ = writeln!(text, "{}", style.bad(&headline));
-            for line in failure.details.trim_end().lines() {
-                let _ = writeln!(text, "  {}", style.dim(line));
+        gap(&mut text, std::mem::take(&mut skipped));
+        match options.rows {
+            Rows::SourceLines => {
+                let column = columns.iter().position(|id| *id == row.thread).unwrap_or(0);
+                draw(&mut text, row, column, lane, options.style);
+            }
+            Rows::Steps => {
+                let thread = names::thread(execution, row.thread);
+                let mark = options.style.mark(&row.mark());
+                let _ = writeln!(text, "{:>5}  {thread:<paths$}  {}{mark}", row.first, row.text);
             }
         }
-        Some(Outcome::Diverged { step, expected, actual }) => {
-            let headline = format!("diverged at step {}: expected {expected}, but {actual}", step + 1);
-            let _ = writeln!(text, "{}", style.bad(&headline));
-        }
-        None => {
-            let _ = writeln!(text, "{}", style.bad("the recording was cut off here (killed, crashed, or hung)"));
-        }
     }
+    gap(&mut text, skipped);
+    text.push_str(&conflicts.legend(execution, options.style));
+    text.push_str(&ending(execution, options.style));
     text
 }
 
@@ -120,6 +112,15 @@ struct Row {
     marks: BTreeMap<String, Access>,
     /// Operations of a row of one step, or of a row without source text.
     operations: Vec<String>,
+}
+
+impl Row {
+    /// As in ` [R a, W b]`; empty without a conflict.
+    fn mark(&self) -> String {
+        let one = |(letter, how): (&String, &Access)| format!("{} {letter}", how.name());
+        let marks: Vec<String> = self.marks.iter().map(one).collect();
+        if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -170,7 +171,8 @@ impl Conflicts {
                 }
             }
         }
-        let shared = |at: &Location| users.get(at).is_some_and(|(all, writers)| all.len() > 1 && !writers.is_empty());
+        let shared =
+            |at: &Location| users.get(at).is_some_and(|(all, writers)| all.len() > 1 && !writers.is_empty());
         let mut letters: Vec<(Location, String)> = Vec::new();
         let mut numbers: BTreeMap<Location, usize> = BTreeMap::new();
         let mut touches = Vec::with_capacity(execution.events.len());
@@ -204,7 +206,8 @@ fn letter(number: usize) -> String {
 
 fn rows(execution: &Execution, conflicts: &Conflicts, kind: Rows) -> Vec<Row> {
     let line = |site: SiteId| execution.site(site).map_or((0, 0), |site| (site.file.0, site.line));
-    let files: BTreeSet<u32> = execution.events.iter().map(|event| line(event.site).0).collect();
+    let places = execution.events.iter().map(|event| line(event.site)).filter(|(_, line)| *line > 0);
+    let files: BTreeSet<u32> = places.map(|(file, _)| file).collect();
     let mut rows: Vec<Row> = Vec::new();
     for (n, event) in execution.events.iter().enumerate() {
         // Beginning and end of a thread have no source line that would help.
@@ -259,13 +262,18 @@ fn extract(rows: &[Row], kind: Rows) -> Vec<bool> {
     }
     let tail = rows.len() - 8;
     shown[tail..].fill(true);
+    // What led to the end is nearer to it than to the beginning.
+    let mut most = MOST;
+    for show in shown.iter_mut().rev().filter(|show| **show) {
+        *show = most > 0;
+        most = most.saturating_sub(1);
+    }
     shown[..4].fill(true);
     shown
 }
 
 fn draw(text: &mut String, row: &Row, column: usize, lane: usize, style: Style) {
-    let marks: Vec<String> = row.marks.iter().map(|(letter, how)| format!("{} {letter}", how.name())).collect();
-    let mark = if marks.is_empty() { String::new() } else { format!(" [{}]", marks.join(", ")) };
+    let mark = row.mark();
     let room = (lane - 2).saturating_sub(mark.chars().count()).max(8);
     let cell = format!("{}{}", fit(&row.text, room), style.mark(&mark));
     let _ = writeln!(text, "{:>5}  {}{cell}", row.first, " ".repeat(column * lane));

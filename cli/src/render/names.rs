@@ -1,7 +1,33 @@
-//! What things are called: locations, operations, places, threads.
+//! What things are called: locations, operations, places, threads, files, numbers.
 
-use frontrun_formats::{Execution, Location, ObjectId, Operation, Part, SiteId, ThreadId};
+use frontrun_formats::{Execution, FailureKind, Location, ObjectId, Operation, Part, SiteId, ThreadId};
 use frontrun_replayer::divergence::phrase;
+use std::path::Path;
+
+/// `1 race`, `2 races`.
+pub fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// A failure in one line. Some messages begin with the name of the kind.
+pub fn failure(kind: FailureKind, message: &str) -> String {
+    let name = kind.name();
+    match message.strip_prefix(name) {
+        Some(rest) if rest.starts_with(':') => message.to_owned(),
+        _ => format!("{name}: {message}"),
+    }
+}
+
+/// A path as it is typed at a shell, in quotes where it needs them.
+pub fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
 
 /// A location as a person would write it, as in `Counter#1.value`.
 pub fn location(execution: &Execution, at: Location) -> String {
@@ -50,7 +76,8 @@ pub fn operation(execution: &Execution, operation: &Operation) -> String {
         Operation::Write { at } => format!("write {}", location(execution, *at)),
         Operation::Touch { reads, writes } => {
             let list = |locations: &[Location]| {
-                let names: Vec<String> = locations.iter().take(3).map(|at| location(execution, *at)).collect();
+                let names: Vec<String> =
+                    locations.iter().take(3).map(|at| location(execution, *at)).collect();
                 format!("{}{}", names.join(", "), if locations.len() > 3 { ", …" } else { "" })
             };
             match (reads.is_empty(), writes.is_empty()) {
@@ -66,7 +93,11 @@ pub fn operation(execution: &Execution, operation: &Operation) -> String {
         | Operation::DictSetDefault { dict, key }
         | Operation::DictRemove { dict, key }
         | Operation::SetAdd { set: dict, key } => {
-            format!("{} {}", short_phrase(operation), location(execution, Location::new(*dict, Part::Key(*key))))
+            format!(
+                "{} {}",
+                short_phrase(operation),
+                location(execution, Location::new(*dict, Part::Key(*key)))
+            )
         }
         Operation::ListGet { list, index } | Operation::ListSet { list, index } => {
             format!("{} {}[{index}]", short_phrase(operation), object(execution, *list))
@@ -78,7 +109,9 @@ pub fn operation(execution: &Execution, operation: &Operation) -> String {
 /// The object that an operation works on, where it is one object as a whole.
 fn subject(operation: &Operation) -> Option<ObjectId> {
     match *operation {
-        Operation::Acquire { lock } | Operation::TryAcquire { lock } | Operation::Release { lock } => Some(lock),
+        Operation::Acquire { lock } | Operation::TryAcquire { lock } | Operation::Release { lock } => {
+            Some(lock)
+        }
         Operation::ListAppend { list } | Operation::ListPop { list } | Operation::ListChange { list, .. } => {
             Some(list)
         }

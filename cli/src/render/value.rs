@@ -3,17 +3,50 @@
 //! `schema` is 1. Keys may be added within a schema; a change of meaning raises it.
 
 use super::names;
-use crate::findings::{Access, Findings};
-use frontrun_formats::{Execution, Header, Outcome, SiteId};
-use frontrun_replayer::Report;
-use frontrun_replayer::proof::{Proof, ProofRun};
-use frontrun_replayer::classify::RunEnd;
-use frontrun_replayer::state;
+use frontrun_analyzer::{Access, Analysis, Deadlock, DeadlockKind};
+use frontrun_formats::{Execution, Header, Outcome, SiteId, ThreadPath};
+use frontrun_replayer::{BoundedBy, Report, state};
+use serde::Serialize;
 use serde_json::{Value, json};
+use std::path::Path;
 
 const SCHEMA: u32 = 1;
 
-/// The verdict of an exploration. `reproduced` is how often the first failure was confirmed, and of how many.
+/// What `explore --json` prints.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerdictLine<'a> {
+    schema: u32,
+    verdict: &'static str,
+    executions: u64,
+    failures: Vec<FailureLine<'a>>,
+    bounded_by: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct FailureLine<'a> {
+    kind: &'static str,
+    trace: &'a Path,
+    message: &'a str,
+}
+
+/// The verdict of an exploration: what a script needs.
+pub fn verdict(report: &Report) -> VerdictLine<'_> {
+    let failures = report.failures.iter();
+    let failures = failures.map(|failure| FailureLine {
+        kind: failure.kind.name(),
+        trace: &failure.trace,
+        message: &failure.message,
+    });
+    VerdictLine {
+        schema: SCHEMA,
+        verdict: report.verdict().name(),
+        executions: report.executions,
+        failures: failures.collect(),
+        bounded_by: report.bounded_by.map(BoundedBy::name),
+    }
+}
+
+/// `verdict.json`: all that is known. `reproduced` is how often the first failure was confirmed, of how many.
 pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
     let failures = report.failures.iter().map(|failure| {
         json!({
@@ -26,14 +59,14 @@ pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
         })
     });
     let divergence = report.first_divergence.as_ref().map(|divergence| {
-        json!({ "step": divergence.step, "expected": divergence.expected, "actual": divergence.actual })
+        json!({ "step": divergence.step + 1, "expected": divergence.expected, "actual": divergence.actual })
     });
     json!({
         "schema": SCHEMA,
         "verdict": report.verdict().name(),
         "executions": report.executions,
         "failures": failures.collect::<Vec<_>>(),
-        "bounded_by": report.bounded_by.map(|bound| bound.name()),
+        "bounded_by": report.bounded_by.map(BoundedBy::name),
         "nothing_to_explore": report.explored_nothing(),
         "first_trace": report.first_trace,
         "outcomes": report.outcomes,
@@ -45,6 +78,7 @@ pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
         "waiting": report.waiting,
         "cut_runs": report.cut_runs,
         "beyond_preemption_bound": report.beyond_preemption_bound,
+        "left_out": report.left_out,
         "races": races_of_report(report),
         "seconds": report.elapsed.as_secs_f64(),
     })
@@ -60,42 +94,60 @@ fn races_of_report(report: &Report) -> Vec<Value> {
 }
 
 /// The analysis of one execution.
-pub fn analysis(execution: &Execution, findings: &Findings) -> Value {
-    let access = |access: &Access| {
-        let mut value = place(execution, access.site);
-        value["step"] = json!(access.event + 1);
-        value["thread"] = json!(names::thread(execution, access.thread));
-        value["action"] = json!(access.action);
-        value
-    };
-    let races = findings.races.iter().map(|race| {
-        json!({ "location": race.location, "accesses": race.accesses.each_ref().map(access) })
+pub fn analysis(execution: &Execution, analysis: &Analysis) -> Value {
+    let races = analysis.races.iter().map(|race| {
+        let accesses = [&race.first, &race.second].map(|side| access(execution, side));
+        json!({ "location": race.location_text, "accesses": accesses, "occurrences": race.occurrences })
     });
-    let waits = findings.deadlock.iter().map(|wait| {
-        let mut value = place(execution, wait.site);
-        value["thread"] = json!(names::thread(execution, wait.thread));
-        value["waits_to"] = json!(wait.action);
-        value["held_by"] = json!(wait.held_by.map(|thread| names::thread(execution, thread)));
-        value
-    });
-    let schedules = findings.alternatives.iter().enumerate().map(|(n, alternative)| {
+    let schedules = analysis.alternatives.iter().enumerate().map(|(n, alternative)| {
         json!({
             "number": n + 1,
             "id": format!("{:016x}", alternative.schedule.id()),
             "steps": alternative.schedule.entries.len(),
-            "reason": alternative.reason,
+            "reason": alternative.reason.line(execution),
         })
     });
     json!({
         "schema": SCHEMA,
-        "class": format!("{:016x}", findings.class),
+        "class": format!("{:016x}", analysis.class),
         "outcome": outcome(execution),
         "threads": execution.threads.len(),
         "steps": execution.events.len(),
         "races": races.collect::<Vec<_>>(),
-        "deadlock": waits.collect::<Vec<_>>(),
+        "deadlock": analysis.deadlock.as_ref().map(|deadlock| self::deadlock(execution, deadlock)),
         "schedules": schedules.collect::<Vec<_>>(),
+        "complete": analysis.complete,
     })
+}
+
+fn access(execution: &Execution, access: &Access) -> Value {
+    let locks: Vec<String> = access.locks.iter().map(|lock| names::object(execution, *lock)).collect();
+    let mut value = place(execution, access.site);
+    value["step"] = json!(access.event + 1);
+    value["thread"] = json!(access.thread.to_string());
+    value["action"] = json!(access.action);
+    value["writes"] = json!(access.writes);
+    value["locks"] = json!(locks);
+    value
+}
+
+fn deadlock(execution: &Execution, deadlock: &Deadlock) -> Value {
+    let text = |paths: &[ThreadPath]| -> Vec<String> { paths.iter().map(ToString::to_string).collect() };
+    let waits = deadlock.waits.iter().map(|wait| {
+        let mut value = place(execution, wait.site);
+        value["thread"] = json!(wait.thread.to_string());
+        value["waits_for"] = json!(wait.resource);
+        value["held_by"] = json!(text(&wait.holders));
+        value["taken_at"] = wait.taken_at.map_or(Value::Null, |site| place(execution, site));
+        value
+    });
+    let kind = match deadlock.kind {
+        DeadlockKind::Cycle => "cycle",
+        DeadlockKind::SelfDeadlock => "self_deadlock",
+        DeadlockKind::OrphanLock => "orphan_lock",
+        DeadlockKind::LostWakeup => "lost_wakeup",
+    };
+    json!({ "kind": kind, "cycle": text(&deadlock.cycle), "waits": waits.collect::<Vec<_>>() })
 }
 
 /// A whole execution.
@@ -120,9 +172,10 @@ pub fn execution(execution: &Execution) -> Value {
         value["operation"] = json!(names::operation(execution, &pending.operation));
         value
     });
-    let threads = execution.threads.iter().map(|thread| {
-        json!({ "path": thread.path.to_string(), "name": thread.name })
-    });
+    let threads = execution
+        .threads
+        .iter()
+        .map(|thread| json!({ "path": thread.path.to_string(), "name": thread.name }));
     json!({
         "schema": SCHEMA,
         "threads": threads.collect::<Vec<_>>(),
@@ -164,25 +217,6 @@ pub fn info(header: &Header, version: u32, execution: &Execution) -> Value {
         "outcome": outcome(execution),
         "truncated": execution.truncated,
         "sources": sources.collect::<Vec<_>>(),
-    })
-}
-
-/// How often a recording was reproduced.
-pub fn proof(proof: &Proof) -> Value {
-    let run = |run: &ProofRun| {
-        let end = match &run.end {
-            RunEnd::Passed => "passed".to_owned(),
-            RunEnd::Failed(failure) => format!("failed: {}: {}", failure.kind.name(), failure.message),
-            RunEnd::Diverged(divergence) => format!("diverged: {divergence}"),
-            RunEnd::Unrecorded(reason) => format!("unrecorded: {reason}"),
-        };
-        json!({ "trace": run.trace, "end": end, "reproduced": run.reproduced })
-    };
-    json!({
-        "schema": SCHEMA,
-        "times": proof.runs.len(),
-        "reproduced": proof.reproduced(),
-        "runs": proof.runs.iter().map(run).collect::<Vec<_>>(),
     })
 }
 

@@ -99,7 +99,11 @@ pub fn read_index(path: &Path) -> Result<Option<Index>, ReadError> {
     }
     let index_length = u32_at(&tail, 8);
     if index_length > FRAME_LIMIT {
-        return Err(ReadError::TooLarge { offset: tail_offset, what: "the index", limit: FRAME_LIMIT.into() });
+        return Err(ReadError::TooLarge {
+            offset: tail_offset,
+            what: "the index",
+            limit: FRAME_LIMIT.into(),
+        });
     }
     let size = START_LENGTH as u64 + u64::from(index_length) + TAIL_LENGTH as u64;
     let Some(offset) = length.checked_sub(size) else { return Ok(None) };

@@ -38,7 +38,8 @@ pub fn location(sizes: Sizes) -> BoxedStrategy<Location> {
     }
     if sizes.objects > 0 {
         let mut parts: Strategies<Part> = vec![
-            prop_oneof![Just(Part::Whole), Just(Part::Shape), Just(Part::State), Just(Part::Generation)].boxed(),
+            prop_oneof![Just(Part::Whole), Just(Part::Shape), Just(Part::State), Just(Part::Generation)]
+                .boxed(),
             prop_oneof![0..4u32, any::<u32>()].prop_map(Part::Index).boxed(),
         ];
         if sizes.strings > 0 {
@@ -116,14 +117,15 @@ fn on_objects(object: BoxedStrategy<ObjectId>) -> Strategies<Operation> {
         _ => Operation::ConditionWakeTimed { condition, lock },
     });
     let number = prop_oneof![0..4u32, any::<u32>(), Just(u32::MAX)];
-    let numbers = (object.clone(), number.clone(), number, 0..6).prop_map(|(object, a, b, which)| match which {
-        0 => Operation::SemaphoreRelease { semaphore: object, permits: a, bound: b },
-        1 => Operation::ConditionNotify { condition: object, count: a },
-        2 => Operation::BarrierArrive { barrier: object, parties: a },
-        3 => Operation::BarrierLeave { barrier: object, generation: a },
-        4 => Operation::QueuePut { queue: object, bound: a },
-        _ => Operation::QueueTryPut { queue: object, bound: a },
-    });
+    let numbers =
+        (object.clone(), number.clone(), number, 0..6).prop_map(|(object, a, b, which)| match which {
+            0 => Operation::SemaphoreRelease { semaphore: object, permits: a, bound: b },
+            1 => Operation::ConditionNotify { condition: object, count: a },
+            2 => Operation::BarrierArrive { barrier: object, parties: a },
+            3 => Operation::BarrierLeave { barrier: object, generation: a },
+            4 => Operation::QueuePut { queue: object, bound: a },
+            _ => Operation::QueueTryPut { queue: object, bound: a },
+        });
     let index = prop_oneof![-3..4i64, any::<i64>()];
     let lists =
         (object, index, prop_oneof![-3..4i32, any::<i32>()], 0..3).prop_map(|(list, index, delta, which)| {
@@ -141,7 +143,8 @@ fn value(sizes: Sizes) -> BoxedStrategy<Value> {
         0 => Just(Vec::new()).boxed(),
         threads => vec((0..threads).prop_map(ThreadId), 0..4).boxed(),
     };
-    prop_oneof![any::<i64>().prop_map(Value::Int), waiters.prop_map(Value::Waiters), Just(Value::Unknown)].boxed()
+    prop_oneof![any::<i64>().prop_map(Value::Int), waiters.prop_map(Value::Waiters), Just(Value::Unknown)]
+        .boxed()
 }
 
 fn path() -> impl Strategy<Value = ThreadPath> {
@@ -152,12 +155,8 @@ fn header() -> impl Strategy<Value = Header> {
     let target = (vec(any::<String>(), 0..3), option::of(any::<String>()));
     let texts = vec(any::<String>(), 6);
     let flags = vec(any::<(String, String)>(), 0..3);
-    let entry = any::<(u32, u32, bool, bool)>().prop_map(|(thread, expect, head, opens_step)| ScheduleEntry {
-        thread,
-        expect,
-        head,
-        opens_step,
-    });
+    let entry = any::<(u32, u32, bool, bool)>()
+        .prop_map(|(thread, expect, head, opens_step)| ScheduleEntry { thread, expect, head, opens_step });
     let schedule = (vec(path(), 0..3), vec(entry, 0..4));
     (target, texts, any::<(u8, u8, u8)>(), flags, schedule, any::<Option<u64>>()).prop_map(
         |((command, call), texts, python_version, flags, (threads, entries), parent)| {
@@ -191,8 +190,11 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     ]);
     let failure = (kind, any::<String>(), option::of(path()), any::<String>())
         .prop_map(|(kind, message, thread, details)| Failure { kind, message, thread, details });
-    let diverged = any::<(u64, String, String)>()
-        .prop_map(|(step, expected, actual)| Outcome::Diverged { step, expected, actual });
+    let diverged = any::<(u64, String, String)>().prop_map(|(step, expected, actual)| Outcome::Diverged {
+        step,
+        expected,
+        actual,
+    });
     prop_oneof![Just(Outcome::Passed), failure.prop_map(Outcome::Failed), diverged]
 }
 

@@ -101,7 +101,9 @@ pub fn execution() -> Execution {
     });
     Execution {
         header: header(),
-        strings: ["app.py", "Counter.bump", "κλειδί 🔑", "value", "", "Lock made at app.py:12"].map(String::from).into(),
+        strings: ["app.py", "Counter.bump", "κλειδί 🔑", "value", "", "Lock made at app.py:12"]
+            .map(String::from)
+            .into(),
         keys: vec![StringId(2), StringId(4)],
         sites: (0..5).map(site).collect(),
         objects: (0..4).map(|n| ObjectInfo { type_name: StringId(n), label: StringId(5) }).collect(),
@@ -134,7 +136,10 @@ pub fn execution() -> Execution {
 fn header() -> Header {
     let entry = |thread, expect| ScheduleEntry { thread, expect, head: expect == 0, opens_step: true };
     Header {
-        target: Target { command: vec!["python".into(), "app.py".into()], call: Some("app.py:3:main#0".into()) },
+        target: Target {
+            command: vec!["python".into(), "app.py".into()],
+            call: Some("app.py:3:main#0".into()),
+        },
         environment: Environment {
             tool: "0.1.0".into(),
             directory: "/work".into(),

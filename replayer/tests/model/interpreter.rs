@@ -13,7 +13,9 @@ pub fn python(directory: &Path) -> PathBuf {
     let path = directory.join("python");
     let own = std::env::current_exe().unwrap();
     let options = "fake_interpreter --exact --nocapture --test-threads=1";
-    let script = format!("#!/bin/sh\nexec env FAKE_ARGUMENTS=\"$*\" '{}' {options}\n", own.display());
+    let version = "case \"$*\" in *version_info*) echo 3 12 0; exit 0;; *find_spec*) exit 0;; esac";
+    let run = format!("exec env FAKE_ARGUMENTS=\"$*\" '{}' {options}", own.display());
+    let script = format!("#!/bin/sh\n{version}\n{run}\n");
     std::fs::write(&path, script).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
@@ -23,8 +25,7 @@ pub fn python(directory: &Path) -> PathBuf {
 pub fn main() {
     let Ok(arguments) = std::env::var("FAKE_ARGUMENTS") else { return };
     let name = arguments.strip_prefix("-m frontrun._child -m ").unwrap().split(' ').next().unwrap();
-    let config: serde_json::Value =
-        serde_json::from_str(&std::env::var("FRONTRUN_CONFIG").unwrap()).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&std::env::var("FRONTRUN_CONFIG").unwrap()).unwrap();
     assert_eq!(std::env::var("PYTHONHASHSEED").unwrap(), "0");
     let trace = Path::new(config["trace"].as_str().unwrap());
     let code = match config["mode"].as_str().unwrap() {

@@ -33,10 +33,11 @@ pub fn program(name: &str, schedule: &Schedule) -> Vec<Vec<Act>> {
         "counter" => vec![vec![Load(0), Store(0)]; 2],
         "counter3" => vec![vec![Load(0), Store(0)]; 3],
         "independent" => vec![vec![Load(0), Store(0)], vec![Load(1), Store(1)]],
-        "inversion" => vec![
-            vec![Lock(0), Lock(1), Unlock(1), Unlock(0)],
-            vec![Lock(1), Lock(0), Unlock(0), Unlock(1)],
-        ],
+        // Every order of the threads is a class: 5040.
+        "seven" => vec![vec![Lock(0), Load(0), Store(0), Unlock(0)]; 7],
+        "inversion" => {
+            vec![vec![Lock(0), Lock(1), Unlock(1), Unlock(0)], vec![Lock(1), Lock(0), Unlock(0), Unlock(1)]]
+        }
         "hanging" => vec![vec![Load(0), HangIf(1)], vec![Store(0)], vec![Store(0)]],
         "dying" => vec![vec![Load(0), DieIf(1)], vec![Store(0)], vec![Store(0)]],
         "flooding" => vec![vec![Flood], vec![]],
@@ -47,7 +48,9 @@ pub fn program(name: &str, schedule: &Schedule) -> Vec<Vec<Act>> {
         "wandering" if !schedule.entries.is_empty() => {
             vec![vec![Load(0), Store(1)], vec![Load(2), Store(1)], vec![Store(0), Store(1), Store(2)]]
         }
-        "wandering" => vec![vec![Load(0), Store(0)], vec![Load(0), Store(0)], vec![Store(0), Store(1), Store(2)]],
+        "wandering" => {
+            vec![vec![Load(0), Store(0)], vec![Load(0), Store(0)], vec![Store(0), Store(1), Store(2)]]
+        }
         "single" => vec![],
         other => panic!("no program {other}"),
     }
@@ -96,7 +99,16 @@ impl Model {
         };
         let object = ObjectInfo { type_name: StringId(3), label: StringId(1) };
         let lock = ObjectInfo { type_name: StringId(3), label: StringId(2) };
-        execution.objects = vec![object.clone(), object.clone(), object.clone(), object, lock.clone(), lock.clone(), lock.clone(), lock];
+        execution.objects = vec![
+            object.clone(),
+            object.clone(),
+            object.clone(),
+            object,
+            lock.clone(),
+            lock.clone(),
+            lock.clone(),
+            lock,
+        ];
         let count = acts.len();
         let main = Thread { acts: vec![], at: 0, register: 0 };
         let others = acts.into_iter().map(|acts| Thread { acts, at: 0, register: 0 });
@@ -108,7 +120,13 @@ impl Model {
         // One site for each step of each thread.
         for line in 0..1000 {
             execution.sites.push(Site {
-                file: StringId(0), function: StringId(4), line: line + 1, end_line: line + 1, column: 0, end_column: 1, unit: line,
+                file: StringId(0),
+                function: StringId(4),
+                line: line + 1,
+                end_line: line + 1,
+                column: 0,
+                end_column: 1,
+                unit: line,
             });
         }
         Model {
@@ -167,7 +185,11 @@ impl Model {
             });
             if !self.enabled(thread) || (entry.expect != 0 && announced != Some(entry.expect)) {
                 let actual = format!("{path} does something else");
-                return Outcome::Diverged { step: step as u64, expected: format!("a step of {path}"), actual };
+                return Outcome::Diverged {
+                    step: step as u64,
+                    expected: format!("a step of {path}"),
+                    actual,
+                };
             }
             self.step(thread);
         }
@@ -220,12 +242,18 @@ impl Model {
             }
         }
         let failed = |kind, message: &str| {
-            Outcome::Failed(Failure { kind, message: message.to_owned(), thread: None, details: String::new() })
+            Outcome::Failed(Failure {
+                kind,
+                message: message.to_owned(),
+                thread: None,
+                details: String::new(),
+            })
         };
         if !self.execution.pending.is_empty() {
             return failed(FailureKind::Deadlock, "every thread waits");
         }
-        let increments = self.threads.iter().flat_map(|t| &t.acts).filter(|act| **act == Act::Store(0)).count();
+        let increments =
+            self.threads.iter().flat_map(|t| &t.acts).filter(|act| **act == Act::Store(0)).count();
         let loads = self.threads.iter().flat_map(|t| &t.acts).filter(|act| **act == Act::Load(0)).count();
         if loads == increments && self.variables[0] != increments as i64 {
             return failed(FailureKind::Invariant, "an update was lost");
