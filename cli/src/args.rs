@@ -87,10 +87,11 @@ pub struct Record {
 /// Which code may be interleaved.
 #[derive(Debug, Args)]
 pub struct Scope {
-    /// Let threads switch in these files, too [default: all but the standard library and installed packages]
+    /// Let threads switch in these modules, too, as in `pkg.*` [default: all but installed packages and nearly all of
+    /// the standard library]
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
-    /// Run code of these files as one step
+    /// Do not let threads switch in these modules, as in `pkg.logging`; wins over --include
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
 }

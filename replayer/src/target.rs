@@ -23,9 +23,9 @@ pub struct Target {
     pub preload: Option<PathBuf>,
     /// Working directory; that of the caller when there is none.
     pub directory: Option<PathBuf>,
-    /// Files to explore in addition to the default scope.
+    /// Globs on the names of modules to explore in addition to the default scope.
     pub include: Vec<String>,
-    /// Files to leave out.
+    /// Globs on the names of modules to leave out.
     pub exclude: Vec<String>,
     /// `PYTHONHASHSEED` of the runs.
     pub hash_seed: String,
