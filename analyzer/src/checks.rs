@@ -116,7 +116,8 @@ impl<'t, 'e> Turn<'t, 'e> {
                 None => return false,
             },
         };
-        let state = CutState { trace, cut: &self.cut, after: &[] };
+        let state =
+            CutState { history: &trace.history, locations: &trace.locations, cut: &self.cut, after: &[] };
         !subject.nature.gated || semantics::enabled(subject.operation, subject.id, &state)
     }
 

@@ -8,7 +8,6 @@
 use crate::index::Rows;
 use crate::locations::Locations;
 use crate::simulation::Simulation;
-use crate::trace::{Node, Trace};
 use frontrun_formats::semantics::{State, Value};
 use frontrun_formats::{Execution, Location, Part};
 
@@ -22,22 +21,23 @@ pub(crate) struct History {
 }
 
 impl History {
+    /// `nodes` are the relevant events in execution order: position, thread, index among the thread's nodes.
     pub(crate) fn new(
         execution: &Execution,
         simulation: &Simulation,
-        nodes: &[Node],
+        nodes: impl Iterator<Item = (usize, usize, u32)>,
         locations: &mut Locations,
         width: usize,
     ) -> History {
         let mut entries = Vec::new();
         let mut places = Vec::new();
         let mut written = simulation.written.iter().peekable();
-        for node in nodes {
-            while written.next_if(|written| (written.event as usize) < node.event).is_some() {}
-            while let Some(value) = written.next_if(|written| written.event as usize == node.event) {
+        for (event, thread, index) in nodes {
+            while written.next_if(|written| (written.event as usize) < event).is_some() {}
+            while let Some(value) = written.next_if(|written| written.event as usize == event) {
                 let location = locations.intern(simulation.locations.name(value.location));
-                places.push(location * width as u32 + node.subject.thread as u32);
-                entries.push((node.subject.index, value.value.clone()));
+                places.push(location * width as u32 + thread as u32);
+                entries.push((index, value.value.clone()));
             }
         }
         let mut initial = Vec::new();
@@ -75,21 +75,22 @@ impl History {
 }
 
 /// The state behind a cut, and behind one more operation that left the values `after`.
-pub(crate) struct CutState<'t, 'e> {
-    pub(crate) trace: &'t Trace<'e>,
+pub(crate) struct CutState<'t> {
+    pub(crate) history: &'t History,
+    pub(crate) locations: &'t Locations,
     pub(crate) cut: &'t [u32],
     pub(crate) after: &'t [(Location, Value)],
 }
 
-impl State for CutState<'_, '_> {
+impl State for CutState<'_> {
     fn value(&self, at: Location) -> Value {
         let hides = |(written, _): &&(Location, Value)| written.overlaps(at);
         if let Some((_, value)) = self.after.iter().rev().find(hides) {
             return value.clone();
         }
-        let history = &self.trace.history;
-        let own = self.trace.locations.number(at);
-        let whole = self.trace.locations.whole_around(at);
+        let history = self.history;
+        let own = self.locations.number(at);
+        let whole = self.locations.whole_around(at);
         let last = |location: Option<u32>| location.and_then(|location| history.last(location, self.cut));
         if let Some(entry) = last(own).max(last(whole)) {
             return history.entries[entry as usize].1.clone();

@@ -110,12 +110,13 @@ impl<'t, 'e> Leaf<'t, 'e> {
         if plain(a) && plain(r) {
             return Some(self.fixed_footprints(a, r));
         }
-        let before = CutState { trace, cut, after: &[] };
+        let before = CutState { history: &trace.history, locations: &trace.locations, cut, after: &[] };
         if a.nature.gated && !semantics::enabled(a.operation, a.id, &before) {
             return None;
         }
         let effect = semantics::effect(a.operation, a.id, &before);
-        let after = CutState { trace, cut, after: &effect.values };
+        let after =
+            CutState { history: &trace.history, locations: &trace.locations, cut, after: &effect.values };
         if r.nature.gated && !semantics::enabled(r.operation, r.id, &after) {
             let location = self.common(&effect, trace.possible(r));
             return Some(Footprints { a: self.resolve(&effect), r: None, location });

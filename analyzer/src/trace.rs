@@ -121,7 +121,8 @@ impl<'e> Trace<'e> {
         };
         trace.add_nodes(&survey, &simulation)?;
         trace.add_pending(&survey, &simulation)?;
-        trace.history = History::new(execution, &simulation, &trace.nodes, &mut trace.locations, width);
+        let nodes = trace.nodes.iter().map(|node| (node.event, node.subject.thread, node.subject.index));
+        trace.history = History::new(execution, &simulation, nodes, &mut trace.locations, width);
         trace.build_index();
         trace.build_clocks();
         trace.build_chunks();

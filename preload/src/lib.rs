@@ -48,6 +48,7 @@ mod listener;
 mod lock;
 mod name;
 mod path;
+mod pipe;
 mod raw;
 mod returned;
 mod scratch;

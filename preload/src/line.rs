@@ -11,19 +11,18 @@
 //! fits is preceded by `lost  N`.
 
 use crate::abi::{IoEvent, READS, WRITES};
-use crate::{listener, raw, scratch};
+use crate::{raw, scratch};
 use libc::c_int;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// Writes `event` to the pipe, unless `fd` is not the pipe any more.
-pub fn write(fd: c_int, event: &IoEvent) {
+/// Writes `event` to `fd`, if that is still the `pipe` (device, inode); returns whether it is.
+pub fn write(fd: c_int, pipe: (u64, u64), event: &IoEvent) -> bool {
     // The program may have closed the descriptor behind our back and opened something else there.
-    if raw::fstat(fd).is_none_or(|(device, inode, _)| (device, inode) != listener::event_pipe()) {
-        listener::pipe_is_gone();
-        return;
+    if raw::fstat(fd).is_none_or(|(device, inode, _)| (device, inode) != pipe) {
+        return false;
     }
     scratch::with(|scratch| {
         let n_lost = LOST.swap(0, Ordering::Relaxed);
@@ -33,6 +32,7 @@ pub fn write(fd: c_int, event: &IoEvent) {
             LOST.fetch_add(n_lost + 1, Ordering::Relaxed);
         }
     });
+    true
 }
 
 /// In a fork child: what the parent lost is the parent's to tell.

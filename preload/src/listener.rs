@@ -1,9 +1,9 @@
 //! Who is told: nobody, the registered callback, or the pipe. And what changes across `fork`.
 
 use crate::abi::{Callback, IoEvent, Phase};
-use crate::{line, name, raw, scratch, table, thread};
+use crate::{line, name, pipe, raw, scratch, table, thread};
 use libc::c_int;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, Ordering};
 
 /// The environment variable with the number of the event pipe's writing end. `N:INODE` also names the pipe's
 /// inode: a child that inherited the variable but not the descriptor then cannot take another pipe for it.
@@ -17,9 +17,6 @@ static MODE: AtomicU8 = AtomicU8::new(IDLE);
 static CALLBACK_ADDRESS: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 /// The process that the table describes. A `vfork` child is another one in the same memory.
 static OWNER: AtomicI32 = AtomicI32::new(0);
-static PIPE_FD: AtomicI32 = AtomicI32::new(-1);
-static PIPE_DEVICE: AtomicU64 = AtomicU64::new(0);
-static PIPE_INODE: AtomicU64 = AtomicU64::new(0);
 
 /// Whether nobody listens.
 #[inline]
@@ -53,19 +50,16 @@ pub fn report(event: &IoEvent) {
                 unsafe { callback(event) };
             }
         }
-        PIPE if event.phase == Phase::After as u8 => line::write(PIPE_FD.load(Ordering::Relaxed), event),
+        PIPE if event.phase == Phase::After as u8 && !line::write(pipe::fd(), pipe::identity(), event) => {
+            pipe_is_gone();
+        }
         _ => {}
     }
 }
 
-/// Device and inode of the event pipe, zeros when there is none.
-pub fn event_pipe() -> (u64, u64) {
-    (PIPE_DEVICE.load(Ordering::Relaxed), PIPE_INODE.load(Ordering::Relaxed))
-}
-
 /// Stops writing to the pipe: its descriptor is something else now.
-pub fn pipe_is_gone() {
-    PIPE_INODE.store(0, Ordering::Relaxed);
+fn pipe_is_gone() {
+    pipe::forget();
     let _ = MODE.compare_exchange(PIPE, IDLE, Ordering::Release, Ordering::Relaxed);
 }
 
@@ -78,7 +72,7 @@ pub fn register(callback: Option<Callback>) {
     OWNER.store(raw::process_id(), Ordering::Relaxed);
     let address = callback.map_or(std::ptr::null_mut(), |callback| callback as *mut ());
     CALLBACK_ADDRESS.store(address, Ordering::Release);
-    let otherwise = if PIPE_INODE.load(Ordering::Relaxed) == 0 { IDLE } else { PIPE };
+    let otherwise = if pipe::is_open() { PIPE } else { IDLE };
     MODE.store(if callback.is_some() { CALLBACK } else { otherwise }, Ordering::Release);
 }
 
@@ -116,9 +110,7 @@ fn open_pipe(fd: c_int, expected: Option<u64>) {
     // A reader that is slow, or waits for something we hold, must not stop the program: what does not fit is lost
     // and counted.
     raw::set_nonblocking(fd);
-    PIPE_FD.store(fd, Ordering::Relaxed);
-    PIPE_DEVICE.store(device, Ordering::Relaxed);
-    PIPE_INODE.store(inode, Ordering::Relaxed);
+    pipe::set(fd, device, inode);
     MODE.store(PIPE, Ordering::Release);
 }
 

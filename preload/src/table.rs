@@ -10,7 +10,7 @@
 
 use crate::lock::Lock;
 use crate::name::Name;
-use crate::{address, listener, path, raw};
+use crate::{address, path, pipe, raw};
 use libc::c_int;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,7 +35,7 @@ impl Descriptor {
 
     /// Whether this is an end of the pipe that events are written to, which must not be an event itself.
     pub fn is_event_pipe(&self) -> bool {
-        self.inode != 0 && listener::event_pipe() == (self.device, self.inode)
+        self.inode != 0 && pipe::identity() == (self.device, self.inode)
     }
 }
 

@@ -7,6 +7,7 @@ interpreter has taken the thread out of its books.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,12 @@ class _Quietly:
 quietly = _Quietly()
 
 
+def _caller() -> tuple[str, str, int]:
+    """Where the program starts a thread: file, function, line."""
+    frame = sys._getframe(2)
+    return frame.f_code.co_filename, frame.f_code.co_qualname, frame.f_lineno
+
+
 def at_first_start(call: Callable[[], object]) -> None:
     """Have ``call`` called right before the program starts its first thread. It may fork."""
     _before_first_start.append(call)
@@ -58,7 +65,7 @@ def start(self: threading.Thread) -> None:
     if _core.current() is None or _number(self) is not None:
         _start(self)
         return
-    number = _core.spawn(self.name)
+    number = _core.spawn(self.name, *_caller())
     with quietly:
         self.__dict__[_NUMBER] = number
         if not self.daemon:
@@ -154,5 +161,5 @@ def install() -> None:
 def wrap_raw(arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:
     """Return the arguments of ``start_new_thread`` that run its function under control, and the thread's number."""
     function, args, *rest = arguments
-    number = _core.spawn(getattr(function, "__name__", "thread"))
+    number = _core.spawn(getattr(function, "__name__", "thread"), *_caller())
     return (run_raw, (number, function, args, rest[0] if rest else {})), number

@@ -139,10 +139,15 @@ pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<
     }
 }
 
-/// The entry `name` of `object`.
+/// The attribute `name` of `object`. It is the entry of a dictionary, the object's own or that of a module, except for
+/// an object that is a dictionary itself, whose entries are other things.
 unsafe fn entry(object: *mut ffi::PyObject, name: Name<'_>) -> Location {
     // SAFETY: as for `load`.
-    unsafe { Location::new(names::number(object), Part::Key(name.key())) }
+    unsafe {
+        let is_mapping = ffi::PyDict_Check(object) != 0 && ffi::PyDict_CheckExact(object) == 0;
+        let part = if is_mapping { Part::Name(name.string()) } else { Part::Key(name.key()) };
+        Location::new(names::number(object), part)
+    }
 }
 
 unsafe fn load_descriptor(

@@ -66,3 +66,12 @@ pub fn slot<F>(function: Option<F>) -> usize {
     // SAFETY: of the same size, checked above; every bit pattern is an integer.
     unsafe { std::mem::transmute_copy(&function) }
 }
+
+/// Whether a dictionary has this text as a key.
+///
+/// # Safety
+/// `dict` is a live dictionary; the caller holds the lock.
+pub unsafe fn dict_has_text(dict: *mut ffi::PyObject, key: &std::ffi::CStr) -> bool {
+    // SAFETY: as the caller promises; the reference is borrowed.
+    unsafe { !ffi::PyDict_GetItemString(dict, key.as_ptr()).is_null() }
+}

@@ -1,7 +1,7 @@
 //! Python objects as the trace names them: object numbers and keys, found without running any Python code.
 
 use crate::{class, interpreter, run};
-use frontrun_formats::{KeyId, ObjectId};
+use frontrun_formats::{KeyId, ObjectId, StringId};
 use frontrun_recorder::key::Key;
 use pyo3::ffi;
 use std::ffi::CStr;
@@ -36,18 +36,30 @@ pub unsafe fn number(object: *mut ffi::PyObject) -> ObjectId {
     }
 }
 
-/// Gives a new object its row in the trace. A class and a module are called by their own names.
+/// Gives a new object its row in the trace. A class, a module and a module's globals are called by their names.
 unsafe fn describe(object: *mut ffi::PyObject, id: ObjectId) {
     // SAFETY: as for `number`.
     unsafe {
-        let name = if ffi::PyType_Check(object) != 0 {
-            format!("class {}", type_name(object.cast()))
+        let Some(run) = run::get() else { return };
+        if ffi::PyType_Check(object) != 0 {
+            run.recording.named_object(id, "type", &type_name(object.cast()));
+        } else if let Some(module) = module_of_globals(object) {
+            run.recording.named_object(id, "module", module);
         } else {
-            type_name(ffi::Py_TYPE(object))
-        };
-        if let Some(run) = run::get() {
-            run.recording.object(id, &name);
+            run.recording.object(id, &type_name(ffi::Py_TYPE(object)));
         }
+    }
+}
+
+/// The name of the module whose globals a dictionary is, if it is one's.
+unsafe fn module_of_globals(object: *mut ffi::PyObject) -> Option<&'static str> {
+    // SAFETY: as for `number`; a globals dictionary has string keys, and references are borrowed.
+    unsafe {
+        if ffi::PyDict_CheckExact(object) == 0 || !class::dict_has_text(object, c"__builtins__") {
+            return None;
+        }
+        let name = ffi::PyDict_GetItemString(object, c"__name__".as_ptr());
+        (!name.is_null() && ffi::PyUnicode_Check(name) != 0).then(|| interpreter::text(name))
     }
 }
 
@@ -80,6 +92,13 @@ impl<'a> Name<'a> {
     /// A name that was passed as an argument.
     pub fn passed(object: *mut ffi::PyObject) -> Self {
         Name { object, known: None }
+    }
+
+    /// The number of the name as a text. The caller holds the turn and the lock.
+    pub fn string(self) -> StringId {
+        // SAFETY: as the caller promises.
+        let run = unsafe { run::get() };
+        run.map_or(StringId(0), |run| run.recording.string(interpreter::text(self.object)))
     }
 
     /// The number of the name as a key. The caller holds the turn and the lock.

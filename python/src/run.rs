@@ -14,7 +14,7 @@ use frontrun_formats::{
     Event, Failure, FailureKind, Location, ObjectId, Operation, Outcome, Part, Pending, SiteId, ThreadId,
     ThreadInfo, ThreadPath, Value,
 };
-use frontrun_recorder::gate::{Decision, Divergence, Gate};
+use frontrun_recorder::gate::{Actual, Decision, Divergence, Gate};
 use frontrun_recorder::identity::Identities;
 use frontrun_recorder::parking::Seat;
 use frontrun_recorder::recording::Recording;
@@ -141,7 +141,7 @@ pub fn reach(me: ThreadId, position: Option<&Site>, pending: Option<Operation>) 
             true
         }
         Decision::Stuck => end_stuck(),
-        Decision::Diverged(divergence) => end_diverged(&divergence),
+        Decision::Diverged(divergence) => end_diverged(&divergence, None),
     }
 }
 
@@ -153,7 +153,7 @@ pub fn depart(me: ThreadId) {
         Decision::Go => {}
         Decision::Switch(next) => hand_over(&run.seats[next.index()].clone(), None),
         Decision::Stuck => end_stuck(),
-        Decision::Diverged(divergence) => end_diverged(&divergence),
+        Decision::Diverged(divergence) => end_diverged(&divergence, None),
     }
 }
 
@@ -191,18 +191,35 @@ pub fn wait_at(mine: &Seat) {
 /// something else here.
 pub fn execute(me: ThreadId, position: Option<&Site>, operation: Operation, result: u8) {
     let site = position.map_or(SiteId(0), site_number);
+    let kind = operation.kind();
+    let print = || match position {
+        Some(site) => fingerprint(kind, interpreter::text(site.file), &site.position),
+        None => fingerprint(kind, "", &NOWHERE),
+    };
+    execute_at(me, site, operation, result, print);
+}
+
+/// Records a spawn that no site precedes, since hooks were silent until now: at `line` of `file`.
+pub fn execute_first_spawn(me: ThreadId, operation: Operation, file: &str, function: &str, line: u32) {
+    reach(me, None, None);
+    // SAFETY: `me` holds the turn and the lock.
+    let Some(run) = (unsafe { get() }) else { return };
+    let (file_id, function) = (run.recording.string(file), run.recording.string(function));
+    let place = frontrun_formats::Site { file: file_id, function, line, end_line: line, ..NOWHERE };
+    let site = run.recording.site(place);
+    let kind = operation.kind();
+    execute_at(me, site, operation, 1, || fingerprint(kind, file, &place));
+}
+
+fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, print: impl FnOnce() -> u32) {
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return };
     run.at[me.index()] = site;
-    let print = || match position {
-        Some(site) => fingerprint(operation.kind(), interpreter::text(site.file), &site.position),
-        None => fingerprint(operation.kind(), "", &NOWHERE),
-    };
     match run.gate.execute(me, &operation, print) {
         Ok(()) => {
             let _ = run.recording.event(Event { thread: me, site, operation, result });
         }
-        Err(divergence) => end_diverged(&divergence),
+        Err(divergence) => end_diverged(&divergence, Some(site)),
     }
 }
 
@@ -246,18 +263,31 @@ fn end_stuck() -> ! {
     let message = {
         // SAFETY: the caller holds the turn and the lock.
         let waiting = unsafe { get() }.map_or(0, |run| run.gate.unfinished().count());
-        format!("deadlock: {waiting} threads wait and none can go on")
+        format!("{waiting} threads wait and none can go on")
     };
     let failure = Failure { kind: FailureKind::Deadlock, message, thread: None, details };
     finish(Outcome::Failed(failure));
     leave(1)
 }
 
-fn end_diverged(divergence: &Divergence) -> ! {
-    let expected = format!("{} at event {}", divergence.thread, divergence.step);
-    let actual = format!("{:?}", divergence.actual);
+fn end_diverged(divergence: &Divergence, at: Option<SiteId>) -> ! {
+    let thread = &divergence.thread;
+    let expected = format!("event {} to be a step of {thread}", divergence.step);
+    let actual = match divergence.actual {
+        Actual::NoSuchThread => format!("{thread} has not been started"),
+        Actual::Ended => format!("{thread} has ended"),
+        Actual::Blocked => format!("{thread} has to wait"),
+        Actual::Elsewhere => format!("{thread} is elsewhere: {}", place(at)),
+    };
     finish(Outcome::Diverged { step: divergence.step, expected, actual });
     leave(4)
+}
+
+/// A site as `file:line`.
+fn place(site: Option<SiteId>) -> String {
+    // SAFETY: the caller holds the turn and the lock; the text is copied out.
+    let text = unsafe { get() }.and_then(|run| run.recording.place(site?));
+    text.unwrap_or_else(|| "at an unknown place".to_owned())
 }
 
 /// Flushes the program's output and ends the process: other threads are parked for good.

@@ -40,13 +40,18 @@ fn step(me: ThreadId, operation: Operation, may_block: bool, result: u8) {
     run::execute(me, site, operation, result);
 }
 
-/// Seats a new thread and records its spawn. Returns its number.
+/// Seats a new thread and records its spawn, at the place where the caller says that it happens. Returns its number.
 #[pyfunction]
-pub fn spawn(name: String) -> PyResult<u32> {
+pub fn spawn(name: String, file: &str, function: &str, line: u32) -> PyResult<u32> {
     let me = me()?;
     let child = run::seat_child(me, name)
         .ok_or_else(|| PyRuntimeError::new_err("no run is under way in this process"))?;
-    step(me, Operation::Spawn { thread: child }, false, 1);
+    let operation = Operation::Spawn { thread: child };
+    if controlled::last_site().is_some() {
+        step(me, operation, false, 1);
+    } else {
+        run::execute_first_spawn(me, operation, file, function, line);
+    }
     Ok(child.0)
 }
 

@@ -14,8 +14,12 @@ use frontrun_formats::{
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fs::File;
 
-/// Events per block.
-const BLOCK: usize = 4096;
+/// Events in the first block. Each block is twice as long as the one before, so that a run that hangs or is killed
+/// early has left its events behind.
+const FIRST_BLOCK: usize = 32;
+
+/// Events in a block at the most.
+const LONGEST_BLOCK: usize = 4096;
 
 /// An execution that is being written.
 pub struct Recording {
@@ -27,6 +31,7 @@ pub struct Recording {
     per_type: FxHashMap<StringId, u32>,
     known_initial: FxHashSet<Location>,
     n_objects: u32,
+    block: usize,
 }
 
 impl Recording {
@@ -44,6 +49,7 @@ impl Recording {
             per_type: FxHashMap::default(),
             known_initial: FxHashSet::default(),
             n_objects: 0,
+            block: FIRST_BLOCK,
         })
     }
 
@@ -83,14 +89,24 @@ impl Recording {
 
     /// Describes the object with the next number, calling it `Type#n`.
     pub fn object(&mut self, id: ObjectId, type_name: &str) {
-        debug_assert_eq!(id.0, self.n_objects, "objects are described in the order of their numbers");
-        self.n_objects += 1;
         let type_id = self.string(type_name);
         let nth = self.per_type.entry(type_id).or_insert(0);
         *nth += 1;
         let label = format!("{type_name}#{nth}");
-        let label = self.string(&label);
-        self.delta.objects.push(ObjectInfo { type_name: type_id, label });
+        self.describe(id, type_id, &label);
+    }
+
+    /// Describes the object with the next number, which has a name of its own.
+    pub fn named_object(&mut self, id: ObjectId, type_name: &str, label: &str) {
+        let type_id = self.string(type_name);
+        self.describe(id, type_id, label);
+    }
+
+    fn describe(&mut self, id: ObjectId, type_name: StringId, label: &str) {
+        debug_assert_eq!(id.0, self.n_objects, "objects are described in the order of their numbers");
+        self.n_objects += 1;
+        let label = self.string(label);
+        self.delta.objects.push(ObjectInfo { type_name, label });
     }
 
     /// Describes the next thread.
@@ -111,7 +127,18 @@ impl Recording {
     /// When a block is due and cannot be written.
     pub fn event(&mut self, event: Event) -> Result<(), WriteError> {
         self.delta.events.push(event);
-        if self.delta.events.len() >= BLOCK { self.flush() } else { Ok(()) }
+        if self.delta.events.len() < self.block {
+            return Ok(());
+        }
+        self.block = (self.block * 2).min(LONGEST_BLOCK);
+        self.flush()
+    }
+
+    /// A site as `file:line`, if it is known.
+    pub fn place(&self, id: SiteId) -> Option<String> {
+        let site = self.sites.iter().find(|(_, number)| **number == id).map(|(site, _)| site)?;
+        let file = self.strings.iter().find(|(_, number)| **number == site.file).map(|(text, _)| text)?;
+        Some(format!("{file}:{}", site.line))
     }
 
     /// Paths of the source files that events refer to.
