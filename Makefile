@@ -35,6 +35,9 @@ lint: $(VENVS)/$(FIRST)/.installed ## ruff, mypy --strict, and the stubs against
 test-%: $(VENVS)/%/.installed
 	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q
 
+# Neither is remade while it is up to date, nor removed as intermediate.
+.SECONDARY:
+
 # The interpreter of a minor version, as tests/find_pythons found it.
 interpreter = $(lastword $(subst =, ,$(filter $(1)=%,$(PYTHONS))))
 

@@ -52,7 +52,9 @@ impl Origin {
     /// Who does it, and where in the source.
     pub fn place(self, execution: &Execution) -> (ThreadId, SiteId) {
         match self {
-            Origin::Event(at) => (execution.events[at].thread, execution.events[at].site),
+            Origin::Event(at) | Origin::Elapsed(at) => {
+                (execution.events[at].thread, execution.events[at].site)
+            }
             Origin::Pending(at) => (execution.pending[at].thread, execution.pending[at].site),
         }
     }
@@ -61,6 +63,10 @@ impl Origin {
     pub fn operation(self, execution: &Execution) -> &frontrun_formats::Operation {
         match self {
             Origin::Event(at) => &execution.events[at].operation,
+            Origin::Elapsed(at) => match &execution.events[at].operation {
+                frontrun_formats::Operation::Elapse { of } => of,
+                other => other,
+            },
             Origin::Pending(at) => &execution.pending[at].operation,
         }
     }
@@ -125,7 +131,7 @@ impl<'t, 'e> Schedules<'t, 'e> {
             }
             if trace.threads.id(thread) == first_thread {
                 end = match first {
-                    Origin::Event(at) => below(at),
+                    Origin::Event(at) | Origin::Elapsed(at) => below(at),
                     Origin::Pending(_) => events.len(),
                 };
             }

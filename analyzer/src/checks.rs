@@ -10,7 +10,7 @@ use crate::error::AnalyzeError;
 use crate::history::CutState;
 use crate::threads::Threads;
 use crate::trace::Trace;
-use frontrun_formats::{Execution, Outcome, semantics};
+use frontrun_formats::{Execution, Operation, Outcome, semantics};
 
 /// Refuses what is not a whole run.
 pub(crate) fn whole(execution: &Execution) -> Result<(), AnalyzeError> {
@@ -118,7 +118,9 @@ impl<'t, 'e> Turn<'t, 'e> {
         };
         let state =
             CutState { history: &trace.history, locations: &trace.locations, cut: &self.cut, after: &[] };
-        !subject.nature.gated || semantics::enabled(subject.operation, subject.id, &state)
+        // Giving up comes when nobody is enabled, so it is no reason for another to wait.
+        !matches!(subject.operation, Operation::Elapse { .. })
+            && (!subject.nature.gated || semantics::enabled(subject.operation, subject.id, &state))
     }
 
     fn pass(&mut self, thread: usize, position: usize) {

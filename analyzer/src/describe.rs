@@ -111,6 +111,7 @@ pub(crate) fn verb(operation: &Operation) -> &'static str {
         Operation::QueueTryPut { .. } => "tries to put into",
         Operation::QueueTryGet { .. } => "tries to get from",
         Operation::Pause => "pauses at",
+        Operation::Elapse { .. } => "gives up waiting at",
     }
 }
 

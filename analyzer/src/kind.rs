@@ -50,7 +50,11 @@ pub(crate) fn raw(operation: &Operation) -> bool {
 /// The object whose abstract value the operation looks at or keeps; a condition is followed by its lock.
 pub(crate) fn tracked(operation: &Operation) -> SmallVec<[ObjectId; 2]> {
     match *operation {
-        Operation::Read { .. } | Operation::Write { .. } | Operation::Touch { .. } | Operation::Pause => {
+        Operation::Read { .. }
+        | Operation::Write { .. }
+        | Operation::Touch { .. }
+        | Operation::Pause
+        | Operation::Elapse { .. } => {
             smallvec![]
         }
         Operation::Spawn { .. } | Operation::Start | Operation::End | Operation::Join { .. } => {
@@ -195,6 +199,6 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
             smallvec![state(barrier), part(barrier, Part::Generation, true)]
         }
         Operation::BarrierLeave { barrier, .. } => smallvec![part(barrier, Part::Generation, false)],
-        Operation::Pause => smallvec![],
+        Operation::Pause | Operation::Elapse { .. } => smallvec![],
     }
 }

@@ -43,6 +43,9 @@ pub(crate) fn alternatives(trace: &Trace, visit: Visitor) -> ControlFlow<()> {
         let last = &trace.nodes[end - 1];
         if last.head {
             search.overtake(&last.subject, end - 1)?;
+            for (_, given_up) in trace.given_up.iter().filter(|(node, _)| *node == end - 1) {
+                search.overtake(given_up, end - 1)?;
+            }
         }
         if trace.incoherent {
             search.late(start..end)?;

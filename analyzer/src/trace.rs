@@ -28,6 +28,8 @@ pub enum Origin {
     Event(usize),
     /// Position in [`Execution::pending`].
     Pending(usize),
+    /// What was given up at this position in [`Execution::events`]: it was not executed.
+    Elapsed(usize),
 }
 
 /// An operation that was executed, or was pending at the end.
@@ -67,6 +69,8 @@ pub(crate) struct Trace<'e> {
     pub(crate) nodes: Vec<Node<'e>>,
     /// Relevant operations that were pending at the end.
     pub(crate) pending: Vec<Subject<'e>>,
+    /// Operations that were given up, each with the node that gave it up: they were pending until then.
+    pub(crate) given_up: Vec<(usize, Subject<'e>)>,
     /// By thread: the positions of its nodes, and those of all its events.
     pub(crate) of_thread: Vec<Vec<u32>>,
     pub(crate) events_of: Vec<Vec<u32>>,
@@ -106,6 +110,7 @@ impl<'e> Trace<'e> {
             locations: Locations::default(),
             nodes: Vec::new(),
             pending: Vec::new(),
+            given_up: Vec::new(),
             of_thread: vec![Vec::new(); width],
             events_of: vec![Vec::new(); width],
             first_new: 0,
@@ -215,7 +220,8 @@ impl<'e> Trace<'e> {
             self.events_of[thread].push(position as u32);
             let span = &survey.spans[position];
             let possible = survey.accesses(span, simulation, position);
-            if !survey.relevance.relevant(thread as u32, possible) {
+            // That nobody was enabled says something about every thread, so every event matters then.
+            if !survey.elapses && !survey.relevance.relevant(thread as u32, possible) {
                 continue;
             }
             if position >= last_step {
@@ -239,6 +245,10 @@ impl<'e> Trace<'e> {
                 accesses,
                 possible,
             };
+            if let Operation::Elapse { of } = &event.operation {
+                let given_up = self.given_up(survey, simulation, position, of, &subject);
+                self.given_up.push((self.nodes.len(), given_up));
+            }
             self.of_thread[thread].push(self.nodes.len() as u32);
             self.nodes.push(Node { subject, event: position, head, step, step_event });
         }
@@ -270,6 +280,30 @@ impl<'e> Trace<'e> {
             });
         }
         Ok(())
+    }
+
+    /// The operation that was given up at `position`, as pending there.
+    fn given_up(
+        &mut self,
+        survey: &Survey,
+        simulation: &Simulation,
+        position: usize,
+        of: &'e Operation,
+        at: &Subject<'e>,
+    ) -> Subject<'e> {
+        let place = survey.given_up.partition_point(|(event, _)| *event < position);
+        let span = survey.given_up[place].1;
+        let possible =
+            self.copy(&survey.possible[span.start as usize..span.end as usize], &simulation.locations);
+        self.incoherent |= span.nature.incoherent;
+        Subject {
+            origin: Origin::Elapsed(position),
+            operation: of,
+            nature: span.nature,
+            accesses: possible.clone(),
+            possible,
+            ..at.clone()
+        }
     }
 
     /// Copies accesses, renumbered: locations that only irrelevant events touch get no number.
@@ -320,6 +354,9 @@ impl<'e> Trace<'e> {
             for access in self.accesses(subject) {
                 memory.join_into(&mut clock, *access, &self.locations);
             }
+            if matches!(subject.operation, Operation::Elapse { .. }) {
+                join(&mut clock, &count);
+            }
             clock[subject.thread] = subject.index + 1;
             for access in self.accesses(subject) {
                 memory.add(&clock, *access);
@@ -359,6 +396,9 @@ struct Survey {
     spans: Vec<Span>,
     possible: Vec<Access>,
     relevance: Relevance,
+    /// Of the operations that were given up, by the event that gave them up.
+    given_up: Vec<(usize, Span)>,
+    elapses: bool,
 }
 
 impl Survey {
@@ -385,7 +425,18 @@ impl Survey {
             }
             spans.push(Span { nature, start, end: possible.len() as u32 });
         }
-        let mut survey = Survey { spans, possible, relevance: Relevance::new(simulation) };
+        let mut given_up = Vec::new();
+        for (position, event) in execution.events.iter().enumerate() {
+            let Operation::Elapse { of } = &event.operation else { continue };
+            let start = possible.len() as u32;
+            for (at, write) in relevance::possible(simulation, of, event.thread) {
+                possible.push(simulation.locations.intern_access(at, write));
+            }
+            let nature = relevance::nature(simulation, of);
+            given_up.push((position, Span { nature, start, end: possible.len() as u32 }));
+        }
+        let elapses = !given_up.is_empty();
+        let mut survey = Survey { spans, possible, relevance: Relevance::new(simulation), given_up, elapses };
         for (position, event) in execution.events.iter().enumerate() {
             let span = survey.spans[position];
             let accesses = match span.nature.fixed {

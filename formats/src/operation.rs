@@ -101,6 +101,10 @@ pub enum Operation {
 
     /// A switch point that touches nothing: a marker, `sleep`, a yield.
     Pause,
+
+    /// Gives up waiting for `of`, since its time ran out while no thread was enabled. It comes after everything that
+    /// was executed before it, and never before anything else.
+    Elapse { of: Box<Operation> },
 }
 
 impl Operation {
@@ -143,6 +147,7 @@ impl Operation {
             Operation::QueueTryPut { .. } => 33,
             Operation::QueueTryGet { .. } => 34,
             Operation::Pause => 35,
+            Operation::Elapse { .. } => 38,
             Operation::ListChange { .. } => 36,
             Operation::Clear { .. } => 37,
         }

@@ -6,10 +6,12 @@ the server runs there too and forks each execution from there; else it forks the
 
 from __future__ import annotations
 
+import _thread
 import os
 import random
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -60,12 +62,33 @@ def serve(fds: list[int]) -> _core.Request:
     """Serve runs from here. Return in each forked run; the server itself does not return."""
     _reporter.flush_output()
     state = random.getstate()
+    # The server has one thread, which goes on in each fork; what threading does after a fork would declare the threads
+    # dead that the program has made and not yet started.
+    after_fork: Any = threading._after_fork  # type: ignore[attr-defined]
+    code = after_fork.__code__
+    after_fork.__code__ = _nothing.__code__
     request = _core.serve(fds)
     if request is None:
         os._exit(0)
+    after_fork.__code__ = code
+    _revive_unstarted()
     # A forked process seeds its generator anew, which would make each run another program.
     random.setstate(state)
     return request
+
+
+def _revive_unstarted() -> None:
+    """Undo what a fork has done to threads that were made and not yet started: from 3.13 on they count as ended."""
+    make_handle = getattr(_thread, "_ThreadHandle", None)
+    if make_handle is None:
+        return
+    for thread in list(threading._dangling):  # type: ignore[attr-defined]
+        if not thread._started.is_set():
+            thread._handle = make_handle()
+
+
+def _nothing() -> None:
+    """Do nothing, in place of another function."""
 
 
 def is_reached_clean(program: Callable[[], object]) -> bool:

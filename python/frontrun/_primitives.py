@@ -23,8 +23,8 @@ _REAL_LOCKS = (_thread.LockType, _thread.RLock)
 _ALL = 0xFFFFFFFF
 
 
-def _event_step(kind: str, event: Any) -> bool:
-    return _core.primitive(kind, event, int(event._flag))
+def _event_step(kind: str, event: Any, timeout: float | None = None) -> bool:
+    return _core.primitive(kind, event, int(event._flag), timeout=timeout)
 
 
 def event_is_set(self: Any) -> bool:
@@ -52,7 +52,7 @@ def event_clear(self: Any) -> None:
 def event_wait(self: Any, timeout: float | None = None) -> bool:
     if _core.current() is None:
         return bool(_originals[_Event, "wait"](self, timeout))
-    return _event_step("event_wait" if timeout is None else "event_is_set", self)
+    return _event_step("event_wait", self, timeout)
 
 
 def semaphore_acquire(self: Any, blocking: bool = True, timeout: float | None = None) -> bool:
@@ -61,8 +61,8 @@ def semaphore_acquire(self: Any, blocking: bool = True, timeout: float | None = 
     if not blocking and timeout is not None:
         message = "can't specify timeout for non-blocking acquire"
         raise ValueError(message)
-    kind = "semaphore_acquire" if blocking and timeout is None else "semaphore_try"
-    taken = _core.primitive(kind, self, self._value)
+    kind = "semaphore_acquire" if blocking else "semaphore_try"
+    taken = _core.primitive(kind, self, self._value, timeout=timeout)
     if taken:
         self._value -= 1
     return taken
@@ -107,8 +107,7 @@ def condition_wait(self: Any, timeout: float | None = None) -> bool:
     _core.primitive("condition_wait", self, 0, lock=self._lock)
     with quietly:
         saved = self._release_save()
-    kind = "condition_wake" if timeout is None else "condition_wake_timed"
-    notified = _core.primitive(kind, self, 0, lock=self._lock)
+    notified = _core.primitive("condition_wake", self, 0, lock=self._lock, timeout=timeout)
     with quietly:
         self._acquire_restore(saved)
     return notified

@@ -68,9 +68,13 @@ def start(self: threading.Thread) -> None:
     number = _core.spawn(self.name, *_caller())
     with quietly:
         self.__dict__[_NUMBER] = number
+        try:
+            _start(self)
+        except BaseException:
+            _core.abandon(number)
+            raise
         if not self.daemon:
             _JOINABLE.append(self)
-        _start(self)
     _core.await_arrival(number)
 
 
@@ -119,14 +123,12 @@ def run_raw(number: int, function: Callable[..., object], args: tuple[Any, ...],
 
 
 def join(self: threading.Thread, timeout: float | None = None) -> None:
-    """Wait for a thread; with a timeout the wait may elapse whenever the thread has not ended."""
+    """Wait for a thread, at most ``timeout`` seconds of the controlled clock."""
     number = _number(self)
     if number is None or _core.current() is None or number == _core.current():
         _join(self, timeout)
         return
-    if timeout is None:
-        _core.join(number)
-    elif not _core.has_ended(number):
+    if not _core.join(number, None if timeout is None else max(0.0, timeout)):
         return
     with quietly:
         _join(self)
@@ -143,7 +145,7 @@ def is_alive(self: threading.Thread) -> bool:
 def join_all() -> None:
     """Wait for every non-daemon thread, as the interpreter does at its end."""
     while _JOINABLE:
-        join(_JOINABLE.pop(0))
+        join(_JOINABLE.pop(0), None)
 
 
 def install() -> None:

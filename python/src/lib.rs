@@ -2,7 +2,7 @@
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
-//! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`] and [`threads`] blocking and threads · [`run`] the
+//! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the
 //! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
@@ -13,6 +13,7 @@ mod attribute;
 mod c_calls;
 mod calls;
 mod class;
+mod clock;
 mod container;
 mod controlled;
 mod exploring;
@@ -23,13 +24,16 @@ mod loading;
 mod locks;
 mod names;
 mod observed;
+mod replaced;
 mod reporter;
 mod rewriting;
 mod run;
 mod serving;
+mod simple_queue;
 mod site;
 mod sources;
 mod threads;
+mod time_calls;
 mod visible;
 
 /// Runs the command line; returns the exit code. `argv` is `sys.argv`, `python` `sys.executable`, `preload` the path
@@ -61,8 +65,8 @@ mod _core {
     use super::serving::{Request, begin_run, finish_run, has_begun, observe, serve};
     #[pymodule_export]
     use super::threads::{
-        adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, join, loud, pause,
-        primitive, quiet, report_exception, report_failure, spawn,
+        abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, join, loud,
+        pause, primitive, quiet, report_exception, report_failure, spawn,
     };
     #[pymodule_export]
     use super::{cli_main, remember_sources, rewrite};

@@ -1,56 +1,16 @@
-//! Blocking C primitives: locks, re-entrant locks, `SimpleQueue`, `sleep`.
-//!
-//! Model: the C function behind a method (its `PyMethodDef`) is replaced, so every lock there is obeys, whoever made
-//! it, under whatever name it is called, and whenever it was created. The replacement asks the gate for the turn,
-//! and then performs the real operation, which cannot block: the abstract state says that it is enabled.
-//!
-//! Invariant: a thread that is not controlled, and code that must stay invisible, get the original function.
+//! Locks and re-entrant locks of the interpreter.
 //!
 //! Not here: primitives that the standard library writes in Python (package `frontrun._primitives`).
 
+use crate::clock::Wait;
 use crate::observed::read;
-use crate::{controlled, interpreter, names, run};
-use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
+use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, keep, replace, step};
+use crate::{controlled as thread, interpreter, names, run};
+use frontrun_formats::{Location, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-type Object = *mut ffi::PyObject;
-
-/// A C function with as many arguments as any calling convention has; the surplus is ignored.
-type Function = unsafe extern "C" fn(Object, *mut c_void, *mut c_void, *mut c_void, *mut c_void) -> Object;
-
-/// The original of one replaced function.
-struct Original(AtomicUsize);
-
-impl Original {
-    const fn new() -> Self {
-        Original(AtomicUsize::new(0))
-    }
-
-    unsafe fn call(&self, object: Object, a: *mut c_void, b: *mut c_void) -> Object {
-        // SAFETY: as for `call_all`.
-        unsafe { self.call_all(object, a, b, ptr::null_mut(), ptr::null_mut()) }
-    }
-
-    unsafe fn call_all(
-        &self,
-        object: Object,
-        a: *mut c_void,
-        b: *mut c_void,
-        c: *mut c_void,
-        d: *mut c_void,
-    ) -> Object {
-        // SAFETY: the address was read from the method's definition; the arguments are those of its convention.
-        unsafe {
-            let function: Function = std::mem::transmute::<usize, Function>(self.0.load(Ordering::Relaxed));
-            function(object, a, b, c, d)
-        }
-    }
-}
 
 static LOCK_ACQUIRE: Original = Original::new();
 static LOCK_RELEASE: Original = Original::new();
@@ -60,42 +20,9 @@ static RLOCK_RELEASE: Original = Original::new();
 static RLOCK_IS_OWNED: Original = Original::new();
 static RLOCK_SAVE: Original = Original::new();
 static RLOCK_RESTORE: Original = Original::new();
-static QUEUE_PUT: Original = Original::new();
-static QUEUE_GET: Original = Original::new();
-static QUEUE_GET_NOWAIT: Original = Original::new();
-static QUEUE_SIZE: Original = Original::new();
-static QUEUE_EMPTY: Original = Original::new();
-static SLEEP: Original = Original::new();
 
-/// Locks of the interpreter's own bookkeeping, which are no part of the program.
-static IGNORED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-
-/// The calling thread, if this operation on `object` is one to control.
-unsafe fn controlled(object: Object) -> Option<ThreadId> {
-    if !run::is_recording() {
-        return None;
-    }
-    let me = controlled::visible_thread()?;
-    let ignored = IGNORED.lock().is_ok_and(|ignored| ignored.contains(&(object as usize)));
-    (!ignored).then_some(me)
-}
-
-/// Leaves a lock out of control.
-pub fn ignore(object: Object) {
-    if let Ok(mut ignored) = IGNORED.lock() {
-        ignored.push(object as usize);
-    }
-}
-
-/// Waits for the turn and records a step at the site that the thread reached last.
-fn step(me: ThreadId, operation: Operation, may_block: bool, result: u8) {
-    let site = controlled::last_site();
-    run::reach(me, site, may_block.then(|| operation.clone()));
-    run::execute(me, site, operation, result);
-}
-
-/// Whether `acquire` was asked to wait for as long as it takes.
-unsafe fn waits_forever(arguments: Object, keywords: Object) -> Option<bool> {
+/// How an acquisition was asked to wait; `None` for arguments that the original function has to refuse.
+unsafe fn wait_asked(arguments: Object, keywords: Object) -> Option<Wait> {
     // SAFETY: a tuple and a dictionary or null, as the calling convention has it; references are borrowed.
     unsafe {
         let argument = |at: isize, name: &std::ffi::CStr| {
@@ -108,24 +35,6 @@ unsafe fn waits_forever(arguments: Object, keywords: Object) -> Option<bool> {
             }
         };
         decide_wait(argument(0, c"blocking"), argument(1, c"timeout"))
-    }
-}
-
-/// `None` for arguments that the original function has to refuse.
-unsafe fn decide_wait(blocking: Object, timeout: Object) -> Option<bool> {
-    // SAFETY: borrowed live objects or null; numbers of exact types run no user code.
-    unsafe {
-        let blocks = blocking.is_null() || ffi::PyObject_IsTrue(blocking) == 1;
-        if timeout.is_null() || timeout == ffi::Py_None() {
-            return Some(blocks);
-        }
-        let seconds = ffi::PyFloat_AsDouble(timeout);
-        if !ffi::PyErr_Occurred().is_null() {
-            ffi::PyErr_Clear();
-            return None;
-        }
-        let has_timeout = seconds != -1.0;
-        if has_timeout && (seconds < 0.0 || !blocks) { None } else { Some(blocks && !has_timeout) }
     }
 }
 
@@ -155,16 +64,17 @@ unsafe fn acquire(
 ) -> Object {
     // SAFETY: the caller holds the lock of the interpreter and the turn.
     unsafe {
-        let Some(forever) = waits_forever(arguments.cast(), keywords.cast()) else {
+        let Some(wait) = wait_asked(arguments.cast(), keywords.cast()) else {
             return original.call(object, arguments, keywords);
         };
         let lock = names::number(object);
         run::initial_sync(lock, Part::State, || if is_held() { i64::from(u32::MAX) } else { 0 });
-        let site = controlled::last_site();
-        let operation = if forever { Operation::Acquire { lock } } else { Operation::TryAcquire { lock } };
-        run::reach(me, site, forever.then(|| operation.clone()));
+        let operations = (Operation::Acquire { lock }, Operation::TryAcquire { lock });
+        let Some(operation) = await_turn(me, wait, operations) else {
+            return ffi::Py_NewRef(ffi::Py_False());
+        };
         let taken = try_original(original, object);
-        run::execute(me, site, operation, u8::from(taken == ffi::Py_True()));
+        run::execute(me, thread::last_site(), operation, u8::from(taken == ffi::Py_True()));
         taken
     }
 }
@@ -200,7 +110,7 @@ unsafe extern "C" fn lock_release(object: Object, a: *mut c_void, b: *mut c_void
     // came, since another thread may release it first.
     unsafe {
         if let Some(me) = controlled(object) {
-            let site = controlled::last_site();
+            let site = thread::last_site();
             let lock = names::number(object);
             run::initial_sync(lock, Part::State, || if is_locked(object) { i64::from(u32::MAX) } else { 0 });
             run::reach(me, site, None);
@@ -281,163 +191,10 @@ unsafe extern "C" fn rlock_restore(object: Object, a: *mut c_void, b: *mut c_voi
     }
 }
 
-/// The number of a queue, whose length the gate has been told.
-unsafe fn queue(object: Object) -> ObjectId {
-    // SAFETY: the original `qsize` takes nothing and returns a new int.
-    unsafe {
-        let id = names::number(object);
-        run::initial_sync(id, Part::State, || {
-            let size = QUEUE_SIZE.call(object, ptr::null_mut(), ptr::null_mut());
-            let length = if size.is_null() { 0 } else { ffi::PyLong_AsLongLong(size) };
-            ffi::Py_XDECREF(size);
-            length
-        });
-        id
-    }
-}
-
-unsafe extern "C" fn queue_put(
-    object: Object,
-    a: *mut c_void,
-    b: *mut c_void,
-    c: *mut c_void,
-    d: *mut c_void,
-) -> Object {
-    // SAFETY: called through the method's definition (vector call).
-    unsafe {
-        if let Some(me) = controlled(object) {
-            let queue = queue(object);
-            step(me, Operation::QueuePut { queue, bound: 0 }, false, 1);
-        }
-        QUEUE_PUT.call_all(object, a, b, c, d)
-    }
-}
-
-/// `get(block=True, timeout=None)`, called with its class and a vector of arguments.
-unsafe extern "C" fn queue_get(
-    object: Object,
-    class: *mut c_void,
-    arguments: *mut c_void,
-    count: *mut c_void,
-    names_of_keywords: *mut c_void,
-) -> Object {
-    // SAFETY: called through the method's definition: `arguments` holds the positional and then the keyword
-    // arguments.
-    unsafe {
-        let original = || QUEUE_GET.call_all(object, class, arguments, count, names_of_keywords);
-        let Some(me) = controlled(object) else { return original() };
-        let (vector, positional) = (arguments.cast::<Object>(), count as usize);
-        let keywords: Object = names_of_keywords.cast();
-        let mut values = [ptr::null_mut(); 2];
-        for (at, value) in values.iter_mut().enumerate().take(positional) {
-            *value = *vector.add(at);
-        }
-        if !keywords.is_null() {
-            for nth in 0..ffi::PyTuple_Size(keywords) {
-                let slot = usize::from(interpreter::text(ffi::PyTuple_GetItem(keywords, nth)) == "timeout");
-                values[slot] = *vector.add(positional + nth as *const () as usize);
-            }
-        }
-        let Some(forever) = decide_wait(values[0], values[1]) else { return original() };
-        get_item(me, object, class, forever)
-    }
-}
-
-unsafe extern "C" fn queue_get_nowait(
-    object: Object,
-    class: *mut c_void,
-    arguments: *mut c_void,
-    count: *mut c_void,
-    keywords: *mut c_void,
-) -> Object {
-    // SAFETY: called through the method's definition.
-    unsafe {
-        match controlled(object) {
-            Some(me) => get_item(me, object, class, false),
-            None => QUEUE_GET_NOWAIT.call_all(object, class, arguments, count, keywords),
-        }
-    }
-}
-
-/// Takes an item; the real call does not wait, since one is there or none is asked for.
-unsafe fn get_item(me: ThreadId, object: Object, class: *mut c_void, forever: bool) -> Object {
-    // SAFETY: the original takes no arguments beyond the class.
-    unsafe {
-        let queue = queue(object);
-        let operation =
-            if forever { Operation::QueueGet { queue } } else { Operation::QueueTryGet { queue } };
-        let site = controlled::last_site();
-        run::reach(me, site, forever.then(|| operation.clone()));
-        let none = ptr::null_mut();
-        let item = QUEUE_GET_NOWAIT.call_all(object, class, none, none, none);
-        run::execute(me, site, operation, u8::from(!item.is_null()));
-        item
-    }
-}
-
-unsafe fn look_at_queue(object: Object) {
-    // SAFETY: the caller was called through a method's definition.
-    unsafe {
-        if let Some(me) = controlled(object) {
-            let queue = queue(object);
-            step(me, read(Location::new(queue, Part::State)).0, false, 1);
-        }
-    }
-}
-
-unsafe extern "C" fn queue_size(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
-    // SAFETY: called through the method's definition.
-    unsafe {
-        look_at_queue(object);
-        QUEUE_SIZE.call(object, a, b)
-    }
-}
-
-unsafe extern "C" fn queue_empty(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
-    // SAFETY: called through the method's definition.
-    unsafe {
-        look_at_queue(object);
-        QUEUE_EMPTY.call(object, a, b)
-    }
-}
-
-/// Sleeping is a switch point that takes no time; a negative duration is refused as ever.
-unsafe extern "C" fn sleep(module: Object, seconds: *mut c_void, b: *mut c_void) -> Object {
-    // SAFETY: called through the function's definition with one argument.
-    unsafe {
-        let Some(me) = controlled(module) else { return SLEEP.call(module, seconds, b) };
-        let duration = ffi::PyFloat_AsDouble(seconds.cast());
-        if duration < 0.0 || !ffi::PyErr_Occurred().is_null() {
-            ffi::PyErr_Clear();
-            return SLEEP.call(module, seconds, b);
-        }
-        step(me, Operation::Pause, false, 1);
-        ffi::Py_NewRef(ffi::Py_None())
-    }
-}
-
-/// Replaces the C function behind the method or function `name` of `holder`.
-fn replace(holder: &Bound<'_, PyAny>, name: &str, original: &Original, with: usize) -> PyResult<()> {
-    let found = holder.getattr(name)?;
-    // SAFETY: a live callable; method definitions of the interpreter are static and writable.
-    unsafe {
-        let definition = interpreter::method_def(found.as_ptr());
-        if definition.is_null() {
-            return Ok(());
-        }
-        let slot = (&raw mut (*definition).ml_meth).cast::<usize>();
-        if *slot != with {
-            original.0.store(*slot, Ordering::Relaxed);
-            *slot = with;
-        }
-    }
-    Ok(())
-}
-
 /// Replaces the C functions of this process for good; while nothing is recorded they pass everything on.
 ///
 /// # Errors
-/// When a module or name that every supported interpreter has is missing.
+/// When a name that every supported interpreter has is missing.
 pub fn install(py: Python<'_>) -> PyResult<()> {
     let thread = py.import("_thread")?;
     let lock = thread.getattr("LockType")?;
@@ -459,24 +216,5 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
     }
     keep(&rlock, "_is_owned", &RLOCK_IS_OWNED)?;
     replace(&rlock, "_release_save", &RLOCK_SAVE, rlock_save as *const () as usize)?;
-    replace(&rlock, "_acquire_restore", &RLOCK_RESTORE, rlock_restore as *const () as usize)?;
-    let queue = py.import("_queue")?.getattr("SimpleQueue")?;
-    replace(&queue, "put", &QUEUE_PUT, queue_put as *const () as usize)?;
-    replace(&queue, "get", &QUEUE_GET, queue_get as *const () as usize)?;
-    replace(&queue, "get_nowait", &QUEUE_GET_NOWAIT, queue_get_nowait as *const () as usize)?;
-    replace(&queue, "qsize", &QUEUE_SIZE, queue_size as *const () as usize)?;
-    replace(&queue, "empty", &QUEUE_EMPTY, queue_empty as *const () as usize)?;
-    replace(py.import("time")?.as_any(), "sleep", &SLEEP, sleep as *const () as usize)
-}
-
-/// Notes a function without replacing it.
-fn keep(holder: &Bound<'_, PyAny>, name: &str, original: &Original) -> PyResult<()> {
-    let found = holder.getattr(name)?;
-    // SAFETY: a live callable of the interpreter.
-    let function = unsafe {
-        let definition = interpreter::method_def(found.as_ptr());
-        (&raw const (*definition).ml_meth).cast::<usize>().read()
-    };
-    original.0.store(function, Ordering::Relaxed);
-    Ok(())
+    replace(&rlock, "_acquire_restore", &RLOCK_RESTORE, rlock_restore as *const () as usize)
 }

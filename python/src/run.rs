@@ -22,6 +22,7 @@ use pyo3::ffi;
 use std::cell::UnsafeCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::site::Site;
 use crate::{controlled, interpreter, reporter, sources};
@@ -129,11 +130,38 @@ pub fn seat(thread: ThreadId) -> Option<Arc<Seat>> {
 /// `pending` where it can block. Returns whether other threads ran meanwhile. Does not return when the run ends
 /// here.
 pub fn reach(me: ThreadId, position: Option<&Site>, pending: Option<Operation>) -> bool {
+    reach_within(me, position, pending, None)
+}
+
+/// Like [`reach`] for an operation that can block, but waits for it no longer than `patience`, which runs out only when
+/// no thread is enabled. Returns whether it did: then the giving up is the step, and has been recorded.
+pub fn reach_patiently(
+    me: ThreadId,
+    position: Option<&'static Site>,
+    operation: Operation,
+    patience: Option<Duration>,
+) -> bool {
+    reach_within(me, position, Some(operation.clone()), patience);
+    // SAFETY: `me` holds the turn and the lock.
+    if !unsafe { get() }.is_some_and(|run| run.gate.has_elapsed(me)) {
+        return false;
+    }
+    crate::clock::advance(patience.unwrap_or_default());
+    execute(me, position, Operation::Elapse { of: Box::new(operation) }, 1);
+    true
+}
+
+fn reach_within(
+    me: ThreadId,
+    position: Option<&Site>,
+    pending: Option<Operation>,
+    patience: Option<Duration>,
+) -> bool {
     let site = position.map_or(SiteId(0), site_number);
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return false };
     run.at[me.index()] = site;
-    match run.gate.decide(me, pending) {
+    match run.gate.decide(me, pending, patience) {
         Decision::Go => false,
         Decision::Switch(next) => {
             let (theirs, mine) = (run.seats[next.index()].clone(), run.seats[me.index()].clone());
@@ -149,7 +177,7 @@ pub fn reach(me: ThreadId, position: Option<&Site>, pending: Option<Operation>) 
 pub fn depart(me: ThreadId) {
     // SAFETY: `me` still holds the turn, and the lock.
     let Some(run) = (unsafe { get() }) else { return };
-    match run.gate.decide(me, None) {
+    match run.gate.decide(me, None, None) {
         Decision::Go => {}
         Decision::Switch(next) => hand_over(&run.seats[next.index()].clone(), None),
         Decision::Stuck => end_stuck(),

@@ -2,7 +2,7 @@
 //!
 //! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
 
-use crate::{c_calls, freed, locks, run, sources};
+use crate::{c_calls, freed, locks, run, simple_queue, sources, time_calls};
 use frontrun_formats::{Environment, Header, Outcome, Schedule, Target};
 use frontrun_recorder::gate::Gate;
 use frontrun_recorder::recording::Recording;
@@ -82,6 +82,8 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts) -> PyResult<()
         Recording::create(file, &header).map_err(|error| PyOSError::new_err(error.to_string()))?;
     c_calls::install(py)?;
     locks::install(py)?;
+    simple_queue::install(py)?;
+    time_calls::install(py)?;
     // SAFETY: the interpreter's lock is held.
     unsafe { freed::install() };
     run::begin(Gate::new(request.schedule.clone()), recording);

@@ -6,10 +6,12 @@
 //!
 //! Not here: the Python code of the models (package `frontrun._threads`, `frontrun._primitives`).
 
+use crate::clock::{self, Wait};
 use crate::{controlled, names, run};
 use frontrun_formats::{Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use std::time::Duration;
 
 /// The number of the calling thread if it is controlled and visible, else `None`.
 #[pyfunction]
@@ -63,6 +65,15 @@ pub fn await_arrival(py: Python<'_>, thread: u32) {
     }
 }
 
+/// Takes back a spawned thread that the system could not start.
+#[pyfunction]
+pub fn abandon(thread: u32) {
+    // SAFETY: the calling thread holds the turn and the lock.
+    if let Some(run) = unsafe { run::get() } {
+        run.gate.abandon(ThreadId(thread));
+    }
+}
+
 /// Makes the calling thread the spawned thread `thread`; it stays invisible until `begin()`.
 #[pyfunction]
 pub fn adopt(thread: u32) {
@@ -102,11 +113,28 @@ pub fn depart() -> PyResult<()> {
     Ok(())
 }
 
-/// Waits until a thread has ended.
+/// Waits until a thread has ended, or `timeout` seconds. Returns whether it has.
 #[pyfunction]
-pub fn join(thread: u32) -> PyResult<()> {
-    step(me()?, Operation::Join { thread: ThreadId(thread) }, true, 1);
-    Ok(())
+pub fn join(thread: u32, timeout: Option<f64>) -> PyResult<bool> {
+    let me = me()?;
+    let operation = Operation::Join { thread: ThreadId(thread) };
+    let patience = match clock::wait(timeout) {
+        Wait::Impatient(time) => {
+            let ended = has_ended(thread)?;
+            if !ended {
+                clock::advance(time);
+            }
+            return Ok(ended);
+        }
+        Wait::Patient(time) => Some(time),
+        Wait::Forever => None,
+    };
+    let site = controlled::last_site();
+    if run::reach_patiently(me, site, operation.clone(), patience) {
+        return Ok(false);
+    }
+    run::execute(me, site, operation, 1);
+    Ok(true)
 }
 
 /// Whether a thread has ended by now: a step that reads it.
@@ -120,9 +148,10 @@ pub fn has_ended(thread: u32) -> PyResult<bool> {
 }
 
 /// A step on a primitive of the standard library: `kind` names the operation, `object` is the primitive, `state`
-/// the abstract value it had before the first step on it. Returns what the operation reports.
+/// the abstract value it had before the first step on it. A wait (`event_wait`, `semaphore_acquire`, `condition_wake`)
+/// takes a `timeout` in seconds. Returns what the operation reports.
 #[pyfunction]
-#[pyo3(signature = (kind, object, state, lock=None, count=0, bound=0))]
+#[pyo3(signature = (kind, object, state, lock=None, count=0, bound=0, timeout=None))]
 pub fn primitive(
     kind: &str,
     object: &Bound<'_, PyAny>,
@@ -130,34 +159,70 @@ pub fn primitive(
     lock: Option<&Bound<'_, PyAny>>,
     count: u32,
     bound: u32,
+    timeout: Option<f64>,
 ) -> PyResult<bool> {
     let me = me()?;
     // SAFETY: live objects; the calling thread holds the turn and the lock.
     let (id, lock) =
         unsafe { (names::number(object.as_ptr()), lock.map(|lock| names::number(lock.as_ptr()))) };
     let lock = lock.unwrap_or(id);
-    let (operation, may_block) = match kind {
-        "event_wait" => (Operation::EventWait { event: id }, true),
-        "event_set" => (Operation::EventSet { event: id }, false),
-        "event_clear" => (Operation::EventClear { event: id }, false),
-        "event_is_set" => (Operation::EventIsSet { event: id }, false),
-        "semaphore_acquire" => (Operation::SemaphoreAcquire { semaphore: id }, true),
-        "semaphore_try" => (Operation::SemaphoreTry { semaphore: id }, false),
-        "semaphore_release" => (Operation::SemaphoreRelease { semaphore: id, permits: count, bound }, false),
-        "condition_wait" => (Operation::ConditionWait { condition: id, lock }, false),
-        "condition_wake" => (Operation::ConditionWake { condition: id, lock }, true),
-        "condition_wake_timed" => (Operation::ConditionWakeTimed { condition: id, lock }, true),
-        "condition_notify" => (Operation::ConditionNotify { condition: id, count }, false),
-        _ => return Err(PyValueError::new_err(format!("no primitive operation is called {kind}"))),
-    };
     if !kind.starts_with("condition") {
         run::initial_sync(id, Part::State, || state);
     }
+    let waits = |wait: Operation, attempt: Operation| wait_for(me, timeout, wait, attempt);
+    let operation = match kind {
+        "event_wait" => {
+            return Ok(waits(Operation::EventWait { event: id }, Operation::EventIsSet { event: id }));
+        }
+        "semaphore_acquire" => {
+            let attempt = Operation::SemaphoreTry { semaphore: id };
+            return Ok(waits(Operation::SemaphoreAcquire { semaphore: id }, attempt));
+        }
+        "condition_wake" => {
+            let attempt = Operation::ConditionWakeTimed { condition: id, lock };
+            return Ok(waits(Operation::ConditionWake { condition: id, lock }, attempt));
+        }
+        "event_set" => Operation::EventSet { event: id },
+        "event_clear" => Operation::EventClear { event: id },
+        "event_is_set" => Operation::EventIsSet { event: id },
+        "semaphore_try" => Operation::SemaphoreTry { semaphore: id },
+        "semaphore_release" => Operation::SemaphoreRelease { semaphore: id, permits: count, bound },
+        "condition_wait" => Operation::ConditionWait { condition: id, lock },
+        "condition_notify" => Operation::ConditionNotify { condition: id, count },
+        _ => return Err(PyValueError::new_err(format!("no primitive operation is called {kind}"))),
+    };
+    run::reach(me, controlled::last_site(), None);
+    Ok(execute_predicted(me, operation))
+}
+
+/// Waits with the first operation, or attempts the second: at once when the time is short, or after it has run out.
+fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operation) -> bool {
     let site = controlled::last_site();
-    run::reach(me, site, may_block.then(|| operation.clone()));
+    // Even an attempt takes the condition's lock back, which can block.
+    let takes_lock = matches!(attempt, Operation::ConditionWakeTimed { .. });
+    let attempt_now = |time| {
+        run::reach(me, site, takes_lock.then(|| attempt.clone()));
+        let done = execute_predicted(me, attempt.clone());
+        if !done {
+            clock::advance(time);
+        }
+        done
+    };
+    let patience = match clock::wait(timeout) {
+        Wait::Impatient(time) => return attempt_now(time),
+        Wait::Patient(time) => Some(time),
+        Wait::Forever => None,
+    };
+    if run::reach_patiently(me, site, wait.clone(), patience) {
+        return takes_lock && attempt_now(Duration::ZERO);
+    }
+    execute_predicted(me, wait)
+}
+
+fn execute_predicted(me: ThreadId, operation: Operation) -> bool {
     let result = run::predict(me, &operation);
-    run::execute(me, site, operation, u8::from(result));
-    Ok(result)
+    run::execute(me, controlled::last_site(), operation, u8::from(result));
+    result
 }
 
 /// A switch point that touches nothing.
@@ -200,5 +265,5 @@ fn path(thread: ThreadId) -> Option<ThreadPath> {
 /// Keeps `object` out of control: a lock of the interpreter's own bookkeeping.
 #[pyfunction]
 pub fn ignore_lock(object: &Bound<'_, PyAny>) {
-    crate::locks::ignore(object.as_ptr());
+    crate::replaced::ignore(object.as_ptr());
 }

@@ -12,6 +12,7 @@
 use frontrun_formats::semantics::{self, State};
 use frontrun_formats::{Location, Operation, Schedule, ThreadId, ThreadPath, Value};
 use rustc_hash::FxHashMap;
+use std::time::Duration;
 
 /// What a thread at a switch point should do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,11 +51,15 @@ pub enum Actual {
     Elsewhere,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Seated {
     path: ThreadPath,
     /// What it waits to do, where that can block.
     pending: Option<Operation>,
+    /// How long it is willing to wait, where it is not for ever.
+    patience: Option<Duration>,
+    /// Its time has run out: it may go on although its operation is not enabled.
+    elapsed: bool,
     children: u32,
     ended: bool,
 }
@@ -90,7 +95,7 @@ impl Gate {
     pub fn new(schedule: Schedule) -> Self {
         let resolved =
             schedule.threads.iter().map(|p| (*p == ThreadPath::main()).then_some(ThreadId(0))).collect();
-        let main = Seated { path: ThreadPath::main(), pending: None, children: 0, ended: false };
+        let main = Seated { path: ThreadPath::main(), ..Seated::default() };
         Gate {
             threads: vec![main],
             order: vec![ThreadId(0)],
@@ -114,7 +119,7 @@ impl Gate {
             }
         }
         let at = self.order.partition_point(|other| self.threads[other.index()].path < path);
-        self.threads.push(Seated { path, pending: Some(Operation::Start), children: 0, ended: false });
+        self.threads.push(Seated { path, pending: Some(Operation::Start), ..Seated::default() });
         self.order.insert(at, id);
         id
     }
@@ -145,9 +150,16 @@ impl Gate {
     }
 
     /// Decides who goes next when `me`, which holds the turn, has reached a switch point. `pending` is its
-    /// next operation where that can block.
-    pub fn decide(&mut self, me: ThreadId, pending: Option<Operation>) -> Decision {
-        self.threads[me.index()].pending = pending;
+    /// next operation where that can block, `patience` how long it would wait for it, if not for ever.
+    pub fn decide(
+        &mut self,
+        me: ThreadId,
+        pending: Option<Operation>,
+        patience: Option<Duration>,
+    ) -> Decision {
+        let seated = &mut self.threads[me.index()];
+        seated.pending = pending;
+        seated.patience = patience;
         if let Some(entry) = self.schedule.entries.get(self.executed) {
             return self.follow(me, entry.thread as usize);
         }
@@ -159,15 +171,37 @@ impl Gate {
             Some(next) if next == me => Decision::Go,
             Some(next) => Decision::Switch(next),
             None if self.threads.iter().all(|thread| thread.ended) => Decision::Go,
-            None => Decision::Stuck,
+            None => self.elapse(me),
         }
     }
 
-    fn follow(&self, me: ThreadId, entry: usize) -> Decision {
+    /// Nobody is enabled: time passes until the first thread gives up waiting. Which one that is must not hang on when
+    /// each began to wait, since executions of one class differ in that; so the least patient one is first.
+    fn elapse(&mut self, me: ThreadId) -> Decision {
+        let patience = |thread: &ThreadId| self.threads[thread.index()].patience;
+        let waiting = self.order.iter().copied().filter(|thread| patience(thread).is_some());
+        let Some(next) = waiting.min_by_key(|thread| patience(thread)) else { return Decision::Stuck };
+        self.threads[next.index()].elapsed = true;
+        if next == me { Decision::Go } else { Decision::Switch(next) }
+    }
+
+    /// Whether the thread's time has run out, so that it gives up its operation.
+    pub fn has_elapsed(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].elapsed
+    }
+
+    fn follow(&mut self, me: ThreadId, entry: usize) -> Decision {
         let actual = match self.resolved.get(entry).copied().flatten() {
             None => Actual::NoSuchThread,
             Some(thread) if self.threads[thread.index()].ended => Actual::Ended,
-            Some(thread) if !self.is_enabled(thread) => Actual::Blocked,
+            Some(thread) if !self.is_enabled(thread) => {
+                let patient = self.threads[thread.index()].patience.is_some();
+                if patient && !self.order.iter().any(|other| self.is_enabled(*other)) {
+                    self.threads[thread.index()].elapsed = true;
+                    return if thread == me { Decision::Go } else { Decision::Switch(thread) };
+                }
+                Actual::Blocked
+            }
             Some(thread) if thread == me => return Decision::Go,
             Some(thread) => return Decision::Switch(thread),
         };
@@ -198,7 +232,11 @@ impl Gate {
             return Err(self.divergence(Actual::Elsewhere));
         }
         self.executed += 1;
-        self.threads[thread.index()].pending = None;
+        let seated = &mut self.threads[thread.index()];
+        (seated.pending, seated.patience, seated.elapsed) = (None, None, false);
+        if matches!(operation, Operation::Elapse { .. }) {
+            self.stale = true;
+        }
         if is_synchronisation(operation) {
             for (at, value) in semantics::effect(operation, thread, &self.state).values {
                 self.state.0.insert(at, value);
@@ -214,6 +252,11 @@ impl Gate {
         let seated = &self.threads[thread.index()];
         let can = |operation| semantics::enabled(operation, thread, &self.state);
         !seated.ended && seated.pending.as_ref().is_none_or(can)
+    }
+
+    /// Takes back a thread that was seated and could not be started.
+    pub fn abandon(&mut self, thread: ThreadId) {
+        self.threads[thread.index()].ended = true;
     }
 
     /// Whether a thread has ended.
@@ -252,6 +295,7 @@ fn is_synchronisation(operation: &Operation) -> bool {
             | O::ListChange { .. }
             | O::Clear { .. }
             | O::Pause
+            | O::Elapse { .. }
     )
 }
 
@@ -276,22 +320,22 @@ mod tests {
     fn the_lowest_enabled_thread_goes_first() {
         let mut gate = Gate::new(Schedule::default());
         let child = spawned(&mut gate);
-        assert_eq!(gate.decide(ThreadId(0), None), Decision::Go);
+        assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
         assert_eq!(
-            gate.decide(ThreadId(0), Some(Operation::Join { thread: child })),
+            gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None),
             Decision::Switch(child)
         );
         gate.execute(child, &Operation::Start, || 1).unwrap();
-        assert_eq!(gate.decide(child, None), Decision::Go);
+        assert_eq!(gate.decide(child, None, None), Decision::Go);
         gate.execute(child, &Operation::End, || 1).unwrap();
-        assert_eq!(gate.decide(child, None), Decision::Switch(ThreadId(0)));
+        assert_eq!(gate.decide(child, None, None), Decision::Switch(ThreadId(0)));
     }
 
     #[test]
     fn nobody_enabled_is_stuck() {
         let mut gate = Gate::new(Schedule::default());
         gate.execute(ThreadId(0), &LOCK, || 1).unwrap();
-        assert_eq!(gate.decide(ThreadId(0), Some(LOCK)), Decision::Stuck);
+        assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Stuck);
     }
 
     #[test]
@@ -302,11 +346,13 @@ mod tests {
         };
         let mut gate = Gate::new(schedule);
         let child = spawned(&mut gate);
-        assert_eq!(gate.decide(ThreadId(0), Some(LOCK)), Decision::Go);
+        assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Go);
         gate.execute(ThreadId(0), &LOCK, || 1).unwrap();
-        assert_eq!(gate.decide(ThreadId(0), None), Decision::Switch(child));
+        assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Switch(child));
         gate.execute(child, &Operation::Start, || 1).unwrap();
-        let Decision::Diverged(divergence) = gate.decide(child, Some(LOCK)) else { panic!("must diverge") };
+        let Decision::Diverged(divergence) = gate.decide(child, Some(LOCK), None) else {
+            panic!("must diverge")
+        };
         assert_eq!((divergence.step, divergence.actual), (3, Actual::Blocked));
     }
 
@@ -317,5 +363,20 @@ mod tests {
         let mut gate = Gate::new(schedule);
         let divergence = gate.execute(ThreadId(0), &Operation::Pause, || 8).unwrap_err();
         assert_eq!(divergence.actual, Actual::Elsewhere);
+    }
+
+    #[test]
+    fn a_patient_wait_elapses_only_when_nobody_is_enabled() {
+        let mut gate = Gate::new(Schedule::default());
+        let child = spawned(&mut gate);
+        let join = Operation::Join { thread: child };
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(gate.decide(ThreadId(0), Some(join.clone()), second), Decision::Switch(child));
+        gate.execute(child, &Operation::Start, || 1).unwrap();
+        gate.execute(child, &LOCK, || 1).unwrap();
+        assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Switch(ThreadId(0)));
+        assert!(gate.has_elapsed(ThreadId(0)));
+        gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, || 1).unwrap();
+        assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
     }
 }

@@ -192,5 +192,6 @@ pub fn phrase(operation: &Operation) -> &'static str {
         Operation::QueueTryPut { .. } => "offer to a queue",
         Operation::QueueTryGet { .. } => "poll a queue",
         Operation::Pause => "pause",
+        Operation::Elapse { .. } => "give up waiting",
     }
 }

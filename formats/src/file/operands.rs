@@ -8,9 +8,21 @@ use super::error::Fault;
 use crate::location::Location;
 use crate::operation::Operation;
 
+/// The kind of [`Operation::Elapse`], whose operand is an operation.
+const ELAPSE: u8 = 38;
+
 /// Writes kind and operands.
 pub(super) fn put(columns: &mut Encoder, operation: &Operation) -> Result<(), Fault> {
     columns.kind(operation.kind());
+    if let Operation::Elapse { of } = operation {
+        // The column of kinds has one row for each event.
+        columns.number(u32::from(of.kind()));
+        return put_operands(columns, of);
+    }
+    put_operands(columns, operation)
+}
+
+fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Fault> {
     match *operation {
         Operation::Read { at } | Operation::Write { at } => columns.location(at)?,
         Operation::Touch { ref reads, ref writes } => {
@@ -18,6 +30,8 @@ pub(super) fn put(columns: &mut Encoder, operation: &Operation) -> Result<(), Fa
             put_locations(columns, writes)?;
         }
         Operation::Start | Operation::End | Operation::Pause => {}
+        // What is given up is a wait, so this does not nest.
+        Operation::Elapse { .. } => return Err(Fault::Kind(ELAPSE)),
         Operation::Spawn { thread } | Operation::Join { thread } => columns.thread(thread)?,
         Operation::Acquire { lock: object }
         | Operation::TryAcquire { lock: object }
@@ -73,8 +87,18 @@ pub(super) fn put(columns: &mut Encoder, operation: &Operation) -> Result<(), Fa
 
 /// Reads kind and operands.
 pub(super) fn get(columns: &mut Decoder<'_>) -> Result<Operation, Fault> {
-    let c = columns;
-    Ok(match c.kind()? {
+    match columns.kind()? {
+        ELAPSE => {
+            let kind = u8::try_from(columns.number()?).map_err(|_| Fault::Kind(ELAPSE))?;
+            Ok(Operation::Elapse { of: Box::new(operation(kind, columns)?) })
+        }
+        kind => operation(kind, columns),
+    }
+}
+
+/// Reads the operands of every kind but [`ELAPSE`].
+fn operation(kind: u8, c: &mut Decoder<'_>) -> Result<Operation, Fault> {
+    Ok(match kind {
         0 => Operation::Read { at: c.location()? },
         1 => Operation::Write { at: c.location()? },
         2 => Operation::Touch { reads: get_locations(c)?, writes: get_locations(c)? },

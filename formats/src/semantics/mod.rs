@@ -194,7 +194,7 @@ pub fn effect(operation: &Operation, thread: ThreadId, state: &impl State) -> Ef
         Operation::Start => Effect::reads(started(thread), true),
         Operation::End => Effect::writes(ended(thread), 1),
         Operation::Join { thread } => Effect::reads(ended(thread), true),
-        Operation::Pause => Effect::nothing(),
+        Operation::Pause | Operation::Elapse { .. } => Effect::nothing(),
         Operation::DictStore { dict, key } => containers::dict_store(dict, key, state),
         Operation::DictSetDefault { dict, key } | Operation::SetAdd { set: dict, key } => {
             containers::dict_set_default(dict, key, state)

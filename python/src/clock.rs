@@ -1,0 +1,49 @@
+//! The clock that a controlled program sees: the real one, plus the time that waits and sleeps would have taken.
+//!
+//! Model: a sleep takes no time and moves the clock; so does a wait whose time runs out. A wait of less than
+//! [`IMPATIENT`] may find its time run out whenever it would have to wait, since any thread can be that late; a longer one
+//! does so only when no thread is enabled.
+//!
+//! Not here: `datetime`, which reads the system's clock by itself.
+
+use crate::controlled;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Waits shorter than this may time out at any moment.
+pub const IMPATIENT: Duration = Duration::from_secs(1);
+
+static NANOS: AtomicU64 = AtomicU64::new(0);
+
+/// How a wait with a timeout behaves.
+pub enum Wait {
+    /// Like one without: for as long as it takes.
+    Forever,
+    /// Gives up only when no thread is enabled.
+    Patient(Duration),
+    /// May give up at any moment, like an attempt that does not wait.
+    Impatient(Duration),
+}
+
+/// What a wait of so many seconds is; `None` has no limit.
+pub fn wait(seconds: Option<f64>) -> Wait {
+    match seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)) {
+        None => Wait::Forever,
+        Some(time) if time < IMPATIENT => Wait::Impatient(time),
+        Some(time) => Wait::Patient(time),
+    }
+}
+
+/// Lets time pass.
+pub fn advance(time: Duration) {
+    let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let _ = NANOS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now.saturating_add(nanos)));
+}
+
+/// The time that has passed on this clock alone; none for a thread that is not controlled.
+pub fn ahead() -> Duration {
+    match controlled::controlled_thread() {
+        Some(_) => Duration::from_nanos(NANOS.load(Ordering::Relaxed)),
+        None => Duration::ZERO,
+    }
+}
