@@ -50,13 +50,27 @@ pub fn exhaust(program: &Program, limit: usize, tuning: Tuning) -> Option<Found>
     Some(found)
 }
 
+/// What a result says of an event that comes after all that were executed before it.
+const AFTER_EVERYTHING: u8 = 9;
+
+/// The effect of giving up: none, but it comes after everything.
+pub fn after_everything() -> Effect {
+    let none = smallvec::SmallVec::new();
+    Effect { result: AFTER_EVERYTHING, reads: none.clone(), writes: none, values: smallvec::SmallVec::new() }
+}
+
+/// Whether an event with the effect `later` comes after an earlier one in every execution of the class.
+pub fn depends(later: &Effect, earlier: &Effect) -> bool {
+    later.result == AFTER_EVERYTHING || later.conflicts(earlier)
+}
+
 /// The canonical set of `(thread, index, clock)`, computed the slow and obvious way.
 pub fn signature(log: &[(usize, usize, Effect)], threads: usize) -> u64 {
     let mut clocks: Vec<(usize, usize, Vec<usize>)> = Vec::new();
     for (position, (thread, index, effect)) in log.iter().enumerate() {
         let mut clock = vec![0; threads];
         for (earlier, (other, _, other_effect)) in log[..position].iter().enumerate() {
-            if other == thread || effect.conflicts(other_effect) {
+            if other == thread || depends(effect, other_effect) {
                 for (mine, theirs) in clock.iter_mut().zip(&clocks[earlier].2) {
                     *mine = (*mine).max(*theirs);
                 }

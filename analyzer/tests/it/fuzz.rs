@@ -122,6 +122,12 @@ fn lists_alone() {
 }
 
 #[test]
+fn waits_that_are_given_up() {
+    use Feature::{Data, Event, Lock, Patience, Queue, Semaphore, Try};
+    check("patience", &[Patience, Patience, Data, Event, Lock, Queue, Semaphore, Try], COHERENT, 600);
+}
+
+#[test]
 fn everything() {
     check("everything", ALL, COHERENT, 500);
 }

@@ -3,8 +3,9 @@
 //! Threads and objects are numbered by first appearance, so two executions of one program number them
 //! differently.
 
+use crate::exploration;
 use crate::memory::{self, Abstract, Memory};
-use crate::program::{Op, Program};
+use crate::program::{GAVE_UP, Op, Program};
 use frontrun_formats::semantics::Effect;
 use frontrun_formats::{
     Event, Execution, Failure, FailureKind, Header, Location, ObjectId, ObjectInfo, Operation, Outcome, Part,
@@ -30,7 +31,7 @@ struct Machine<'p> {
     paths: Vec<Option<ThreadPath>>,
     children: Vec<u32>,
     created: Vec<usize>,
-    events: Vec<(usize, usize, Op, u8)>,
+    events: Vec<(usize, usize, Operation, u8)>,
     log: Vec<(usize, usize, Effect)>,
 }
 
@@ -55,14 +56,21 @@ pub fn run(program: &Program, schedule: &Schedule) -> Run {
     for entry in &schedule.entries {
         let path = &schedule.threads[entry.thread as usize];
         let thread = machine.paths.iter().position(|p| p.as_ref() == Some(path)).expect("thread exists");
-        assert!(machine.enabled(thread), "diverged: {path} in {schedule:?}");
-        machine.step(thread);
+        if machine.enabled(thread) {
+            machine.step(thread);
+        } else {
+            assert_eq!(machine.first_to_give_up(), Some(thread), "diverged: {path} in {schedule:?}");
+            machine.give_up(thread);
+        }
     }
     loop {
         let lowest =
             (0..n).filter(|thread| machine.enabled(*thread)).min_by_key(|t| machine.paths[*t].clone());
-        let Some(thread) = lowest else { break };
-        machine.step(thread);
+        match (lowest, machine.first_to_give_up()) {
+            (Some(thread), _) => machine.step(thread),
+            (None, Some(thread)) => machine.give_up(thread),
+            (None, None) => break,
+        }
     }
     machine.finish(schedule)
 }
@@ -83,9 +91,27 @@ impl Machine<'_> {
         }
         let (value, result, effect) = self.memory.execute(thread, &op);
         let index = self.results[thread].len();
-        self.events.push((thread, index, op, result));
+        self.events.push((thread, index, memory::operation(&op), result));
         self.log.push((thread, index, effect));
         self.results[thread].push(value);
+        self.next[thread] = self.program.next(thread, &self.results[thread]);
+    }
+
+    /// Who gives up, if nobody is enabled.
+    fn first_to_give_up(&self) -> Option<usize> {
+        let n = self.next.len();
+        let stuck = !(0..n).any(|thread| self.enabled(thread));
+        let exists = |thread: usize| self.paths[thread].is_some();
+        if stuck { Op::first_to_give_up(&self.next, exists) } else { None }
+    }
+
+    fn give_up(&mut self, thread: usize) {
+        let Some(Op::Patiently(op)) = self.next[thread].take() else { panic!("not patient") };
+        let index = self.results[thread].len();
+        let operation = Operation::Elapse { of: Box::new(memory::operation(&op)) };
+        self.events.push((thread, index, operation, 1));
+        self.log.push((thread, index, exploration::after_everything()));
+        self.results[thread].push(GAVE_UP);
         self.next[thread] = self.program.next(thread, &self.results[thread]);
     }
 
@@ -103,7 +129,7 @@ impl Machine<'_> {
             execution.events.push(Event {
                 thread: names.thread(*thread),
                 site,
-                operation: names.operation(&memory::operation(op)),
+                operation: names.operation(op),
                 result: *result,
             });
         }
@@ -220,6 +246,7 @@ impl Names {
                 *condition = self.object(*condition);
                 *lock = self.object(*lock);
             }
+            Operation::Elapse { of } => **of = self.operation(of),
             Operation::Start | Operation::End | Operation::Pause => {}
         }
         operation

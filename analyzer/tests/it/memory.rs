@@ -40,6 +40,7 @@ pub fn operation(op: &Op) -> Operation {
         writes: writes.into(),
     };
     match op {
+        Op::Patiently(op) => operation(op),
         Op::Read(x) => Operation::Read { at: variable(*x) },
         Op::Write(x, _) => Operation::Write { at: variable(*x) },
         Op::Add(x, _) => touch(vec![], vec![variable(*x)]),
@@ -141,6 +142,9 @@ impl Concrete {
     }
 
     pub fn enabled(&self, thread: usize, op: &Op) -> bool {
+        if let Op::Patiently(op) = op {
+            return self.enabled(thread, op);
+        }
         let free = |lock: &u32| !self.locks.contains_key(lock);
         match op {
             Op::Start => self.started.contains_key(&thread),
@@ -164,6 +168,7 @@ impl Concrete {
     /// Executes the operation; gives what the thread observes and what the recorder reports.
     pub fn execute(&mut self, thread: usize, op: &Op) -> (i64, bool) {
         match op {
+            Op::Patiently(op) => self.execute(thread, op),
             Op::Read(x) => (self.variable(x), true),
             Op::Write(x, value) => {
                 self.variables.insert(*x, *value);

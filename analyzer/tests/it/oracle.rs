@@ -4,9 +4,9 @@
 //! shares the footprints of the operation table with the analyzer. [`outcomes`] merges only equal concrete
 //! states and knows no footprints, so it sees a footprint that is wrong.
 
-use crate::exploration::hash;
+use crate::exploration::{after_everything, depends, hash};
 use crate::memory::{Concrete, Memory};
-use crate::program::{Op, Program};
+use crate::program::{GAVE_UP, Op, Program};
 use frontrun_formats::semantics::Effect;
 use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
@@ -60,6 +60,12 @@ pub fn traces(program: &Program, limit: usize, prefixes: usize) -> Option<Truth>
                 return None;
             }
         }
+        if stuck && let Some(thread) = Op::first_to_give_up(&next, |thread| prefix.created[thread]) {
+            let mut after = prefix;
+            after.give_up(thread);
+            stack.push(after);
+            continue;
+        }
         if stuck {
             let done = (0..n).all(|thread| next[thread].is_none() || !prefix.created[thread]);
             let mut clocks: Vec<(usize, usize, Vec<usize>)> =
@@ -76,13 +82,23 @@ pub fn traces(program: &Program, limit: usize, prefixes: usize) -> Option<Truth>
     Some(truth)
 }
 
+impl Prefix {
+    fn give_up(&mut self, thread: usize) {
+        let index = self.results[thread].len();
+        let mut clock: Vec<usize> = self.results.iter().map(Vec::len).collect();
+        clock[thread] = index + 1;
+        self.log.push((thread, index, clock, Rc::new(after_everything())));
+        self.results[thread].push(GAVE_UP);
+    }
+}
+
 fn extend(prefix: &Prefix, thread: usize, op: &Op) -> Prefix {
     let mut memory = prefix.memory.clone();
     let (value, _, effect) = memory.execute(thread, op);
     let index = prefix.results[thread].len();
     let mut clock = vec![0; prefix.results.len()];
     for (other, _, other_clock, other_effect) in &prefix.log {
-        if *other == thread || effect.conflicts(other_effect) {
+        if *other == thread || depends(&effect, other_effect) {
             for (mine, theirs) in clock.iter_mut().zip(other_clock) {
                 *mine = (*mine).max(*theirs);
             }
@@ -125,6 +141,12 @@ pub fn outcomes(program: &Program, limit: usize) -> Option<BTreeSet<u64>> {
                 created[*child] = true;
             }
             stack.push((memory, results, created));
+        }
+        if stuck && let Some(thread) = Op::first_to_give_up(&next, |thread| created[thread]) {
+            let mut results = results;
+            results[thread].push(GAVE_UP);
+            stack.push((memory, results, created));
+            continue;
         }
         if stuck {
             let done = (0..n).all(|thread| next[thread].is_none() || !created[thread]);

@@ -69,6 +69,20 @@ pub enum Op {
     Start,
     End,
     Pause,
+    /// Waits for this operation until no thread is enabled; then, if no thread with a lower number is as patient, gives
+    /// up with [`GAVE_UP`].
+    Patiently(Box<Op>),
+}
+
+/// The result of an operation that was given up.
+pub const GAVE_UP: i64 = -99;
+
+impl Op {
+    /// The thread that gives up waiting when none is enabled: the lowest of those that are patient.
+    pub fn first_to_give_up(next: &[Option<Op>], exists: impl Fn(usize) -> bool) -> Option<usize> {
+        let patient = |thread: &usize| matches!(next[*thread], Some(Op::Patiently(_)));
+        (0..next.len()).filter(|thread| exists(*thread)).find(patient)
+    }
 }
 
 /// A body stops with the operation that is to be executed next.

@@ -42,6 +42,8 @@ pub enum Feature {
     Condition,
     Queue,
     Barrier,
+    /// Some waits are patient, others have no limit.
+    Patience,
 }
 
 /// All of them.
@@ -60,6 +62,7 @@ pub const ALL: &[Feature] = &[
     Feature::Condition,
     Feature::Queue,
     Feature::Barrier,
+    Feature::Patience,
 ];
 
 /// SplitMix64.
@@ -111,7 +114,30 @@ impl Script {
             script.initial.lists.push((0, random.pick(&[vec![7], vec![7, 8], vec![7, 8, 9]])));
         }
         script.add_threads(&mut random);
+        if used.contains(&Feature::Patience) {
+            script.add_patience(&mut random);
+        }
         script
+    }
+
+    /// Makes half of the waits patient.
+    fn add_patience(&mut self, random: &mut Random) {
+        for line in self.threads.iter_mut().flatten() {
+            if let Line::Do(op) = line
+                && matches!(
+                    op,
+                    Op::Acquire(_)
+                        | Op::SemAcquire(_)
+                        | Op::EventWait(_)
+                        | Op::QueueGet(_)
+                        | Op::QueuePut(..)
+                        | Op::Join(_)
+                )
+                && random.chance(50)
+            {
+                *line = Line::Do(Op::Patiently(Box::new(op.clone())));
+            }
+        }
     }
 
     fn add_threads(&mut self, random: &mut Random) {
@@ -291,6 +317,15 @@ fn line(random: &mut Random, feature: Feature) -> Line {
             ])
         }
         Feature::Barrier => return Line::Meet(0, 2),
+        Feature::Patience => random.pick(&[
+            Op::EventWait(0),
+            Op::EventSet(0),
+            Op::QueueGet(0),
+            Op::Acquire(0),
+            Op::Release(0),
+            Op::Read(x),
+            Op::Write(x, value),
+        ]),
         Feature::Lock | Feature::Condition => Op::Pause,
     })
 }

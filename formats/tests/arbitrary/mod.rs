@@ -135,7 +135,15 @@ fn on_objects(object: BoxedStrategy<ObjectId>) -> Strategies<Operation> {
                 _ => Operation::ListChange { list, delta },
             }
         });
-    vec![simple.clone().boxed(), simple.boxed(), pairs.boxed(), numbers.boxed(), lists.boxed()]
+    let given_up = simple.clone().prop_map(|operation| Operation::Elapse { of: Box::new(operation) });
+    vec![
+        simple.clone().boxed(),
+        simple.boxed(),
+        given_up.boxed(),
+        pairs.boxed(),
+        numbers.boxed(),
+        lists.boxed(),
+    ]
 }
 
 fn value(sizes: Sizes) -> BoxedStrategy<Value> {
