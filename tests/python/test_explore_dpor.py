@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -140,3 +142,94 @@ def test_the_caller_is_left_as_it_was() -> None:
     before = (threading.Thread.start, threading.Event.wait, increment.__code__)
     explore(lambda: box(0), [increment, increment], lambda s: True)
     assert (threading.Thread.start, threading.Event.wait, increment.__code__) == before
+
+
+class Timed:
+    """What the tests of waits with a timeout share."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.event = threading.Event()
+        self.condition = threading.Condition()
+        self.got: dict[str, object] = {}
+
+
+def hold(shared: Timed) -> None:
+    with shared.lock:
+        pass
+
+
+def test_a_long_wait_gives_up_only_when_nobody_can_go_on() -> None:
+    def wait(shared: Timed) -> None:
+        shared.got["event"] = shared.event.wait(5)
+
+    result = explore(Timed, [wait, lambda s: s.event.set()], lambda s: True, observe=lambda s: s.got)
+    assert (result.verdict, result.outcomes) == ("exhausted", {"{'event': True}": 1})
+    result = explore(Timed, [wait], lambda s: True, observe=lambda s: s.got)
+    assert (result.verdict, result.outcomes) == ("exhausted", {"{'event': False}": 1})
+
+
+def test_a_short_wait_may_give_up_at_any_moment() -> None:
+    def attempt(shared: Timed) -> None:
+        if shared.lock.acquire(timeout=0.05):
+            shared.lock.release()
+            shared.got["lock"] = True
+
+    result = explore(Timed, [hold, attempt], lambda s: True, observe=lambda s: s.got)
+    assert (result.verdict, set(result.outcomes)) == ("exhausted", {"{}", "{'lock': True}"})
+
+
+def test_a_notification_before_the_wait_is_lost_and_found() -> None:
+    def wait(shared: Timed) -> None:
+        with shared.condition:
+            shared.got["notified"] = shared.condition.wait(5)
+
+    def notify(shared: Timed) -> None:
+        with shared.condition:
+            shared.condition.notify()
+
+    result = explore(Timed, [wait, notify], lambda s: True, observe=lambda s: s.got)
+    assert result.outcomes == {"{'notified': True}": 1, "{'notified': False}": 1}
+    assert result.verdict == "exhausted"
+
+
+def test_what_was_given_up_is_found_served_too() -> None:
+    """The lock's holder never gives it back; the other order, in which the patient thread has it first, deadlocks."""
+
+    def keep(shared: Timed) -> None:
+        shared.lock.acquire()
+
+    def patient(shared: Timed) -> None:
+        shared.got["lock"] = shared.lock.acquire(timeout=5)
+
+    result = explore(Timed, [keep, patient], lambda s: True, observe=lambda s: s.got)
+    assert result.num_explored == 2
+    assert [failure.kind for failure in result.failures] == ["deadlock"]
+    assert result.outcomes == {"{'lock': False}": 1}
+
+
+def test_an_hour_of_sleep_takes_no_time() -> None:
+    def sleep(shared: Timed) -> None:
+        start = time.monotonic()
+        time.sleep(3600)
+        shared.got["hours"] = round((time.monotonic() - start) / 3600)
+
+    result = explore(Timed, [sleep], lambda s: True, observe=lambda s: s.got)
+    assert result.outcomes == {"{'hours': 1}": 1}
+
+
+def test_a_queue_that_stays_empty_says_so_after_its_timeout() -> None:
+    def get(box: Any) -> None:
+        try:
+            box.queue.get(timeout=5)
+        except queue.Empty:
+            box.empty = True
+
+    def setup() -> Any:
+        made: Any = Box()
+        made.queue = queue.Queue()
+        made.empty = False
+        return made
+
+    result = explore(setup, [get], lambda s: s.empty)
+    assert result.verdict == "exhausted"
