@@ -27,10 +27,12 @@ mod index;
 mod kind;
 mod leaf;
 mod locations;
+mod memory;
 mod race;
 mod relevance;
 mod search;
 mod simulation;
+mod survey;
 mod threads;
 mod trace;
 

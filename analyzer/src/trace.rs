@@ -15,8 +15,9 @@ use crate::history::History;
 use crate::index::Index;
 use crate::kind::Nature;
 use crate::locations::{Access, Locations};
-use crate::relevance::{self, Relevance};
+use crate::memory::Memory;
 use crate::simulation::Simulation;
+use crate::survey::Survey;
 use crate::threads::Threads;
 use frontrun_formats::{Execution, Operation, ThreadId};
 use std::ops::Range;
@@ -380,134 +381,5 @@ impl<'e> Trace<'e> {
             }
         }
         self.chunk_clocks = clocks;
-    }
-}
-
-/// Nature and possible accesses of an event, then of a pending operation.
-#[derive(Clone, Copy)]
-struct Span {
-    nature: Nature,
-    start: u32,
-    end: u32,
-}
-
-/// What every operation could do, and who shares what.
-struct Survey {
-    spans: Vec<Span>,
-    possible: Vec<Access>,
-    relevance: Relevance,
-    /// Of the operations that were given up, by the event that gave them up.
-    given_up: Vec<(usize, Span)>,
-    elapses: bool,
-}
-
-impl Survey {
-    fn of(
-        execution: &Execution,
-        threads: &Threads,
-        simulation: &mut Simulation,
-    ) -> Result<Survey, AnalyzeError> {
-        let operations = execution
-            .events
-            .iter()
-            .map(|event| (event.thread, &event.operation, true))
-            .chain(execution.pending.iter().map(|pending| (pending.thread, &pending.operation, false)));
-        let mut spans = Vec::with_capacity(execution.events.len() + execution.pending.len());
-        let mut possible = Vec::new();
-        for (thread, operation, executed) in operations {
-            let nature = relevance::nature(simulation, operation);
-            let start = possible.len() as u32;
-            // The footprint of an executed operation that is fixed is the recorded one.
-            if !(executed && nature.fixed) {
-                for (at, write) in relevance::possible(simulation, operation, thread) {
-                    possible.push(simulation.locations.intern_access(at, write));
-                }
-            }
-            spans.push(Span { nature, start, end: possible.len() as u32 });
-        }
-        let mut given_up = Vec::new();
-        for (position, event) in execution.events.iter().enumerate() {
-            let Operation::Elapse { of } = &event.operation else { continue };
-            let start = possible.len() as u32;
-            for (at, write) in relevance::possible(simulation, of, event.thread) {
-                possible.push(simulation.locations.intern_access(at, write));
-            }
-            let nature = relevance::nature(simulation, of);
-            given_up.push((position, Span { nature, start, end: possible.len() as u32 }));
-        }
-        let elapses = !given_up.is_empty();
-        let mut survey = Survey { spans, possible, relevance: Relevance::new(simulation), given_up, elapses };
-        for (position, event) in execution.events.iter().enumerate() {
-            let span = survey.spans[position];
-            let accesses = match span.nature.fixed {
-                true => simulation.accesses(position),
-                false => &survey.possible[span.start as usize..span.end as usize],
-            };
-            survey.relevance.add(threads.rank(event.thread)? as u32, accesses, span.nature.fixed);
-        }
-        for (pending, span) in execution.pending.iter().zip(&survey.spans[execution.events.len()..]) {
-            let accesses = &survey.possible[span.start as usize..span.end as usize];
-            survey.relevance.add(threads.rank(pending.thread)? as u32, accesses, span.nature.fixed);
-        }
-        Ok(survey)
-    }
-
-    fn accesses<'s>(&'s self, span: &Span, simulation: &'s Simulation, position: usize) -> &'s [Access] {
-        match span.nature.fixed {
-            true => simulation.accesses(position),
-            false => &self.possible[span.start as usize..span.end as usize],
-        }
-    }
-}
-
-/// The clocks that locations and objects hold while the trace is read.
-struct Memory {
-    width: usize,
-    touched: Vec<u32>,
-    written: Vec<u32>,
-    object_touched: Vec<u32>,
-    object_written: Vec<u32>,
-}
-
-impl Memory {
-    fn new(width: usize, locations: usize, objects: usize) -> Memory {
-        Memory {
-            width,
-            touched: vec![0; locations * width],
-            written: vec![0; locations * width],
-            object_touched: vec![0; objects * width],
-            object_written: vec![0; objects * width],
-        }
-    }
-
-    fn join_into(&self, clock: &mut [u32], access: Access, locations: &Locations) {
-        let (parts, objects) = match access.write {
-            true => (&self.touched, &self.object_touched),
-            false => (&self.written, &self.object_written),
-        };
-        let row = |rows: &[u32], at: u32, clock: &mut [u32]| {
-            join(clock, &rows[at as usize * self.width..(at as usize + 1) * self.width]);
-        };
-        if access.whole {
-            return row(objects, access.object, clock);
-        }
-        row(parts, access.location, clock);
-        let whole = locations.whole_of(access.object);
-        if whole != crate::locations::UNSEEN {
-            row(parts, whole, clock);
-        }
-    }
-
-    fn add(&mut self, clock: &[u32], access: Access) {
-        let width = self.width;
-        let row = |rows: &mut Vec<u32>, at: u32| {
-            join(&mut rows[at as usize * width..(at as usize + 1) * width], clock);
-        };
-        row(&mut self.touched, access.location);
-        row(&mut self.object_touched, access.object);
-        if access.write {
-            row(&mut self.written, access.location);
-            row(&mut self.object_written, access.object);
-        }
     }
 }
