@@ -1,14 +1,16 @@
-"""Where a program is forked: at its first thread start, if nothing outside the process was touched before.
+"""Where a program is forked: as late as possible before it becomes concurrent or touches what is outside.
 
-A scout, forked before the program begins, runs up to the first thread start and says whether it got there clean. If so
-the server runs there too and forks each execution from there; else it forks them before the program's first line.
+A scout, forked before the program begins, runs up to the first thread start and says how far it got clean: to there, to
+one of the points that the program's runner has offered (before each test, say), or nowhere. The server then runs to
+that point and forks each execution from it.
+
+What forked runs would share although nobody else can reach it, is no reason to fork early: files without a name are
+copied for each run.
 """
 
 from __future__ import annotations
 
-import _thread
 import os
-import random
 import signal
 import sys
 import threading
@@ -17,7 +19,7 @@ from typing import Any, NoReturn
 
 from . import _core, _reporter, _threads
 
-_CLEAN = b"c"
+_AT_THREAD = b"thread"
 
 # Audit events that say that something outside the process has changed, or will be shared with it.
 _TOUCHING = (
@@ -35,7 +37,6 @@ _TOUCHING = (
     "os.link",
     "os.mkdir",
     "os.posix_spawn",
-    "os.putenv",
     "os.remove",
     "os.removexattr",
     "os.rename",
@@ -61,38 +62,45 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 def serve(fds: list[int]) -> _core.Request:
     """Serve runs from here. Return in each forked run; the server itself does not return."""
     _reporter.flush_output()
-    state = random.getstate()
-    # The server has one thread, which goes on in each fork; what threading does after a fork would declare the threads
-    # dead that the program has made and not yet started.
-    after_fork: Any = threading._after_fork  # type: ignore[attr-defined]
-    code = after_fork.__code__
-    after_fork.__code__ = _nothing.__code__
     request = _core.serve(fds)
     if request is None:
         os._exit(0)
-    after_fork.__code__ = code
-    _revive_unstarted()
-    # A forked process seeds its generator anew, which would make each run another program.
-    random.setstate(state)
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
     return request
 
 
-def _revive_unstarted() -> None:
-    """Undo what a fork has done to threads that were made and not yet started: from 3.13 on they count as ended."""
-    make_handle = getattr(_thread, "_ThreadHandle", None)
-    if make_handle is None:
-        return
-    for thread in list(threading._dangling):  # type: ignore[attr-defined]
-        if not thread._started.is_set():
-            thread._handle = make_handle()
+def offer() -> None:
+    """Say that the program may well be forked here: what comes next is what the user wants to be explored."""
+    for call in _on_offer:
+        call()
 
 
-def _nothing() -> None:
-    """Do nothing, in place of another function."""
+_on_offer: list[Callable[[], object]] = []
 
 
-def is_reached_clean(program: Callable[[], object]) -> bool:
-    """Run the program in a forked scout up to its first thread start; return whether it touched nothing before."""
+def at(point: int | None, call: Callable[[], object]) -> None:
+    """Have ``call`` called once at a point that :func:`latest_clean_point` has found. It may fork."""
+    if point is None:
+        _threads.at_first_start(call)
+    elif point == 0:
+        call()
+    else:
+        countdown = [point]
+
+        def count() -> None:
+            countdown[0] -= 1
+            if countdown[0] == 0:
+                _on_offer.clear()
+                call()
+
+        _on_offer.append(count)
+
+
+def latest_clean_point(program: Callable[[], object]) -> int | None:
+    """Run the program in a forked scout up to its first thread start; return the last point that it reached clean.
+
+    ``None`` is the thread start itself, 0 the start of the program, ``n`` the ``n``-th offer.
+    """
     ours, theirs = os.pipe()
     _reporter.flush_output()
     pid = os.fork()
@@ -100,11 +108,11 @@ def is_reached_clean(program: Callable[[], object]) -> bool:
         os.close(ours)
         _scout(program, theirs)
     os.close(theirs)
-    answer = os.read(ours, 1)
+    answer = os.read(ours, 64)
     os.close(ours)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
-    return answer == _CLEAN
+    return None if answer == _AT_THREAD else int(answer or b"0")
 
 
 def _scout(program: Callable[[], object], answer: int) -> NoReturn:
@@ -113,39 +121,75 @@ def _scout(program: Callable[[], object], answer: int) -> NoReturn:
         silence = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2):
             os.dup2(silence, fd)
-        touched: list[str] = []
+        traces = _Traces()
         before = _open_files()
+        offers = 0
+        last_clean = 0
 
-        def watch(event: str, args: tuple[Any, ...]) -> None:
-            if event.startswith(_TOUCHING) or (event == "open" and _writes(args)):
-                touched.append(event)
+        def is_clean() -> bool:
+            return traces.is_clean() and _open_files() <= before
+
+        def note() -> None:
+            nonlocal offers, last_clean
+            offers += 1
+            if last_clean == offers - 1 and is_clean():
+                last_clean = offers
 
         def arrive() -> NoReturn:
-            if not touched and _open_files() <= before:
-                os.write(answer, _CLEAN)
+            os.write(answer, _AT_THREAD if is_clean() else str(last_clean).encode())
             os._exit(0)
 
-        sys.addaudithook(watch)
+        sys.addaudithook(traces.watch)
+        _on_offer.append(note)
         _threads.at_first_start(arrive)
         program()
     finally:
         os._exit(0)
 
 
-def _writes(args: tuple[Any, ...]) -> bool:
-    """Whether an ``open`` may change a file. The interpreter's own cache of compiled modules does not count."""
-    path, mode, flags = args
-    if isinstance(path, str) and "__pycache__" in path:
-        return False
-    return bool(flags & _WRITING) or (isinstance(mode, str) and any(letter in mode for letter in "wax+"))
+class _Traces:
+    """What a program leaves outside its process, as its audit events tell."""
+
+    def __init__(self) -> None:
+        self._lasting = False
+        self._made: set[object] = set()
+
+    def is_clean(self) -> bool:
+        """Whether nothing outside is other than it was at the beginning."""
+        return not self._lasting and not self._made
+
+    def watch(self, event: str, args: tuple[Any, ...]) -> None:
+        """Take note of an audit event."""
+        if event == "open":
+            self._opened(*args)
+        elif event == "os.remove" and args[0] in self._made:
+            self._made.discard(args[0])
+        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])):
+            self._lasting = True
+
+    def _opened(self, path: object, mode: str | None, flags: int) -> None:
+        writes = bool(flags & _WRITING) or (mode is not None and any(letter in mode for letter in "wax+"))
+        # A directory that is opened for writing is where a file without a name is made.
+        if not writes or path == os.devnull or _is_cache(path) or (isinstance(path, str) and os.path.isdir(path)):
+            return
+        if flags & os.O_EXCL and isinstance(path, str):
+            self._made.add(path)
+        else:
+            self._lasting = True
+
+
+def _is_cache(path: object) -> bool:
+    """Whether this is in the interpreter's own cache of compiled modules."""
+    return isinstance(path, str) and "__pycache__" in path
 
 
 def _open_files() -> set[str]:
-    """The files and sockets that are open now: forked processes would share their positions."""
+    """The files and sockets that are open now, as far as forked processes would share their positions."""
     found = set()
     for name in os.listdir("/proc/self/fd"):
         try:
-            found.add(f"{name}:{os.readlink(f'/proc/self/fd/{name}')}")
+            found.add(os.readlink(f"/proc/self/fd/{name}"))
         except OSError:
             continue
-    return {entry for entry in found if f"/proc/{os.getpid()}/fd" not in entry}
+    own = f"/proc/{os.getpid()}/fd"
+    return {path for path in found if path not in (os.devnull, own) and not path.endswith(" (deleted)")}

@@ -36,7 +36,7 @@ def main() -> None:
     header = _program.facts(config["command"], None, flags)
     random.seed(0)
 
-    def begin_at_first_thread() -> None:
+    def begin_served() -> None:
         _program.begin(_checkpoint.serve(config["serve_fds"]), header)
 
     request = _core.Request(config["trace"], config["schedule"], config.get("parent"))
@@ -44,10 +44,8 @@ def main() -> None:
         _program.begin(request, header)
     else:
         _threads.install()
-        if _checkpoint.is_reached_clean(program):
-            _threads.at_first_start(begin_at_first_thread)
-        else:
-            begin_at_first_thread()
+        _core.remember_output()
+        _checkpoint.at(_checkpoint.latest_clean_point(program), begin_served)
     _program.leave(_program.run(lambda: _to_the_end(program), lambda: _program.begin(request, header)))
 
 

@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     import pytest
 
 
+def pytest_runtest_logstart() -> None:
+    """Under exploration, fork before a test rather than before pytest, if nothing outside was touched so far."""
+    checkpoint = sys.modules.get("frontrun._checkpoint")
+    if checkpoint is not None:
+        checkpoint.offer()
+
+
 def pytest_exception_interact(call: pytest.CallInfo[Any], report: pytest.TestReport | pytest.CollectReport) -> None:
     """Under control, note a failing test as what failed; the exit code alone would say little."""
     core = sys.modules.get("frontrun._core")

@@ -211,6 +211,9 @@ unsafe fn act(
     unsafe {
         let argument = arguments.first().copied().filter(|argument| !argument.is_null());
         match action {
+            Some(Action::SetDefault | Action::RemoveKey) if container::calls_overrides(object) => {
+                several(&[object], object, arguments)
+            }
             None => unknown(object, arguments),
             Some(Action::Nothing) => None,
             Some(Action::ReadWhole) => several(&[], object, arguments),

@@ -95,6 +95,24 @@ unsafe fn is_plain(object: *mut ffi::PyObject, family: Family, method: &std::ffi
     }
 }
 
+/// Whether `setdefault` and `pop` of this object go through methods that a subclass has overridden: those of
+/// `OrderedDict` do, and are then no single operation.
+///
+/// # Safety
+/// `object` is live.
+pub unsafe fn calls_overrides(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: live types.
+    unsafe {
+        let (class, ordered) = (ffi::Py_TYPE(object), &raw mut PyODict_Type);
+        class != ordered
+            && ffi::PyType_IsSubtype(class, ordered) != 0
+            && [c"__contains__", c"__getitem__", c"__setitem__", c"__delitem__"].iter().any(|method| {
+                !class::inherits(class, ordered, method)
+                    && !class::inherits(class, &raw mut ffi::PyDict_Type, method)
+            })
+    }
+}
+
 /// `container[key]`.
 ///
 /// # Safety

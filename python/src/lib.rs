@@ -62,7 +62,7 @@ mod _core {
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]
-    use super::serving::{Request, begin_run, finish_run, has_begun, observe, serve};
+    use super::serving::{Request, begin_run, finish_run, has_begun, observe, remember_output, serve};
     #[pymodule_export]
     use super::threads::{
         abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, join, loud,

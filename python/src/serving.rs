@@ -6,9 +6,8 @@ use crate::{c_calls, freed, locks, run, simple_queue, sources, time_calls};
 use frontrun_formats::{Environment, Header, Outcome, Schedule, Target};
 use frontrun_recorder::gate::Gate;
 use frontrun_recorder::recording::Recording;
-use frontrun_replayer::{RunRequest, Served, serve_many};
+use frontrun_replayer::{RunRequest, Served, descriptors, serve_many};
 use pyo3::exceptions::{PyOSError, PyValueError};
-use pyo3::ffi;
 use pyo3::prelude::*;
 use std::fs::OpenOptions;
 use std::os::fd::{FromRawFd, RawFd};
@@ -112,6 +111,12 @@ pub fn finish_run() -> bool {
     run::finish(Outcome::Passed)
 }
 
+/// Notes where this process prints, so that its forked runs find it wherever the program puts the descriptor.
+#[pyfunction]
+pub fn remember_output() {
+    descriptors::remember_output();
+}
+
 /// Serves runs over the sockets `fds`, one server process each. Returns in each forked child, with its request; in
 /// the servers, returns `None` when the other side is gone.
 #[pyfunction]
@@ -120,18 +125,13 @@ pub fn serve(fds: Vec<RawFd>) -> PyResult<Option<Request>> {
     // SAFETY: the descriptors were made for this call and nobody else uses them.
     let sockets = fds.into_iter().map(|fd| unsafe { UnixStream::from_raw_fd(fd) }).collect();
     let mut fork = || {
-        // SAFETY: the interpreter's lock is held and its own preparations are made around the fork.
-        let pid = unsafe {
-            ffi::PyOS_BeforeFork();
-            let pid = libc::fork();
-            if pid == 0 {
-                ffi::PyOS_AfterFork_Child();
-            } else {
-                ffi::PyOS_AfterFork_Parent();
-            }
-            pid
-        };
-        if pid < 0 { Err(std::io::Error::last_os_error()) } else { Ok(pid) }
+        // SAFETY: the server has one thread, which goes on in the child with all locks as they were. What the
+        // interpreter and the program have registered to happen around a fork must not happen: it would take locks
+        // that this thread holds, seed generators, and make each run another program.
+        match unsafe { libc::fork() } {
+            pid if pid < 0 => Err(std::io::Error::last_os_error()),
+            pid => Ok(pid),
+        }
     };
     match serve_many(sockets, &mut fork)? {
         Served::Child(request) => Ok(Some(Request(request))),

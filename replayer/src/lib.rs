@@ -20,6 +20,7 @@
 pub mod analysis;
 pub mod bag;
 pub mod classify;
+pub mod descriptors;
 pub mod divergence;
 pub mod error;
 pub mod explore;

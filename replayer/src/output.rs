@@ -4,9 +4,8 @@
 //! else: while the run goes on, a file beyond [`FLOOD`] is emptied; after it, the last [`KEPT`] bytes stay. A
 //! limit on the process (RLIMIT_FSIZE) would also hit the recording, and a pipe would need a reader.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::fd::AsRawFd;
 use std::path::Path;
 
 /// A run that has printed this much is flooding.
@@ -14,26 +13,6 @@ const FLOOD: u64 = 32 << 20;
 
 /// How much is kept, counted from the end, where the reason of a failure usually is.
 pub const KEPT: u64 = 1 << 20;
-
-/// In the run: standard input is empty, standard output and error go to `output` if there is one.
-pub(crate) fn redirect(output: Option<&Path>) -> io::Result<()> {
-    replace(&File::open("/dev/null")?, 0)?;
-    if let Some(path) = output {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        file.set_len(0)?;
-        replace(&file, 1)?;
-        replace(&file, 2)?;
-    }
-    Ok(())
-}
-
-fn replace(file: &File, fd: i32) -> io::Result<()> {
-    // SAFETY: takes two integers; the standard descriptors belong to the process as a whole.
-    match unsafe { libc::dup2(file.as_raw_fd(), fd) } {
-        -1 => Err(io::Error::last_os_error()),
-        _ => Ok(()),
-    }
-}
 
 /// While the run goes on: empties a file that has grown beyond all use. Losing this race costs disk space only.
 pub(crate) fn stem_flood(path: &Path) {

@@ -7,6 +7,7 @@
 //!
 //! Not here: the interpreter. How to fork one (with its own hooks before and after) is the caller's closure.
 
+use crate::descriptors;
 use crate::output;
 use crate::pin;
 use crate::protocol::{self, Hello, PROTOCOL_VERSION, RunReply, RunRequest};
@@ -129,7 +130,7 @@ fn enter_child(server: libc::pid_t, request: &RunRequest) {
     // SAFETY: takes two integers; the server does the same, whoever comes first.
     unsafe { libc::setpgid(0, 0) };
     reap::die_with(server);
-    if let Err(error) = output::redirect(request.output.as_deref()) {
+    if let Err(error) = descriptors::take_apart(request.output.as_deref()) {
         eprintln!("frontrun: setting up the run: {error}");
         // SAFETY: ends this process without running anything of the interpreter.
         unsafe { libc::_exit(CHILD_SETUP_FAILED) };
