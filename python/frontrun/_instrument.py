@@ -45,31 +45,33 @@ class Scope:
     """Decides whether threads may switch in the code of a file.
 
     ``include`` and ``exclude`` are globs on dotted module names; ``exclude`` wins. Everything outside the standard
-    library and the installed packages is in scope, and the few modules of the standard library that handle objects
-    of their callers.
+    library and the installed packages is in scope. The few modules of the standard library that handle objects of
+    their callers count when such code has called them.
     """
 
     def __init__(self, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> None:
         self.include = include
         self.exclude = exclude
         self._outside = _outside()
-        self._known: dict[str, bool] = {}
+        self._known: dict[str, bool | None] = {}
 
-    def __contains__(self, filename: str) -> bool:
-        known = self._known.get(filename)
-        if known is None:
-            known = self._known[filename] = self._decide(filename)
-        return known
+    def hooks(self, filename: str) -> bool | None:
+        """Whether the code of a file is in scope, or counts on behalf of its callers; ``None`` for neither."""
+        if filename not in self._known:
+            self._known[filename] = self._decide(filename)
+        return self._known[filename]
 
-    def _decide(self, filename: str) -> bool:
+    def _decide(self, filename: str) -> bool | None:
         if filename.startswith(("<frozen", f"{_PACKAGE}/")):
-            return False
+            return None
         module = self._module(filename)
         if any(fnmatch.fnmatchcase(module, glob) for glob in self.exclude):
-            return False
+            return None
         if any(fnmatch.fnmatchcase(module, glob) for glob in self.include):
             return True
-        return module.split(".")[0] in _TRANSPARENT or not filename.startswith(self._outside)
+        if module.split(".")[0] in _TRANSPARENT:
+            return False
+        return None if filename.startswith(self._outside) else True
 
     @staticmethod
     def _module(filename: str) -> str:
@@ -83,20 +85,21 @@ class Scope:
 
 
 def instrument_existing(scope: Scope) -> None:
-    """Give every function in scope that exists now code with hooks."""
+    """Give every function that exists now and whose code gets hooks such code."""
     done: dict[types.CodeType, types.CodeType] = {}
     files: set[str] = set()
     for function in [found for found in gc.get_objects() if type(found) is types.FunctionType]:
         code = function.__code__
-        if code.co_filename not in scope:
+        in_scope = scope.hooks(code.co_filename)
+        if in_scope is None:
             continue
         if code not in done:
-            done[code] = _core.rewrite(code, True)
+            done[code] = _core.rewrite(code, in_scope)
             files.add(code.co_filename)
         function.__code__ = done[code]
     _core.remember_sources(sorted(files))
 
 
 def instrument_later(scope: Scope) -> None:
-    """Give every code object in scope that is executed from now on (imports, ``exec``) hooks."""
-    _core.instrument_exec(scope.__contains__)
+    """Give code objects that are executed from now on (imports, ``exec``) hooks where the scope says so."""
+    _core.instrument_exec(scope.hooks)

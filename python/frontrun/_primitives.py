@@ -28,13 +28,13 @@ def _event_step(kind: str, event: Any, timeout: float | None = None) -> bool:
 
 
 def event_is_set(self: Any) -> bool:
-    if _core.current() is None:
+    if not _core.is_concurrent():
         return bool(self._flag)
     return _event_step("event_is_set", self)
 
 
 def event_set(self: Any) -> None:
-    if _core.current() is None:
+    if not _core.is_concurrent():
         _originals[_Event, "set"](self)
         return
     _event_step("event_set", self)
@@ -42,7 +42,7 @@ def event_set(self: Any) -> None:
 
 
 def event_clear(self: Any) -> None:
-    if _core.current() is None:
+    if not _core.is_concurrent():
         _originals[_Event, "clear"](self)
         return
     _event_step("event_clear", self)
@@ -50,13 +50,13 @@ def event_clear(self: Any) -> None:
 
 
 def event_wait(self: Any, timeout: float | None = None) -> bool:
-    if _core.current() is None:
+    if not _core.is_concurrent():
         return bool(_originals[_Event, "wait"](self, timeout))
     return _event_step("event_wait", self, timeout)
 
 
 def semaphore_acquire(self: Any, blocking: bool = True, timeout: float | None = None) -> bool:
-    if _core.current() is None:
+    if not _core.is_concurrent():
         return bool(_originals[_Semaphore, "acquire"](self, blocking, timeout))
     if not blocking and timeout is not None:
         message = "can't specify timeout for non-blocking acquire"
@@ -69,14 +69,14 @@ def semaphore_acquire(self: Any, blocking: bool = True, timeout: float | None = 
 
 
 def semaphore_release(self: Any, n: int = 1) -> None:
-    if _core.current() is None:
+    if not _core.is_concurrent():
         _originals[_Semaphore, "release"](self, n)
         return
     _release_permits(self, n, 0)
 
 
 def bounded_semaphore_release(self: Any, n: int = 1) -> None:
-    if _core.current() is None:
+    if not _core.is_concurrent():
         _originals[_BoundedSemaphore, "release"](self, n)
         return
     _release_permits(self, n, self._initial_value)
@@ -94,7 +94,7 @@ def _release_permits(semaphore: Any, n: int, bound: int) -> None:
 
 def _is_modelled(condition: Any) -> bool:
     """Whether the condition's lock is one of the interpreter's own, so that the gate knows its state."""
-    return _core.current() is not None and isinstance(condition._lock, _REAL_LOCKS)
+    return _core.is_concurrent() and isinstance(condition._lock, _REAL_LOCKS)
 
 
 def condition_wait(self: Any, timeout: float | None = None) -> bool:

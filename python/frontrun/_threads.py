@@ -7,6 +7,7 @@ interpreter has taken the thread out of its books.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from typing import Any
 from . import _core, _reporter
 
 _NUMBER = "_frontrun_number"
+_MADE = "_frontrun_made"
+_made = itertools.count()
 _JOINABLE: list[threading.Thread] = []
 _before_first_start: list[Callable[[], object]] = []
 
@@ -142,6 +145,14 @@ def is_alive(self: threading.Thread) -> bool:
     return not _core.has_ended(number)
 
 
+def _hash(self: threading.Thread) -> int:
+    """Hash a thread by when it was made instead of by its address, so that sets of threads keep their order."""
+    made: int | None = self.__dict__.get(_MADE)
+    if made is None:
+        made = self.__dict__[_MADE] = next(_made)
+    return made
+
+
 def join_all() -> None:
     """Wait for every non-daemon thread, as the interpreter does at its end."""
     while _JOINABLE:
@@ -153,6 +164,7 @@ def install() -> None:
     _Thread.start = start  # type: ignore[method-assign]
     _Thread.join = join  # type: ignore[method-assign]
     _Thread.is_alive = is_alive  # type: ignore[method-assign]
+    _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
     _Thread._bootstrap_inner = bootstrap_inner  # type: ignore[attr-defined]
     for name in ("_active_limbo_lock", "_shutdown_locks_lock"):
         lock = getattr(threading, name, None)

@@ -17,6 +17,11 @@ const F_GLOBALS: usize = 24;
 const F_LOCALS: usize = 24;
 #[cfg(Py_3_12)]
 const F_LOCALS: usize = 40;
+const CODE: usize = if cfg!(Py_3_12) { 0 } else { 32 };
+const PREVIOUS: usize = if cfg!(Py_3_12) { 8 } else { 48 };
+/// Offsets in a code object.
+const CO_CONSTS: usize = 24;
+const CO_FLAGS: usize = 48;
 /// Who owns the frame: 1 for a generator or coroutine.
 const OWNER: usize = if cfg!(Py_3_12) { 70 } else { 69 };
 /// Offset of the frame in a generator or coroutine object.
@@ -50,6 +55,36 @@ impl Frame {
     unsafe fn pointer(self, offset: usize) -> *mut ffi::PyObject {
         // SAFETY: the caller passes the offset of a pointer field of a live frame.
         unsafe { self.0.add(offset).cast::<*mut ffi::PyObject>().read() }
+    }
+
+    /// The frame of the caller; `None` at the bottom of the thread's stack.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn caller(self) -> Option<Frame> {
+        // SAFETY: as the caller promises; callers of a live frame are live.
+        let previous = unsafe { self.pointer(PREVIOUS) };
+        (!previous.is_null()).then_some(Frame(previous.cast()))
+    }
+
+    /// The last constant of the frame's code, and whether that is the body of a function; `None` for the frame with
+    /// which the interpreter's loop is entered from C.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn code(self) -> Option<(*mut ffi::PyObject, bool)> {
+        // SAFETY: as the caller promises; the type check selects the layout.
+        unsafe {
+            let code = self.pointer(CODE);
+            if code.is_null() || ffi::PyCode_Check(code) == 0 {
+                return None;
+            }
+            let constants = code.cast::<u8>().add(CO_CONSTS).cast::<*mut ffi::PyObject>().read();
+            let flags = code.cast::<u8>().add(CO_FLAGS).cast::<i32>().read();
+            let last = ffi::PyTuple_Size(constants) - 1;
+            let last = if last < 0 { std::ptr::null_mut() } else { ffi::PyTuple_GetItem(constants, last) };
+            Some((last, flags & ffi::CO_OPTIMIZED != 0))
+        }
     }
 
     /// A slot of the frame's locals, cells and value stack; may be null.

@@ -1,7 +1,7 @@
 //! The Python face: the only crate that knows the interpreter.
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
-//! with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
+//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
 //! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the
 //! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use std::ffi::OsString;
 
 mod attribute;
+mod behalf;
 mod c_calls;
 mod calls;
 mod class;
@@ -65,8 +66,8 @@ mod _core {
     use super::serving::{Request, begin_run, finish_run, has_begun, observe, remember_output, serve};
     #[pymodule_export]
     use super::threads::{
-        abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, join, loud,
-        pause, primitive, quiet, report_exception, report_failure, spawn,
+        abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, is_concurrent,
+        join, loud, pause, primitive, quiet, report_exception, report_failure, spawn,
     };
     #[pymodule_export]
     use super::{cli_main, remember_sources, rewrite};

@@ -21,12 +21,12 @@ type Tuple = unsafe extern "C" fn(Object, Object) -> Object;
 
 static EXEC: AtomicUsize = AtomicUsize::new(0);
 static START: AtomicUsize = AtomicUsize::new(0);
-static IN_SCOPE: OnceLock<Py<PyAny>> = OnceLock::new();
+static SCOPE: OnceLock<Py<PyAny>> = OnceLock::new();
 
 /// Longest argument list that is copied.
 const MOST_ARGUMENTS: usize = 8;
 
-/// `exec(code, …)`: a code object in scope is rewritten first.
+/// `exec(code, …)`: a code object that gets hooks is rewritten first.
 unsafe extern "C" fn exec(
     module: Object,
     arguments: *const Object,
@@ -52,18 +52,18 @@ unsafe extern "C" fn exec(
     }
 }
 
-/// The rewritten form of a code object in scope; `None` when the original is to run.
+/// The rewritten form of a code object that gets hooks; `None` when the original is to run.
 unsafe fn instrumented(py: Python<'_>, object: Object) -> Option<Bound<'_, PyAny>> {
     // SAFETY: a borrowed argument of a call under way.
     let object = unsafe { Bound::from_borrowed_ptr(py, object) };
-    let scope = IN_SCOPE.get()?;
+    let scope = SCOPE.get()?;
     if !object.is_instance_of::<PyCode>() {
         return None;
     }
     controlled::quiet();
     let result = object.getattr("co_filename").and_then(|file| {
-        let in_scope = scope.bind(py).call1((file,))?.is_truthy()?;
-        if in_scope { rewriting::rewrite(&object, true).map(Some) } else { Ok(None) }
+        let in_scope: Option<bool> = scope.bind(py).call1((file,))?.extract()?;
+        in_scope.map(|in_scope| rewriting::rewrite(&object, in_scope)).transpose()
     });
     controlled::loud();
     // Code that cannot be instrumented runs as it is.
@@ -104,12 +104,12 @@ fn start_controlled<'py>(
     Ok(result)
 }
 
-/// Replaces `exec` and `start_new_thread` for the rest of this process. `in_scope` tells for a file name whether its
-/// code gets hooks.
+/// Replaces `exec` and `start_new_thread` for the rest of this process. `scope` tells for a file name whether its code
+/// is in scope (`True`), counts on behalf of its callers (`False`), or gets no hooks (`None`).
 #[pyfunction]
-pub fn instrument_exec(in_scope: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = in_scope.py();
-    if IN_SCOPE.set(in_scope.clone().unbind()).is_err() {
+pub fn instrument_exec(scope: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = scope.py();
+    if SCOPE.set(scope.clone().unbind()).is_err() {
         return Ok(());
     }
     replace(&py.import("builtins")?.getattr("exec")?, &EXEC, exec as *const () as usize);

@@ -19,7 +19,7 @@ pub struct Site {
     header: ffi::PyObject,
     /// What the instruction does.
     pub kind: SiteKind,
-    /// Whether the code is in scope: threads may switch here.
+    /// Whether the code is in scope; else it counts on behalf of its caller (behalf).
     pub in_scope: bool,
     /// Its decoded argument.
     pub arg: u32,
@@ -79,6 +79,18 @@ fn class(hook: ffi::objobjargproc) -> *mut ffi::PyTypeObject {
     made
 }
 
+/// The site that a constant is; the sites of a code object are its last constants.
+///
+/// # Safety
+/// `constant` is null or outlives the result.
+pub unsafe fn of_constant<'a>(constant: *mut ffi::PyObject) -> Option<&'a Site> {
+    // SAFETY: the type check says that it is a site.
+    unsafe {
+        let is_site = !constant.is_null() && ffi::Py_TYPE(constant) == TYPE.load(Ordering::Relaxed);
+        is_site.then(|| &*constant.cast::<Site>())
+    }
+}
+
 /// What the sites of one code object have in common.
 pub struct Place {
     /// `co_filename`, borrowed.
@@ -87,7 +99,7 @@ pub struct Place {
     pub function: *mut ffi::PyObject,
     /// Slots of locals and cells below the value stack.
     pub n_localsplus: u32,
-    /// Whether threads may switch in this code.
+    /// See [`Site::in_scope`].
     pub in_scope: bool,
 }
 

@@ -19,6 +19,13 @@ pub fn current() -> Option<u32> {
     controlled::visible_thread().map(|thread| thread.0)
 }
 
+/// Whether the calling thread is controlled, visible, and not the only one: until a second thread starts, every
+/// operation is left to the interpreter and none is an event.
+#[pyfunction]
+pub fn is_concurrent() -> bool {
+    run::is_recording() && controlled::visible_thread().is_some()
+}
+
 /// Makes what follows on this thread invisible until `loud()`.
 #[pyfunction]
 pub fn quiet() {

@@ -10,7 +10,7 @@ use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::Site;
-use crate::{attribute, calls, class, container, controlled, iteration, names, run};
+use crate::{attribute, behalf, calls, class, container, controlled, iteration, names, run};
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
@@ -39,10 +39,13 @@ pub unsafe extern "C" fn hook(
 /// Called from bytecode, right before the instruction of `site`.
 unsafe fn reached(site: &Site) -> c_int {
     let Some(me) = controlled::visible_thread() else { return 0 };
-    controlled::set_last_site(site);
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
     unsafe {
         let frame = Frame::current();
+        if !site.in_scope && !behalf::counts(frame) {
+            return 0;
+        }
+        controlled::set_last_site(site);
         let Some(mut observed) = observe(site, frame) else { return 0 };
         if run::reach(me, Some(site), None) {
             controlled::set_last_site(site);

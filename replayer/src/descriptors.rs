@@ -11,6 +11,7 @@
 //! Not here: files with a name. A program that has opened one before its checkpoint is forked earlier.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::mem::ManuallyDrop;
@@ -59,10 +60,11 @@ fn copy_nameless(fds: &[RawFd]) -> io::Result<()> {
     for fd in fds {
         let Some(file) = metadata(*fd).filter(|file| file.is_file() && file.nlink() == 0) else { continue };
         let at = identity(&file);
-        if !copies.contains_key(&at) {
-            copies.insert(at, copy_of(*fd)?);
-        }
-        replace(&copies[&at], *fd)?;
+        let copy = match copies.entry(at) {
+            Entry::Occupied(made) => made.into_mut(),
+            Entry::Vacant(place) => place.insert(copy_of(*fd)?),
+        };
+        replace(copy, *fd)?;
     }
     Ok(())
 }

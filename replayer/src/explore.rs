@@ -171,7 +171,7 @@ impl Exploration<'_> {
                 timeout_ms: self.config.timeout_per_run.as_millis() as u64,
                 parent: item.parent,
             };
-            match runner.run(&request) {
+            match run_twice_if_cut(&mut *runner, &request) {
                 Ok(reply) => {
                     let first = self.lock().first.clone();
                     let examined = self.examine(&item, &request, &reply, first.as_deref());
@@ -323,6 +323,16 @@ impl Exploration<'_> {
             .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns));
         report
     }
+}
+
+/// Makes a run, and once more with twice the time if it did not end: a machine that was busy elsewhere for seconds
+/// is no failure of the program.
+fn run_twice_if_cut(runner: &mut dyn Runner, request: &RunRequest) -> Result<RunReply, ReplayError> {
+    let reply = runner.run(request)?;
+    if !reply.timed_out {
+        return Ok(reply);
+    }
+    runner.run(&RunRequest { timeout_ms: request.timeout_ms.saturating_mul(2), ..request.clone() })
 }
 
 impl Shared {

@@ -150,7 +150,8 @@ pub(crate) fn start(
         command.stdout(out).stderr(err);
     }
     let parent = std::process::id() as libc::pid_t;
-    // SAFETY: between fork and exec only async-signal-safe calls are made: fcntl, prctl, getppid, _exit.
+    // SAFETY: between fork and exec only async-signal-safe calls are made: fcntl, prctl, getppid,
+    // personality, _exit.
     unsafe {
         command.pre_exec(move || {
             for fd in &inherited {
@@ -159,11 +160,25 @@ pub(crate) fn start(
                 }
             }
             reap::die_with(parent);
+            keep_addresses();
             Ok(())
         });
     }
     let python = PathBuf::from(command.get_program());
     command.spawn().map_err(ReplayError::io("start", python))
+}
+
+/// In the process to be: memory lies where it lay last time, so that a program that iterates over a set of objects,
+/// which hash by address, does so in the same order. Where this is forbidden it goes without.
+fn keep_addresses() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: takes an integer; the present value is asked for with all bits set.
+    unsafe {
+        let now = libc::personality(0xffff_ffff);
+        if now != -1 {
+            libc::personality((now | libc::ADDR_NO_RANDOMIZE) as libc::c_ulong);
+        }
+    }
 }
 
 /// Waits for an interpreter that [`start`] started.

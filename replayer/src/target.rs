@@ -92,7 +92,9 @@ impl Target {
     pub fn slug(&self) -> String {
         let name = match self.command.first().map(String::as_str) {
             Some("-m") if self.command.get(1).is_some_and(|module| module == "pytest") => {
-                let test = self.command[2..].iter().find(|word| !word.starts_with('-'));
+                // Words that are neither options nor paths are values of options.
+                let is_path = |word: &&String| word.contains(".py") || Path::new(word).exists();
+                let test = self.command[2..].iter().find(is_path);
                 test.map_or("pytest", String::as_str)
             }
             Some("-m") => self.command.get(1).map_or("module", String::as_str),
@@ -255,6 +257,7 @@ mod tests {
         assert_eq!(slug(&["src/lib.rs"]), "lib.rs");
         assert_eq!(slug(&["pytest", "-q", "tests/test_a.py::test_b"]), "test_a.test_b");
         assert_eq!(slug(&["-m", "my.app"]), "my.app");
+        assert_eq!(slug(&["pytest", "-p", "no:cacheprovider", "test_a.py"]), "test_a");
         assert_eq!(slug(&["pytest"]), "pytest");
     }
 

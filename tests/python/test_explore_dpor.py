@@ -6,6 +6,7 @@ import math
 import queue
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -233,3 +234,32 @@ def test_a_queue_that_stays_empty_says_so_after_its_timeout() -> None:
 
     result = explore(setup, [get], lambda s: s.empty)
     assert result.verdict == "exhausted"
+
+
+class Cache(OrderedDict[str, str]):
+    """An ordered dictionary whose ``setdefault`` goes through methods of its own, so that it is several steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.RLock()
+
+    def __contains__(self, key: object) -> bool:
+        with self.lock:
+            return super().__contains__(key)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        with self.lock:
+            super().__setitem__(key, value)
+
+
+def test_setdefault_of_an_ordered_dictionary_with_methods_of_its_own_is_no_single_step() -> None:
+    def login(name: str) -> Callable[[Any], object]:
+        return lambda s: setattr(s, name, s.cache.setdefault("session", name))
+
+    def setup() -> Box:
+        made = Box()
+        made.cache = Cache()  # type: ignore[attr-defined]
+        return made
+
+    result = explore(setup, [login("a"), login("b")], lambda s: s.a == s.b)
+    assert result.failure_kind == "invariant"
