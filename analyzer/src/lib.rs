@@ -15,6 +15,7 @@
 
 mod alternative;
 mod analysis;
+mod changes;
 mod checks;
 mod class;
 mod cut;

@@ -1,7 +1,7 @@
 //! The Python face: the only crate that knows the interpreter.
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
-//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
+//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`spinning`] loops that wait by reading · [`names`] objects and keys ·
 //! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the
 //! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
@@ -33,6 +33,7 @@ mod serving;
 mod simple_queue;
 mod site;
 mod sources;
+mod spinning;
 mod threads;
 mod time_calls;
 mod visible;

@@ -146,7 +146,9 @@ pub fn reach_patiently(
     if !unsafe { get() }.is_some_and(|run| run.gate.has_elapsed(me)) {
         return false;
     }
-    crate::clock::advance(patience.unwrap_or_default());
+    if let Some(time) = patience.filter(|time| *time < Duration::MAX) {
+        crate::clock::advance(time);
+    }
     execute(me, position, Operation::Elapse { of: Box::new(operation) }, 1);
     true
 }
@@ -243,7 +245,7 @@ fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, prin
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return };
     run.at[me.index()] = site;
-    match run.gate.execute(me, &operation, print) {
+    match run.gate.execute(me, &operation, result, print) {
         Ok(()) => {
             let _ = run.recording.event(Event { thread: me, site, operation, result });
         }

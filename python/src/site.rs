@@ -21,6 +21,8 @@ pub struct Site {
     pub kind: SiteKind,
     /// Whether the code is in scope; else it counts on behalf of its caller (behalf).
     pub in_scope: bool,
+    /// See [`SiteSpec::in_loop`].
+    pub in_loop: bool,
     /// Its decoded argument.
     pub arg: u32,
     /// Index in `localsplus` of the first slot above the operands.
@@ -126,6 +128,7 @@ pub unsafe fn new(
         ffi::Py_INCREF(place.function);
         (&raw mut (*site).kind).write(spec.kind);
         (&raw mut (*site).in_scope).write(place.in_scope);
+        (&raw mut (*site).in_loop).write(spec.in_loop);
         (&raw mut (*site).arg).write(spec.arg);
         (&raw mut (*site).top).write(place.n_localsplus + spec.depth);
         (&raw mut (*site).name).write(name);

@@ -10,9 +10,10 @@ use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::Site;
-use crate::{attribute, behalf, calls, class, container, controlled, iteration, names, run};
+use crate::{attribute, behalf, calls, class, container, controlled, iteration, names, run, spinning};
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
+use frontrun_recorder::gate::only_reads;
 use pyo3::ffi;
 use std::ffi::c_int;
 
@@ -37,7 +38,7 @@ pub unsafe extern "C" fn hook(
 ///
 /// # Safety
 /// Called from bytecode, right before the instruction of `site`.
-unsafe fn reached(site: &Site) -> c_int {
+unsafe fn reached(site: &'static Site) -> c_int {
     let Some(me) = controlled::visible_thread() else { return 0 };
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
     unsafe {
@@ -46,7 +47,13 @@ unsafe fn reached(site: &Site) -> c_int {
             return 0;
         }
         controlled::set_last_site(site);
+        if matches!(site.kind, SiteKind::ForIter | SiteKind::Send | SiteKind::YieldValue) {
+            spinning::progress();
+        }
         let Some(mut observed) = observe(site, frame) else { return 0 };
+        if site.in_loop && only_reads(&observed.0) && spinning::await_change(me, site, frame, &observed) {
+            return 0;
+        }
         if run::reach(me, Some(site), None) {
             controlled::set_last_site(site);
             observed = observe(site, frame).unwrap_or((Operation::Pause, 1));

@@ -9,6 +9,7 @@
 //!
 //! Not here: waiting (parking), what is written down (recording).
 
+use crate::watch::Watches;
 use frontrun_formats::semantics::{self, State};
 use frontrun_formats::{Location, Operation, Schedule, ThreadId, ThreadPath, Value};
 use rustc_hash::FxHashMap;
@@ -66,11 +67,18 @@ struct Seated {
 
 /// Abstract values of synchronisation objects, as far as they have been seen.
 #[derive(Debug, Default)]
-pub struct SyncState(FxHashMap<Location, Value>);
+pub struct SyncState {
+    values: FxHashMap<Location, Value>,
+    watches: Watches,
+}
 
 impl State for SyncState {
     fn value(&self, at: Location) -> Value {
-        self.0.get(&at).cloned().unwrap_or(Value::Int(0))
+        self.values.get(&at).cloned().unwrap_or(Value::Int(0))
+    }
+
+    fn has_changed(&self, at: Location, thread: ThreadId) -> bool {
+        self.watches.has_changed(at, thread)
     }
 }
 
@@ -141,12 +149,12 @@ impl Gate {
 
     /// Tells the gate the value that a location had before the run touched it.
     pub fn set_initial(&mut self, at: Location, value: Value) {
-        self.state.0.entry(at).or_insert(value);
+        self.state.values.entry(at).or_insert(value);
     }
 
     /// Whether the gate has been told, or has seen, a value of this location.
     pub fn knows(&self, at: Location) -> bool {
-        self.state.0.contains_key(&at)
+        self.state.values.contains_key(&at)
     }
 
     /// Decides who goes next when `me`, which holds the turn, has reached a switch point. `pending` is its
@@ -223,6 +231,7 @@ impl Gate {
         &mut self,
         thread: ThreadId,
         operation: &Operation,
+        result: u8,
         fingerprint: impl FnOnce() -> u32,
     ) -> Result<(), Divergence> {
         if let Some(entry) = self.schedule.entries.get(self.executed)
@@ -238,13 +247,68 @@ impl Gate {
             self.stale = true;
         }
         if is_synchronisation(operation) {
-            for (at, value) in semantics::effect(operation, thread, &self.state).values {
-                self.state.0.insert(at, value);
+            let effect = semantics::effect(operation, thread, &self.state);
+            if self.state.watches.any() {
+                self.watch_over(thread, &effect.reads, !effect.writes.is_empty(), |at| {
+                    effect.writes.iter().any(|written| written.overlaps(at))
+                });
             }
+            self.state.values.extend(effect.values);
             self.threads[thread.index()].ended |= *operation == Operation::End;
             self.stale = true;
+        } else if self.state.watches.any() {
+            let reads = plain_reads(operation);
+            let writes =
+                reads.is_empty() && !matches!(operation, Operation::Pause | Operation::Elapse { .. });
+            self.watch_over(thread, reads, writes, |at| semantics::has_written(operation, result, at));
         }
         Ok(())
+    }
+
+    /// Takes note of an event in the watches of all threads.
+    fn watch_over(
+        &mut self,
+        thread: ThreadId,
+        reads: &[Location],
+        writes: bool,
+        hits: impl Fn(Location) -> bool,
+    ) {
+        let watches = &mut self.state.watches;
+        if writes {
+            watches.end(thread);
+            watches.written(thread, hits);
+            // A thread that waits for a change may be enabled now.
+            self.stale = true;
+        } else {
+            reads.iter().for_each(|at| watches.read(thread, *at));
+        }
+    }
+
+    /// Begins to gather what the thread reads, since it may be going round a loop.
+    pub fn begin_watch(&mut self, thread: ThreadId) {
+        self.state.watches.begin(thread);
+    }
+
+    /// Ends that, since the thread has made progress of which the gate knows nothing.
+    pub fn end_watch(&mut self, thread: ThreadId) {
+        self.state.watches.end(thread);
+    }
+
+    /// Whether the thread has changed nothing since then.
+    pub fn is_watching(&self, thread: ThreadId) -> bool {
+        self.state.watches.gathered(thread).is_some()
+    }
+
+    /// Notes for a watch a read that no event of its own stands for.
+    pub fn note_read(&mut self, thread: ThreadId, operation: &Operation) {
+        for at in plain_reads(operation) {
+            self.state.watches.read(thread, *at);
+        }
+    }
+
+    /// What the thread has read since then, unless it has changed anything.
+    pub fn watched(&self, thread: ThreadId) -> Option<Box<[Location]>> {
+        self.state.watches.gathered(thread).map(|read| read.iter().map(|(at, _)| *at).collect())
     }
 
     /// Whether `thread` could go on.
@@ -276,6 +340,21 @@ impl Gate {
     }
 }
 
+/// The locations of an operation that does nothing but read locations that it names.
+fn plain_reads(operation: &Operation) -> &[Location] {
+    match operation {
+        Operation::Read { at } => std::slice::from_ref(at),
+        Operation::Touch { reads, writes } if writes.is_empty() => reads,
+        Operation::AwaitChange { of } => of,
+        _ => &[],
+    }
+}
+
+/// Whether an operation does nothing but read locations that it names.
+pub fn only_reads(operation: &Operation) -> bool {
+    !plain_reads(operation).is_empty()
+}
+
 /// Whether an operation acts on a synchronisation object, so that it can enable or disable others.
 fn is_synchronisation(operation: &Operation) -> bool {
     use Operation as O;
@@ -294,6 +373,7 @@ fn is_synchronisation(operation: &Operation) -> bool {
             | O::ListSet { .. }
             | O::ListChange { .. }
             | O::Clear { .. }
+            | O::AwaitChange { .. }
             | O::Pause
             | O::Elapse { .. }
     )
@@ -312,7 +392,7 @@ mod tests {
 
     fn spawned(gate: &mut Gate) -> ThreadId {
         let child = gate.seat(ThreadId(0));
-        gate.execute(ThreadId(0), &Operation::Spawn { thread: child }, || 1).unwrap();
+        gate.execute(ThreadId(0), &Operation::Spawn { thread: child }, 1, || 1).unwrap();
         child
     }
 
@@ -325,16 +405,16 @@ mod tests {
             gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None),
             Decision::Switch(child)
         );
-        gate.execute(child, &Operation::Start, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
         assert_eq!(gate.decide(child, None, None), Decision::Go);
-        gate.execute(child, &Operation::End, || 1).unwrap();
+        gate.execute(child, &Operation::End, 1, || 1).unwrap();
         assert_eq!(gate.decide(child, None, None), Decision::Switch(ThreadId(0)));
     }
 
     #[test]
     fn nobody_enabled_is_stuck() {
         let mut gate = Gate::new(Schedule::default());
-        gate.execute(ThreadId(0), &LOCK, || 1).unwrap();
+        gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Stuck);
     }
 
@@ -347,9 +427,9 @@ mod tests {
         let mut gate = Gate::new(schedule);
         let child = spawned(&mut gate);
         assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Go);
-        gate.execute(ThreadId(0), &LOCK, || 1).unwrap();
+        gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Switch(child));
-        gate.execute(child, &Operation::Start, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
         let Decision::Diverged(divergence) = gate.decide(child, Some(LOCK), None) else {
             panic!("must diverge")
         };
@@ -361,7 +441,7 @@ mod tests {
         let mut schedule = Schedule { threads: vec![ThreadPath::main()], entries: vec![entry(0)] };
         schedule.entries[0].expect = 7;
         let mut gate = Gate::new(schedule);
-        let divergence = gate.execute(ThreadId(0), &Operation::Pause, || 8).unwrap_err();
+        let divergence = gate.execute(ThreadId(0), &Operation::Pause, 1, || 8).unwrap_err();
         assert_eq!(divergence.actual, Actual::Elsewhere);
     }
 
@@ -372,11 +452,11 @@ mod tests {
         let join = Operation::Join { thread: child };
         let second = Some(Duration::from_secs(1));
         assert_eq!(gate.decide(ThreadId(0), Some(join.clone()), second), Decision::Switch(child));
-        gate.execute(child, &Operation::Start, || 1).unwrap();
-        gate.execute(child, &LOCK, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
+        gate.execute(child, &LOCK, 1, || 1).unwrap();
         assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Switch(ThreadId(0)));
         assert!(gate.has_elapsed(ThreadId(0)));
-        gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, || 1).unwrap();
+        gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, 1, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
     }
 }

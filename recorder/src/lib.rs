@@ -2,7 +2,8 @@
 //! execution down.
 //!
 //! Module map: [`bytecode`] where hooks go · [`gate`] who runs next · [`parking`] where threads wait ·
-//! [`identity`] and [`key`] which object and which key is which · [`recording`] the trace being written.
+//! [`identity`] and [`key`] which object and which key is which · [`recording`] the trace being written · [`watch`] what a loop
+//! has read.
 //!
 //! Not here: the interpreter. This crate knows bytes, addresses and operations; what connects them to CPython
 //! is the crate `python`.
@@ -13,3 +14,4 @@ pub mod identity;
 pub mod key;
 pub mod parking;
 pub mod recording;
+pub mod watch;

@@ -128,6 +128,12 @@ fn waits_that_are_given_up() {
 }
 
 #[test]
+fn loops_that_wait_for_a_change() {
+    use Feature::{Data, Event, Lock, Patience, Rmw, Spin, Touch};
+    check("changes", &[Spin, Spin, Spin, Data, Rmw, Touch, Lock, Event, Patience], COHERENT, 600);
+}
+
+#[test]
 fn everything() {
     check("everything", ALL, COHERENT, 500);
 }

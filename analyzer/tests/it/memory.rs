@@ -6,9 +6,10 @@
 //! here, which tests the table).
 
 use crate::program::{Initial, Op};
+use frontrun_formats::semantics::changes::Changes;
 use frontrun_formats::semantics::{self, Effect, State, UNKNOWN_RESULT, Value};
 use frontrun_formats::{KeyId, Location, ObjectId, Operation, Part, StringId, ThreadId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A number for an operation's object that is the same in all executions of a program.
 pub fn object(kind: u32, number: u32) -> ObjectId {
@@ -109,6 +110,7 @@ pub fn operation(op: &Op) -> Operation {
         Op::Start => Operation::Start,
         Op::End => Operation::End,
         Op::Pause => Operation::Pause,
+        Op::AwaitChange(of) => Operation::AwaitChange { of: of.iter().map(|x| variable(*x)).collect() },
     }
 }
 
@@ -116,6 +118,8 @@ pub fn operation(op: &Op) -> Operation {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Concrete {
     variables: BTreeMap<u32, i64>,
+    /// Which threads are up to date with a variable that somebody has written.
+    informed: BTreeMap<u32, BTreeSet<usize>>,
     dicts: BTreeMap<u32, Vec<(u32, i64)>>,
     lists: BTreeMap<u32, Vec<i64>>,
     locks: BTreeMap<u32, usize>,
@@ -157,6 +161,9 @@ impl Concrete {
             Op::BarrierLeave(b, generation) => self.barriers.get(b).is_some_and(|(_, now)| now > generation),
             Op::QueuePut(q, _, bound) => *bound == 0 || self.queue_len(q) < *bound as usize,
             Op::QueueGet(q) => self.queue_len(q) > 0,
+            Op::AwaitChange(of) => {
+                of.iter().any(|x| self.informed.get(x).is_some_and(|informed| !informed.contains(&thread)))
+            }
             _ => true,
         }
     }
@@ -169,22 +176,8 @@ impl Concrete {
     pub fn execute(&mut self, thread: usize, op: &Op) -> (i64, bool) {
         match op {
             Op::Patiently(op) => self.execute(thread, op),
-            Op::Read(x) => (self.variable(x), true),
-            Op::Write(x, value) => {
-                self.variables.insert(*x, *value);
-                (0, true)
-            }
-            Op::Add(x, value) => {
-                let old = self.variable(x);
-                self.variables.insert(*x, old + value);
-                (old, true)
-            }
-            Op::Touch(reads, writes, value) => {
-                let seen = reads.iter().fold(0, |sum, x| sum * 31 + self.variable(x));
-                writes.iter().for_each(|x| {
-                    self.variables.insert(*x, *value);
-                });
-                (seen, true)
+            Op::Read(_) | Op::AwaitChange(_) | Op::Write(..) | Op::Add(..) | Op::Touch(..) => {
+                (self.variable_op(thread, op), true)
             }
             Op::Spawn(other) => {
                 self.started.insert(*other, true);
@@ -222,6 +215,43 @@ impl Concrete {
             | Op::Rotate(..) => self.list_op(op),
             _ => self.counting_op(op),
         }
+    }
+
+    fn variable_op(&mut self, thread: usize, op: &Op) -> i64 {
+        match op {
+            Op::Read(x) => self.look(thread, x),
+            Op::AwaitChange(of) => {
+                let seen: Vec<i64> = of.iter().map(|x| self.look(thread, x)).collect();
+                seen[0]
+            }
+            Op::Write(x, value) => {
+                self.set(thread, x, *value);
+                0
+            }
+            Op::Add(x, value) => {
+                let old = self.variable(x);
+                self.set(thread, x, old + value);
+                old
+            }
+            Op::Touch(reads, writes, value) => {
+                let seen = reads.iter().fold(0, |sum, x| sum * 31 + self.look(thread, x));
+                writes.iter().for_each(|x| self.set(thread, x, *value));
+                seen
+            }
+            _ => unreachable!("{op:?}"),
+        }
+    }
+
+    fn look(&mut self, thread: usize, number: &u32) -> i64 {
+        if let Some(informed) = self.informed.get_mut(number) {
+            informed.insert(thread);
+        }
+        self.variable(number)
+    }
+
+    fn set(&mut self, thread: usize, number: &u32, value: i64) {
+        self.variables.insert(*number, value);
+        self.informed.insert(*number, BTreeSet::from([thread]));
     }
 
     fn variable(&self, number: &u32) -> i64 {
@@ -483,12 +513,16 @@ fn store(entries: &mut Vec<(u32, i64)>, key: u32, value: i64) -> bool {
 
 /// The abstract state that goes with the concrete one, kept the simplest way that the definition allows.
 #[derive(Clone, Debug, Default)]
-pub struct Abstract(Vec<(Location, Value)>);
+pub struct Abstract(Vec<(Location, Value)>, Changes);
 
 impl State for Abstract {
     fn value(&self, at: Location) -> Value {
         let value = self.0.iter().rev().find(|(written, _)| written.overlaps(at));
         value.map_or(Value::Int(0), |(_, value)| value.clone())
+    }
+
+    fn has_changed(&self, at: Location, thread: ThreadId) -> bool {
+        self.1.has_changed(at, thread)
     }
 }
 
@@ -519,7 +553,10 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(initial: &Initial) -> Memory {
-        Memory { concrete: Concrete::new(initial), table: Abstract(Abstract::initial(initial)) }
+        Memory {
+            concrete: Concrete::new(initial),
+            table: Abstract(Abstract::initial(initial), Changes::of((0..8).map(variable))),
+        }
     }
 
     pub fn enabled(&self, thread: usize, op: &Op) -> bool {
@@ -534,6 +571,7 @@ impl Memory {
         let recorded = operation(op);
         let effect = semantics::effect(&recorded, ThreadId(thread as u32), &self.table);
         let (value, result) = self.concrete.execute(thread, op);
+        self.table.1.executed(ThreadId(thread as u32), &effect);
         let plain =
             matches!(recorded, Operation::Read { .. } | Operation::Write { .. } | Operation::Touch { .. });
         if !plain && effect.result != UNKNOWN_RESULT {

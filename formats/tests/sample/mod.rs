@@ -65,6 +65,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::QueueTryPut { queue: object, bound: 0 },
         Operation::QueueTryGet { queue: object },
         Operation::Pause,
+        Operation::AwaitChange { of: locations().into() },
         Operation::Elapse { of: Box::new(Operation::ConditionWake { condition: object, lock }) },
         Operation::Touch { reads: locations().into(), writes: Box::new([]) },
         Operation::Touch { reads: Box::new([]), writes: locations().into() },
