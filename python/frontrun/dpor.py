@@ -77,7 +77,8 @@ def explore_dpor(
     finally:
         servers.wait()
     reproduced = None
-    if report["failures"] and reproduce_on_failure > 0:
+    # A run that was cut because it did not end would only be cut again.
+    if report["failures"] and report["failures"][0]["kind"] != "hang" and reproduce_on_failure > 0:
         servers = _Servers(program, scope, call, 1)
         try:
             trace = report["failures"][0]["trace"]

@@ -12,7 +12,6 @@
 //! Not here: what was read, and whether somebody wrote it (recorder::watch).
 
 use crate::interpreter::{self, Frame};
-use crate::observed::Observed;
 use crate::site::Site;
 use crate::{controlled, run};
 use frontrun_formats::{Location, Operation, ThreadId};
@@ -34,8 +33,8 @@ const DEEPEST: usize = 32;
 #[derive(Clone, Copy, Default)]
 struct Anchor {
     frame: usize,
-    line: u32,
-    column: i32,
+    /// Line, column, and column of the end: the source that is read from here.
+    place: (u32, i32, i32),
     state: u64,
     /// Reads elsewhere since the thread was here.
     elsewhere: u32,
@@ -44,7 +43,7 @@ struct Anchor {
 
 thread_local! {
     static ANCHOR: Cell<Anchor> = const {
-        Cell::new(Anchor { frame: 0, line: 0, column: 0, state: 0, elsewhere: 0, given_up: 0 })
+        Cell::new(Anchor { frame: 0, place: (0, 0, 0), state: 0, elsewhere: 0, given_up: 0 })
     };
 }
 
@@ -63,14 +62,14 @@ pub fn progress() {
 ///
 /// # Safety
 /// Called from the hook of `site`, with its frame.
-pub unsafe fn await_change(me: ThreadId, site: &'static Site, frame: Frame, at: &Observed) -> bool {
+pub unsafe fn await_change(me: ThreadId, site: &'static Site, frame: Frame) -> bool {
     // SAFETY: the thread holds the turn and the lock.
     let Some(run) = (unsafe { run::get() }) else { return false };
-    let (line, column) = (site.position.line, site.position.column);
-    let here = Anchor { frame: frame.address(), line, column, ..Anchor::default() };
+    let place = (site.position.line, site.position.column, site.position.end_column);
+    let here = Anchor { frame: frame.address(), place, ..Anchor::default() };
     let anchor = ANCHOR.get();
     if run.gate.is_watching(me) {
-        if (anchor.frame, anchor.line, anchor.column) != (here.frame, line, column) {
+        if (anchor.frame, anchor.place) != (here.frame, here.place) {
             if anchor.elsewhere < LONGEST_ROUND {
                 ANCHOR.set(Anchor { elsewhere: anchor.elsewhere + 1, ..anchor });
                 return false;
@@ -79,7 +78,7 @@ pub unsafe fn await_change(me: ThreadId, site: &'static Site, frame: Frame, at: 
         } else if unsafe { state_of(site, frame) } == anchor.state
             && let Some(of) = run.gate.watched(me).filter(|of| !of.is_empty())
         {
-            return wait(me, site, of, anchor, &at.0);
+            return wait(me, site, of, anchor);
         }
     }
     // SAFETY: as the caller promises.
@@ -89,19 +88,12 @@ pub unsafe fn await_change(me: ThreadId, site: &'static Site, frame: Frame, at: 
     false
 }
 
-fn wait(me: ThreadId, site: &'static Site, of: Box<[Location]>, anchor: Anchor, read: &Operation) -> bool {
+fn wait(me: ThreadId, site: &'static Site, of: Box<[Location]>, anchor: Anchor) -> bool {
     let patience = (anchor.given_up < MOST_GIVEN_UP).then_some(Duration::MAX);
     let await_change = Operation::AwaitChange { of };
     let gave_up = run::reach_patiently(me, Some(site), await_change.clone(), patience);
     if !gave_up {
         run::execute(me, Some(site), await_change, 1);
-    }
-    // SAFETY: the thread holds the turn and the lock.
-    if let Some(run) = unsafe { run::get() } {
-        run.gate.begin_watch(me);
-        if !gave_up {
-            run.gate.note_read(me, read);
-        }
     }
     let given_up = if gave_up { anchor.given_up + 1 } else { 0 };
     ANCHOR.set(Anchor { elsewhere: 0, given_up, ..anchor });

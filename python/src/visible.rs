@@ -51,8 +51,14 @@ unsafe fn reached(site: &'static Site) -> c_int {
             spinning::progress();
         }
         let Some(mut observed) = observe(site, frame) else { return 0 };
-        if site.in_loop && only_reads(&observed.0) && spinning::await_change(me, site, frame, &observed) {
-            return 0;
+        if site.in_loop && only_reads(&observed.0) {
+            if spinning::await_change(me, site, frame) {
+                return 0;
+            }
+            if let Operation::ListGet { .. } = observed.0 {
+                // A watch that has begun here has to be told the length.
+                observed = observe(site, frame).unwrap_or(observed);
+            }
         }
         if run::reach(me, Some(site), None) {
             controlled::set_last_site(site);

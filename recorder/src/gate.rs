@@ -11,7 +11,7 @@
 
 use crate::watch::Watches;
 use frontrun_formats::semantics::{self, State};
-use frontrun_formats::{Location, Operation, Schedule, ThreadId, ThreadPath, Value};
+use frontrun_formats::{Location, ObjectId, Operation, Part, Schedule, ThreadId, ThreadPath, Value};
 use rustc_hash::FxHashMap;
 use std::time::Duration;
 
@@ -246,16 +246,19 @@ impl Gate {
         if matches!(operation, Operation::Elapse { .. }) {
             self.stale = true;
         }
-        if is_synchronisation(operation) {
+        let synchronises = is_synchronisation(operation);
+        if synchronises || self.state.watches.any() && is_of_a_list(operation) {
             let effect = semantics::effect(operation, thread, &self.state);
             if self.state.watches.any() {
                 self.watch_over(thread, &effect.reads, !effect.writes.is_empty(), |at| {
                     effect.writes.iter().any(|written| written.overlaps(at))
                 });
             }
-            self.state.values.extend(effect.values);
-            self.threads[thread.index()].ended |= *operation == Operation::End;
-            self.stale = true;
+            if synchronises {
+                self.state.values.extend(effect.values);
+                self.threads[thread.index()].ended |= *operation == Operation::End;
+                self.stale = true;
+            }
         } else if self.state.watches.any() {
             let reads = plain_reads(operation);
             let writes =
@@ -299,10 +302,10 @@ impl Gate {
         self.state.watches.gathered(thread).is_some()
     }
 
-    /// Notes for a watch a read that no event of its own stands for.
-    pub fn note_read(&mut self, thread: ThreadId, operation: &Operation) {
-        for at in plain_reads(operation) {
-            self.state.watches.read(thread, *at);
+    /// Tells the gate how long a list is before an operation on it, as far as a watch hangs on that.
+    pub fn tell_length(&mut self, list: ObjectId, length: i64) {
+        if self.state.watches.any() {
+            self.state.values.insert(Location::new(list, Part::Shape), Value::Int(length));
         }
     }
 
@@ -350,9 +353,21 @@ fn plain_reads(operation: &Operation) -> &[Location] {
     }
 }
 
-/// Whether an operation does nothing but read locations that it names.
+/// Whether an operation on data changes nothing.
 pub fn only_reads(operation: &Operation) -> bool {
-    !plain_reads(operation).is_empty()
+    matches!(operation, Operation::ListGet { .. }) || !plain_reads(operation).is_empty()
+}
+
+fn is_of_a_list(operation: &Operation) -> bool {
+    use Operation as O;
+    matches!(
+        operation,
+        O::ListAppend { .. }
+            | O::ListPop { .. }
+            | O::ListGet { .. }
+            | O::ListSet { .. }
+            | O::ListChange { .. }
+    )
 }
 
 /// Whether an operation acts on a synchronisation object, so that it can enable or disable others.
@@ -382,7 +397,7 @@ fn is_synchronisation(operation: &Operation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrun_formats::{ObjectId, ScheduleEntry};
+    use frontrun_formats::ScheduleEntry;
 
     const LOCK: Operation = Operation::Acquire { lock: ObjectId(0) };
 

@@ -16,6 +16,9 @@ pub fn object(kind: u32, number: u32) -> ObjectId {
     ObjectId(kind * 10_000 + number)
 }
 
+/// How many elements of a list are followed.
+const ITEMS: u32 = 8;
+
 const VARIABLES: u32 = 0;
 const DICT: u32 = 1;
 const LIST: u32 = 2;
@@ -29,6 +32,10 @@ const QUEUE: u32 = 8;
 /// Variables are attributes of a few objects, so that several are parts of one.
 fn variable(number: u32) -> Location {
     Location::new(object(VARIABLES, number / 4), Part::Name(StringId(number)))
+}
+
+fn item(list: u32, index: u32) -> Location {
+    Location::new(object(LIST, list), Part::Index(index))
 }
 
 /// How the operation is recorded.
@@ -110,6 +117,7 @@ pub fn operation(op: &Op) -> Operation {
         Op::Start => Operation::Start,
         Op::End => Operation::End,
         Op::Pause => Operation::Pause,
+        Op::AwaitItem(n, index) => Operation::AwaitChange { of: [item(*n, *index)].into() },
         Op::AwaitChange(of) => Operation::AwaitChange { of: of.iter().map(|x| variable(*x)).collect() },
     }
 }
@@ -120,6 +128,8 @@ pub struct Concrete {
     variables: BTreeMap<u32, i64>,
     /// Which threads are up to date with a variable that somebody has written.
     informed: BTreeMap<u32, BTreeSet<usize>>,
+    /// The same for elements of lists.
+    item_informed: BTreeMap<(u32, u32), BTreeSet<usize>>,
     dicts: BTreeMap<u32, Vec<(u32, i64)>>,
     lists: BTreeMap<u32, Vec<i64>>,
     locks: BTreeMap<u32, usize>,
@@ -161,6 +171,9 @@ impl Concrete {
             Op::BarrierLeave(b, generation) => self.barriers.get(b).is_some_and(|(_, now)| now > generation),
             Op::QueuePut(q, _, bound) => *bound == 0 || self.queue_len(q) < *bound as usize,
             Op::QueueGet(q) => self.queue_len(q) > 0,
+            Op::AwaitItem(list, index) => {
+                self.item_informed.get(&(*list, *index)).is_some_and(|informed| !informed.contains(&thread))
+            }
             Op::AwaitChange(of) => {
                 of.iter().any(|x| self.informed.get(x).is_some_and(|informed| !informed.contains(&thread)))
             }
@@ -212,7 +225,17 @@ impl Concrete {
             | Op::PopFront(..)
             | Op::Reverse(..)
             | Op::ListClear(..)
-            | Op::Rotate(..) => self.list_op(op),
+            | Op::Rotate(..) => {
+                self.inform(thread, op);
+                self.list_op(op)
+            }
+            Op::AwaitItem(list, index) => {
+                self.inform(thread, op);
+                (
+                    self.lists.get(list).and_then(|items| items.get(*index as usize)).copied().unwrap_or(-1),
+                    true,
+                )
+            }
             _ => self.counting_op(op),
         }
     }
@@ -372,6 +395,45 @@ impl Concrete {
                 (-1, true)
             }
             _ => unreachable!(),
+        }
+    }
+
+    /// Keeps track of who knows which elements, before the operation is executed. A look at an element that is not
+    /// there counts as well.
+    fn inform(&mut self, thread: usize, op: &Op) {
+        const ALL: std::ops::Range<u32> = 0..ITEMS;
+        let length = |list: &u32| self.lists.get(list).map_or(0, |items| items.len() as i64);
+        let place =
+            |list: &u32, index: i64| (if index < 0 { index + length(list) } else { index }).max(0) as u32;
+        let inside =
+            |list: &u32, index: i64| i64::from(place(list, index)) < length(list) && index >= -length(list);
+        let (list, items, writes) = match op {
+            Op::Append(list, _) => (list, length(list) as u32..length(list) as u32 + 1, true),
+            Op::Pop(list) if length(list) == 0 => return,
+            Op::Pop(list) => (list, length(list) as u32 - 1..length(list) as u32, true),
+            Op::ListGet(list, index) => (list, place(list, *index)..place(list, *index) + 1, false),
+            Op::ListSet(list, index, _) => {
+                (list, place(list, *index)..place(list, *index) + 1, inside(list, *index))
+            }
+            Op::ListItems(list) => (list, ALL, false),
+            Op::AwaitItem(list, index) => (list, *index..*index + 1, false),
+            Op::ListLen(_) => return,
+            Op::Insert(list, _)
+            | Op::PopFront(list)
+            | Op::Reverse(list)
+            | Op::ListClear(list)
+            | Op::Rotate(list, _) => (list, ALL, true),
+            _ => unreachable!("{op:?}"),
+        };
+        for index in items {
+            let informed = self.item_informed.entry((*list, index));
+            if writes {
+                informed.and_modify(BTreeSet::clear).or_default().insert(thread);
+            } else {
+                informed.and_modify(|informed| {
+                    informed.insert(thread);
+                });
+            }
         }
     }
 
@@ -555,7 +617,10 @@ impl Memory {
     pub fn new(initial: &Initial) -> Memory {
         Memory {
             concrete: Concrete::new(initial),
-            table: Abstract(Abstract::initial(initial), Changes::of((0..8).map(variable))),
+            table: Abstract(
+                Abstract::initial(initial),
+                Changes::of((0..8).map(variable).chain((0..ITEMS).map(|index| item(0, index)))),
+            ),
         }
     }
 

@@ -115,7 +115,9 @@ impl Script {
         if used.contains(&Feature::TwoDicts) && random.chance(50) {
             script.initial.dicts.push((1, vec![0]));
         }
-        if used.iter().any(|f| matches!(f, Feature::List | Feature::WildList)) && random.chance(60) {
+        if used.iter().any(|f| matches!(f, Feature::List | Feature::WildList | Feature::Spin))
+            && random.chance(60)
+        {
             script.initial.lists.push((0, random.pick(&[vec![7], vec![7, 8], vec![7, 8, 9]])));
         }
         script.add_threads(&mut random);
@@ -138,6 +140,7 @@ impl Script {
                         | Op::QueuePut(..)
                         | Op::Join(_)
                         | Op::AwaitChange(_)
+                        | Op::AwaitItem(..)
                 )
                 && random.chance(50)
             {
@@ -328,6 +331,10 @@ fn line(random: &mut Random, feature: Feature) -> Line {
                 Line::Spin(x, value),
                 Line::Do(Op::AwaitChange(vec![x])),
                 Line::Do(Op::AwaitChange(vec![0, 1])),
+                Line::Do(Op::AwaitItem(0, x)),
+                Line::Do(Op::ListGet(0, x.into())),
+                Line::Do(Op::ListSet(0, x.into(), value)),
+                Line::Do(Op::Append(0, value)),
                 Line::Do(Op::Write(x, value)),
                 Line::Do(Op::Write(x, value)),
                 Line::Do(Op::Read(x)),
