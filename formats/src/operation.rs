@@ -112,6 +112,12 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it is about the life of threads, not about what they share.
+    pub fn is_lifecycle(&self) -> bool {
+        use Operation::{End, Join, Spawn, Start};
+        matches!(self, Spawn { .. } | Start | End | Join { .. })
+    }
+
     /// A number for the kind of operation, stable within a format version.
     pub fn kind(&self) -> u8 {
         match self {

@@ -10,13 +10,15 @@ class Failure:
     """One failing execution."""
 
     kind: str
-    """``invariant``, ``exception``, ``assertion``, ``deadlock``, ``exit_code``, ``crash`` or ``hang``."""
+    """``invariant``, ``exception``, ``assertion``, ``deadlock``, ``exit_code``, ``crash``, ``hang`` or ``race``."""
     message: str
     """One line that says what failed."""
     details: str
     """Traceback, or the stacks of the waiting threads."""
     trace: str
     """Path of the trace file that replays it."""
+    attempt: int = 1
+    """The how manieth execution it was."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,18 @@ class InterleavingResult:
     """The failing execution as interleaved source lines, or why there is no verdict."""
     first_trace: str | None = None
     """Path of the first execution's trace."""
+    unique_interleavings: int = 0
+    """How many Mazurkiewicz classes the executions that ran to their end belong to."""
+    races_detected: int = 0
+    """How many data races the executions showed, each once per pair of places and location."""
+    seed: int | None = None
+    """What a random search drew from; the same seed gives the same executions."""
+    detection_bounds: dict[int, float] = field(default_factory=dict)
+    """Of a random search, for bugs of each depth: with what probability at least one would have been found.
+
+    A bug of depth d needs d - 1 preemptions at certain places. The bounds hold for bugs that show within as many steps
+    as the first execution had, and count the attempts of probabilistic concurrency testing only.
+    """
 
     @property
     def property_holds(self) -> bool | None:

@@ -3,7 +3,7 @@
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`spinning`] loops that wait by reading · [`names`] objects and keys ·
 //! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the
-//! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
+//! execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
 use pyo3::prelude::*;
@@ -17,6 +17,7 @@ mod class;
 mod clock;
 mod container;
 mod controlled;
+mod epoch;
 mod exploring;
 mod freed;
 mod interpreter;
@@ -60,11 +61,13 @@ fn remember_sources(paths: Vec<String>) {
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
-    use super::exploring::{confirm_served, explain, explore_served, socket_pairs};
+    use super::exploring::{confirm_served, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]
-    use super::serving::{Request, begin_run, finish_run, has_begun, observe, remember_output, serve};
+    use super::serving::{
+        Request, abort_run, begin_run, finish_run, has_begun, observe, remember_output, serve, take_failure,
+    };
     #[pymodule_export]
     use super::threads::{
         abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, is_concurrent,

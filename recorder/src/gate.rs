@@ -1,4 +1,4 @@
-//! Who runs next: enforces a schedule's prefix, then lets the lowest enabled thread go first.
+//! Who runs next: enforces a schedule's prefix, then lets the lowest enabled thread go first, or the one that is drawn.
 //!
 //! Model: every controlled thread is either at a switch point (parked, or about to decide) or ended. A thread
 //! at a switch point has a pending operation when it may block; without one it is always enabled. One thread
@@ -7,12 +7,14 @@
 //!
 //! Invariant: the decision is a pure function of the schedule and of what was executed so far; never of time.
 //!
-//! Not here: waiting (parking), what is written down (recording).
+//! Not here: waiting (parking), what is written down (recording), how threads are drawn (sampling).
 
+use crate::sampling::Draws;
 use crate::watch::Watches;
 use frontrun_formats::semantics::{self, State};
-use frontrun_formats::{Location, ObjectId, Operation, Part, Schedule, ThreadId, ThreadPath, Value};
+use frontrun_formats::{Location, ObjectId, Operation, Part, Schedule, Tail, ThreadId, ThreadPath, Value};
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// What a thread at a switch point should do.
@@ -57,6 +59,8 @@ struct Seated {
     path: ThreadPath,
     /// What it waits to do, where that can block.
     pending: Option<Operation>,
+    /// What it is about to do where that cannot block, if anybody needs to know.
+    announced: Option<Operation>,
     /// How long it is willing to wait, where it is not for ever.
     patience: Option<Duration>,
     /// Its time has run out: it may go on although its operation is not enabled.
@@ -96,6 +100,10 @@ pub struct Gate {
     state: SyncState,
     /// Whether a lower thread may have become enabled since the last decision.
     stale: bool,
+    /// Where threads are drawn at random after the prefix.
+    draws: Option<Draws>,
+    /// Which children of the main thread make the next steps, where the caller says so.
+    turns: VecDeque<ThreadPath>,
 }
 
 impl Gate {
@@ -104,6 +112,14 @@ impl Gate {
         let resolved =
             schedule.threads.iter().map(|p| (*p == ThreadPath::main()).then_some(ThreadId(0))).collect();
         let main = Seated { path: ThreadPath::main(), ..Seated::default() };
+        let draws = match schedule.tail {
+            Tail::Lowest | Tail::Turns(_) => None,
+            Tail::Sampled(ref sampling) => Some(Draws::new(sampling.clone())),
+        };
+        let turns = match &schedule.tail {
+            Tail::Turns(turns) => turns.iter().map(|child| ThreadPath::main().child(*child)).collect(),
+            _ => VecDeque::new(),
+        };
         Gate {
             threads: vec![main],
             order: vec![ThreadId(0)],
@@ -112,6 +128,8 @@ impl Gate {
             executed: 0,
             state: SyncState::default(),
             stale: true,
+            draws,
+            turns,
         }
     }
 
@@ -157,6 +175,13 @@ impl Gate {
         self.state.values.contains_key(&at)
     }
 
+    /// Notes what `me` is about to do, where the draws hang on it.
+    pub fn announce(&mut self, me: ThreadId, operation: &Operation) {
+        if self.draws.is_some() || !self.turns.is_empty() {
+            self.threads[me.index()].announced = Some(operation.clone());
+        }
+    }
+
     /// Decides who goes next when `me`, which holds the turn, has reached a switch point. `pending` is its
     /// next operation where that can block, `patience` how long it would wait for it, if not for ever.
     pub fn decide(
@@ -171,16 +196,74 @@ impl Gate {
         if let Some(entry) = self.schedule.entries.get(self.executed) {
             return self.follow(me, entry.thread as usize);
         }
-        if !self.stale && self.is_enabled(me) {
-            return Decision::Go;
-        }
-        self.stale = false;
-        match self.order.iter().copied().find(|thread| self.is_enabled(*thread)) {
+        let next = if self.draws.is_some() {
+            self.draw()
+        } else if !self.turns.is_empty() {
+            self.take_turn()
+        } else {
+            if !self.stale && self.is_enabled(me) {
+                return Decision::Go;
+            }
+            self.stale = false;
+            self.order.iter().copied().find(|thread| self.is_enabled(*thread))
+        };
+        match next {
             Some(next) if next == me => Decision::Go,
             Some(next) => Decision::Switch(next),
             None if self.threads.iter().all(|thread| thread.ended) => Decision::Go,
             None => self.elapse(me),
         }
+    }
+
+    /// Draws one of the enabled threads, if there are any.
+    fn draw(&mut self) -> Option<ThreadId> {
+        let enabled: Vec<ThreadId> =
+            self.order.iter().copied().filter(|thread| self.is_enabled(*thread)).collect();
+        if enabled.is_empty() {
+            return None;
+        }
+        // Spawns and starts conflict with nobody else's steps. Doing them at once loses no class of executions, and
+        // leaves all threads to draw from.
+        let begins = |next: &Operation| matches!(next, Operation::Spawn { .. } | Operation::Start);
+        if let Some(begun) = enabled.iter().copied().find(|thread| self.next_of(*thread).is_some_and(begins))
+        {
+            return Some(begun);
+        }
+        let mut draws = self.draws.take()?;
+        let next = draws.draw(&enabled, |one, other| self.conflict(one, other));
+        self.draws = Some(draws);
+        Some(next)
+    }
+
+    /// The thread whose turn it is by the caller's list.
+    fn take_turn(&mut self) -> Option<ThreadId> {
+        let enabled = |thread: &ThreadId| self.is_enabled(*thread);
+        let is_main = |thread: &ThreadId| *thread == ThreadId(0);
+        let begins_or_ends = |thread: &ThreadId| self.next_of(*thread).is_some_and(Operation::is_lifecycle);
+        let first = |thread: &ThreadId| is_main(thread) || begins_or_ends(thread);
+        if let Some(thread) = self.order.iter().copied().filter(enabled).find(first) {
+            return Some(thread);
+        }
+        while let Some(path) = self.turns.pop_front() {
+            let named = self.order.iter().copied().find(|thread| self.threads[thread.index()].path == path);
+            if let Some(thread) = named.filter(|thread| self.is_enabled(*thread)) {
+                return Some(thread);
+            }
+        }
+        self.order.iter().copied().find(|thread| self.is_enabled(*thread))
+    }
+
+    /// What a thread is about to do, as far as it is known.
+    fn next_of(&self, thread: ThreadId) -> Option<&Operation> {
+        let seated = &self.threads[thread.index()];
+        seated.pending.as_ref().or(seated.announced.as_ref())
+    }
+
+    /// Whether what two threads are about to do conflicts, as far as it is known.
+    fn conflict(&self, one: ThreadId, other: ThreadId) -> bool {
+        let effect =
+            |thread: ThreadId| self.next_of(thread).map(|next| semantics::effect(next, thread, &self.state));
+        effect(one).zip(effect(other)).is_some_and(|(one, other)| one.conflicts(&other))
     }
 
     /// Nobody is enabled: time passes until the first thread gives up waiting. Which one that is must not hang on when
@@ -232,7 +315,7 @@ impl Gate {
         thread: ThreadId,
         operation: &Operation,
         result: u8,
-        fingerprint: impl FnOnce() -> u32,
+        fingerprint: impl Fn() -> u32,
     ) -> Result<(), Divergence> {
         if let Some(entry) = self.schedule.entries.get(self.executed)
             && entry.expect != 0
@@ -240,9 +323,12 @@ impl Gate {
         {
             return Err(self.divergence(Actual::Elsewhere));
         }
+        if let Some(draws) = &mut self.draws {
+            draws.note(thread, fingerprint());
+        }
         self.executed += 1;
         let seated = &mut self.threads[thread.index()];
-        (seated.pending, seated.patience, seated.elapsed) = (None, None, false);
+        (seated.pending, seated.announced, seated.patience, seated.elapsed) = (None, None, None, false);
         if matches!(operation, Operation::Elapse { .. }) {
             self.stale = true;
         }
@@ -397,7 +483,7 @@ fn is_synchronisation(operation: &Operation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrun_formats::ScheduleEntry;
+    use frontrun_formats::{Sampler, Sampling, ScheduleEntry};
 
     const LOCK: Operation = Operation::Acquire { lock: ObjectId(0) };
 
@@ -438,6 +524,7 @@ mod tests {
         let schedule = Schedule {
             threads: vec![ThreadPath::main(), ThreadPath::main().child(0)],
             entries: vec![entry(0), entry(0), entry(1), entry(1)],
+            ..Schedule::default()
         };
         let mut gate = Gate::new(schedule);
         let child = spawned(&mut gate);
@@ -453,11 +540,27 @@ mod tests {
 
     #[test]
     fn a_wrong_fingerprint_diverges() {
-        let mut schedule = Schedule { threads: vec![ThreadPath::main()], entries: vec![entry(0)] };
+        let mut schedule =
+            Schedule { threads: vec![ThreadPath::main()], entries: vec![entry(0)], ..Schedule::default() };
         schedule.entries[0].expect = 7;
         let mut gate = Gate::new(schedule);
         let divergence = gate.execute(ThreadId(0), &Operation::Pause, 1, || 8).unwrap_err();
         assert_eq!(divergence.actual, Actual::Elsewhere);
+    }
+
+    #[test]
+    fn a_sampled_tail_draws_from_the_enabled_threads_only() {
+        for seed in 0..50 {
+            let sampler = Sampler::Pos;
+            let sampling = Sampling { sampler, seed, steps: 100, mirrored: false, ignored: vec![] };
+            let mut gate = Gate::new(Schedule { tail: Tail::Sampled(sampling), ..Schedule::default() });
+            let child = spawned(&mut gate);
+            gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
+            let first = gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None);
+            assert_eq!(first, Decision::Switch(child));
+            gate.execute(child, &Operation::Start, 1, || 1).unwrap();
+            assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Stuck);
+        }
     }
 
     #[test]

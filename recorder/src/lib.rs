@@ -1,7 +1,7 @@
 //! What happened: rewriting bytecode, naming threads and objects, deciding whose turn it is, and writing one
 //! execution down.
 //!
-//! Module map: [`bytecode`] where hooks go · [`gate`] who runs next · [`parking`] where threads wait ·
+//! Module map: [`bytecode`] where hooks go · [`gate`] who runs next, over [`sampling`] · [`parking`] where threads wait ·
 //! [`identity`] and [`key`] which object and which key is which · [`recording`] the trace being written · [`watch`] what a loop
 //! has read.
 //!
@@ -14,4 +14,5 @@ pub mod identity;
 pub mod key;
 pub mod parking;
 pub mod recording;
+pub mod sampling;
 pub mod watch;

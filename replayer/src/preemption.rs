@@ -79,6 +79,7 @@ mod tests {
         Schedule {
             threads: of.threads.iter().map(|info| info.path.clone()).collect(),
             entries: threads.iter().map(entry).collect(),
+            ..Schedule::default()
         }
     }
 

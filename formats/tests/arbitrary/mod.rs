@@ -181,7 +181,7 @@ fn header() -> impl Strategy<Value = Header> {
                 hash_seed: next(),
                 platform: next(),
             };
-            let schedule = Schedule { threads, entries };
+            let schedule = Schedule { threads, entries, ..Schedule::default() };
             Header { target: Target { command, call }, environment, schedule, parent }
         },
     )

@@ -155,6 +155,7 @@ fn header() -> Header {
         schedule: Schedule {
             threads: vec![ThreadPath::main(), ThreadPath::main().child(0)],
             entries: vec![entry(0, 0), entry(1, u32::MAX)],
+            ..Schedule::default()
         },
         parent: Some(1 << 63),
     }
