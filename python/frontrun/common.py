@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a schedule: an execution passes a marker."""
+
+    execution_name: str
+    marker_name: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The order in which executions pass their markers."""
+
+    steps: Sequence[Step]
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            message = "a schedule has at least one step"
+            raise ValueError(message)
+
+
+class ScheduleError(TimeoutError):
+    """A schedule cannot be followed: says which step cannot happen, and why.
+
+    A ``TimeoutError``, because that is what waiting for the step would end in; most often nobody has to wait for it.
+    """
 
 
 @dataclass(frozen=True)
