@@ -37,6 +37,10 @@ class MarkedThread(threading.Thread):
         self._function = function
         self._only = only
         self.error: BaseException | None = None
+        self.locked_before_marker = False
+        """Whether it took a lock before its first marker."""
+        self._has_stopped = False
+        self._locks_at_start = 0
 
     def run(self) -> None:
         """Run the function; keep an exception that it lets out."""
@@ -59,11 +63,24 @@ class MarkedThread(threading.Thread):
     def _call(self) -> None:
         result = self._function()
         if inspect.iscoroutine(result):
-            asyncio.run(result)
+            with asyncio.Runner() as runner:
+                runner.get_loop()
+                # The locks that making a loop takes are nobody else's business.
+                self._locks_at_start = _core.locks_taken()
+                runner.run(result)
+        self._note_stop()
+
+    def _note_stop(self) -> None:
+        """At the first stop, note whether a lock was taken before it."""
+        if not self._has_stopped:
+            self._has_stopped = True
+            self.locked_before_marker = _core.locks_taken() > self._locks_at_start
 
     def _arrive(self, marker: str, frame: FrameType) -> None:
         if self._only is None or marker in self._only:
+            self._note_stop()
             self._turns.stop_at_marker(self.name, marker, place_of(frame))
 
     def _await_lock(self, lock: Any, timeout: float | None) -> bool:
+        self.locked_before_marker |= not self._has_stopped
         return self._turns.await_lock(self.name, lock, timeout)

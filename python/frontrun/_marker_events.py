@@ -16,6 +16,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from ._markers import Gates, MarkerRegistry
+from ._threads import quietly
 
 Arrive = Callable[[str, FrameType], object]
 """Called in a watched thread with a marker's name and the frame that has come to it."""
@@ -37,16 +38,21 @@ class _Watch:
         self.arrive = arrive
         self.replaced_tracer: Any = None
 
-    def look(self, frame: FrameType, gates: Gates) -> None:
+    def gates(self, frame: FrameType) -> Gates:
+        """Return where the code of a frame is gated. Finding out is no part of the program."""
+        with quietly:
+            return self.registry.gates(frame.f_code, frame)
+
+    def look(self, frame: FrameType) -> None:
         """Arrive at the markers before the instruction that a frame is about to execute."""
-        for name in gates.get(frame.f_lasti, ()):
+        for name in self.gates(frame).get(frame.f_lasti, ()):
             self.arrive(name, frame)
 
 
 def watch(registry: MarkerRegistry, arrive: Arrive) -> None:
     """Have ``arrive`` called whenever the calling thread comes to a marker."""
     made = _Watch(registry, arrive)
-    with _lock:
+    with quietly, _lock:
         if not _watched:
             _begin_monitoring()
         _watched[threading.get_ident()] = made
@@ -56,7 +62,7 @@ def watch(registry: MarkerRegistry, arrive: Arrive) -> None:
 
 def unwatch() -> None:
     """Stop watching the calling thread."""
-    with _lock:
+    with quietly, _lock:
         made = _watched.pop(threading.get_ident())
         if _tool is None:
             sys.settrace(made.replaced_tracer)
@@ -104,19 +110,18 @@ def _on_start(code: CodeType, _: int) -> Any:
         if made is None:
             return None
         tool = _tool
-        if tool is not None and made.registry.gates(code, sys._getframe(1)):
-            with _lock:
+        if tool is not None and made.gates(sys._getframe(1)):
+            with quietly, _lock:
                 _instrumented.append(code)
                 sys.monitoring.set_local_events(tool, code, sys.monitoring.events.LINE)
         return sys.monitoring.DISABLE
     return None
 
 
-def _on_line(code: CodeType, _: int) -> Any:
+def _on_line(_: CodeType, __: int) -> Any:
     made = _watched.get(threading.get_ident())
     if made is not None:
-        frame = sys._getframe(1)
-        made.look(frame, made.registry.gates(code, frame))
+        made.look(sys._getframe(1))
 
 
 def _trace(made: _Watch) -> None:
@@ -128,14 +133,13 @@ def _trace(made: _Watch) -> None:
         if previous is not None and sys.gettrace() is not trace:
             # A tracer that is called may put itself in our place.
             sys.settrace(trace)
-        gates = made.registry.gates(frame.f_code, frame)
-        if not gates:
+        if not made.gates(frame):
             return inner
 
         def trace_lines(frame: FrameType, event: str, arg: Any) -> Any:
             nonlocal inner
             if event == "line":
-                made.look(frame, gates)
+                made.look(frame)
             if inner is not None:
                 inner = inner(frame, event, arg) or inner
                 if sys.gettrace() is not trace:

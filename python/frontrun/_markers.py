@@ -13,13 +13,15 @@ from __future__ import annotations
 import ast
 import contextlib
 import dis
+import gc
 import io
 import linecache
+import os
 import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import CodeType, FrameType
+from types import CodeType, FrameType, FunctionType
 
 Gates = Mapping[int, tuple[str, ...]]
 """Offsets of instructions, and the markers that gate them, in order."""
@@ -59,6 +61,8 @@ _BEGINNINGS = {
 _LOADS_FROM_STACK = ("LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "LOAD_FROM_DICT")
 _COMPREHENSIONS = {"<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>"}
 _NONE: Gates = {}
+_PACKAGE = os.path.dirname(__file__) + os.sep
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,39 @@ class MarkerRegistry:
             known = self._gates[id(code)] = code, _gates(code, marked) if marked.names else _NONE
         return known[1]
 
+    def files(self) -> list[str]:
+        """Return the files in which markers have been found."""
+        return [filename for filename, marked in self._files.items() if marked.names]
+
+    def learn(self, files: Collection[str]) -> None:
+        """Find the markers in files, and the gates of the functions there are."""
+        for function in [found for found in gc.get_objects() if type(found) is FunctionType]:
+            if function.__code__.co_filename in files:
+                self._learn_code(function.__code__)
+
+    def _learn_code(self, code: CodeType) -> None:
+        self.gates(code)
+        for constant in code.co_consts:
+            if isinstance(constant, CodeType):
+                self._learn_code(constant)
+
     def _scan(self, filename: str, frame: FrameType | None) -> _Marked:
         marked = self._files.get(filename)
         if marked is None:
-            lines = linecache.getlines(filename, frame.f_globals if frame is not None else None)
-            marked = self._files[filename] = _find("".join(lines)) if any("frontrun:" in x for x in lines) else _Marked()
+            marked = self._files[filename] = _Marked() if _is_foreign(filename) else _read(filename, frame)
         return marked
+
+
+def _is_foreign(filename: str) -> bool:
+    """Whether a file is the standard library's or frontrun's, and not worth a look."""
+    if filename.startswith(("<frozen", _PACKAGE)):
+        return True
+    return filename.startswith(_LIBRARY) and "-packages" not in filename
+
+
+def _read(filename: str, frame: FrameType | None) -> _Marked:
+    lines = linecache.getlines(filename, frame.f_globals if frame is not None else None)
+    return _find("".join(lines)) if any("frontrun:" in line for line in lines) else _Marked()
 
 
 def _find(source: str) -> _Marked:

@@ -44,7 +44,9 @@ class Failure:
     details: str
     """Traceback, or the stacks of the waiting threads."""
     trace: str
-    """Path of the trace file that replays it."""
+    """Path of the trace file that replays it; empty where there is none."""
+    schedule: Schedule | None = None
+    """The order of markers that fails, if markers were explored."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,9 @@ class InterleavingResult:
         return self.failures[0].trace if self.failures else None
 
     @property
-    def counterexample(self) -> str | None:
-        """The same as :attr:`trace`: a counterexample is a file."""
-        return self.trace
+    def counterexample(self) -> str | Schedule | None:
+        """What fails: a trace file, the same as :attr:`trace`, or the order of markers."""
+        return (self.failures[0].schedule or self.trace) if self.failures else None
 
     def assert_holds(self, *, allow_bounded: bool = False) -> None:
         """Raise ``AssertionError`` unless the property holds.

@@ -8,7 +8,8 @@ first marker before the next begins. After the last step they run to their ends 
 The threads are ordinary threads of this process. One that has to wait for a lock gives its turn away until the lock is
 free. A step that cannot happen is an error as soon as that is certain.
 
-Not here: searching all orders (``marker_exploration`` has that, and it is offered from here).
+Not here: searching all orders (``_marker_exploration``) and listing them (``_marker_schedules``), which are offered
+from here.
 """
 
 from __future__ import annotations
@@ -18,11 +19,24 @@ from typing import Any
 
 from . import _core
 from ._marked_thread import MarkedThread
+from ._marker_exploration import explore_marker_interleavings
+from ._marker_schedules import all_marker_schedules, marker_schedule_strategy
 from ._markers import MarkerRegistry
 from ._turns import Execution, State, Turns
 from .common import Schedule, ScheduleError, Step
 
-__all__ = ["MarkerRegistry", "Schedule", "ScheduleError", "Step", "ThreadCoordinator", "TraceExecutor", "frontrun"]
+__all__ = [
+    "MarkerRegistry",
+    "Schedule",
+    "ScheduleError",
+    "Step",
+    "ThreadCoordinator",
+    "TraceExecutor",
+    "all_marker_schedules",
+    "explore_marker_interleavings",
+    "frontrun",
+    "marker_schedule_strategy",
+]
 
 _GRACE_SECONDS = 0.5
 
