@@ -1,8 +1,8 @@
 """Noticing that a thread has come to a marker.
 
-From CPython 3.12 on by ``sys.monitoring``: line events in the code objects that have markers, and in no others, under a
-tool id of our own, so coverage and debuggers go on as they are. Otherwise by a trace function in the watched threads
-alone, which hands every event on to the one that was there before. When no thread is watched, nothing is left of either.
+From CPython 3.12 on by ``sys.monitoring``: line events in the code objects that have markers, and in no others, under
+a tool id of our own, so coverage and debuggers go on as they are. Otherwise by a trace function in the watched threads
+alone, which hands every event on to the one that was there before. When no thread is watched, nothing is left of it.
 
 Not here: where the markers are (``_markers``).
 """
@@ -13,13 +13,14 @@ import sys
 import threading
 from collections.abc import Callable
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, Literal
 
 from ._markers import Gates, MarkerRegistry
 from ._threads import quietly
 
 Arrive = Callable[[str, FrameType], object]
 """Called in a watched thread with a marker's name and the frame that has come to it."""
+Event = Literal["call", "line", "return", "exception", "opcode"]
 
 _TOOL = "frontrun markers"
 _IDS = (4, 3, 2, 5)
@@ -58,6 +59,14 @@ def watch(registry: MarkerRegistry, arrive: Arrive) -> None:
         _watched[threading.get_ident()] = made
     if _tool is None:
         _trace(made)
+
+
+def hold(registry: MarkerRegistry) -> None:
+    """Keep monitoring in place in this process and those forked from it, so that none has to begin anew."""
+    if sys.version_info >= (3, 12):
+        watch(registry, lambda *_: None)
+        if _tool is None:
+            unwatch()
 
 
 def unwatch() -> None:
@@ -128,7 +137,7 @@ def _trace(made: _Watch) -> None:
     """Watch the calling thread by a trace function."""
     previous = made.replaced_tracer = sys.gettrace()
 
-    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+    def trace(frame: FrameType, event: Event, arg: Any) -> Any:
         inner = previous(frame, event, arg) if previous is not None else None
         if previous is not None and sys.gettrace() is not trace:
             # A tracer that is called may put itself in our place.
@@ -136,7 +145,7 @@ def _trace(made: _Watch) -> None:
         if not made.gates(frame):
             return inner
 
-        def trace_lines(frame: FrameType, event: str, arg: Any) -> Any:
+        def trace_lines(frame: FrameType, event: Event, arg: Any) -> Any:
             nonlocal inner
             if event == "line":
                 made.look(frame)

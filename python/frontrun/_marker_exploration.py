@@ -1,11 +1,11 @@
 """All orders of steps at markers, each exactly once.
 
-Every step is taken to conflict with every other: what lies between two markers is not recorded, so nothing is known that
-would let two orders count as one. Three threads with four markers each have 34,650 orders, and all of them run.
+Every step is taken to conflict with every other: what lies between two markers is not recorded, so nothing is known
+that would let two orders count as one. Three threads with four markers each have 34,650 orders, and all of them run.
 
 Model: an order is a list of names. Running one tells who else could have gone on at each step; each of these, at each
-step beyond the given order, is an order still to be run. So every order is run by exactly one item, and no table of what
-has been seen is needed. Each execution runs in a process of its own, forked from one that does nothing else.
+step beyond the given order, is an order still to be run. So every order is run by exactly one item, and no table of
+what has been seen is needed. Each execution runs in a process of its own, forked from one that does nothing else.
 
 Not here: one execution (``_order_search``).
 """
@@ -22,8 +22,10 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
+from . import _core, _marker_events
 from ._markers import MarkerRegistry
 from ._order_search import OrderSearch, Report, Threads, run_order
 from .common import Failure, InterleavingResult, Schedule, Step
@@ -47,9 +49,9 @@ def explore_marker_interleavings(
 ) -> InterleavingResult:
     """Run threads on fresh state in every order of their steps at markers, and check ``invariant`` after each.
 
-    What a thread does before its first marker is done at its start, in the order of ``threads``; where a thread takes a
-    lock before its first marker, the starts are steps as well. An order that cannot happen, because of a lock or because
-    a marker is not on a thread's way, is not run and is no failure.
+    What a thread does before its first marker is done at its start, in the order of ``threads``; where one takes a
+    lock before its first marker, the starts are steps as well. An order that cannot happen, because of a lock or
+    because a marker is not on a thread's way, is not run and is no failure.
 
     :param setup: makes the state, anew for each execution.
     :param threads: by name, a function of the state (or a coroutine function, which gets an event loop of its own) and
@@ -65,6 +67,9 @@ def explore_marker_interleavings(
     :param workers: how many executions run at a time; one for each core by default.
     :returns: verdict and failures; the counterexample is a :class:`Schedule`.
     """
+    if _core.current() is not None:
+        message = "a program that frontrun explores cannot explore the orders of its markers"
+        raise RuntimeError(message)
     program = _Program(setup, dict(threads), invariant, observe, timeout, deadlock_timeout)
     budget = _Budget(stop_on_first, max_executions, total_timeout, workers or len(os.sched_getaffinity(0)))
     answer = json.loads(_in_process(lambda: _search(program, budget, reproduce_on_failure)))
@@ -118,12 +123,10 @@ class _Found:
 
 def _search(program: _Program, budget: _Budget, reproduce: int) -> str:
     """Run all orders, and return what was found as JSON."""
-    gc.freeze()
     begun = time.monotonic()
     first = _run_all(program, [[]], False)[0]
     starts_are_steps = first.locks_before_markers
-    # What is learnt here need not be found out in each execution.
-    program.registry.learn(first.files)
+    _warm_up(program, first.files)
     found = _Found()
     waiting: list[list[str]] = [[]]
     bounded_by = None
@@ -160,6 +163,16 @@ def _search(program: _Program, budget: _Budget, reproduce: int) -> str:
     )
 
 
+def _warm_up(program: _Program, files: list[str]) -> None:
+    """Do here, once, what each execution would have to do anew: find markers, and prepare code for being watched."""
+    program.registry.learn(files)
+    _marker_events.hold(program.registry)
+    nothing: Threads = {name: (lambda _: None, ()) for name in ("a", "b")}
+    search = OrderSearch([], False, program.deadlock_timeout)
+    run_order(lambda: None, nothing, lambda _: True, None, search, program.registry)
+    gc.freeze()
+
+
 def _others(order: list[str], report: Report) -> list[list[str]]:
     """The orders that branch off from an execution, beyond the order that it was given."""
     names = [step.name for step in report.steps]
@@ -173,16 +186,14 @@ def _others(order: list[str], report: Report) -> list[list[str]]:
 
 def _run_all(program: _Program, orders: list[list[str]], starts_are_steps: bool) -> list[Report]:
     """Run some orders at the same time, each in a process of its own."""
-    running = [_fork(lambda order=order: _run_one(program, order, starts_are_steps)) for order in orders]
+    running = [_fork(partial(_run_one, program, order, starts_are_steps)) for order in orders]
     deadline = time.monotonic() + program.timeout
     return [_collect(pid, end, deadline, program.timeout) for pid, end in running]
 
 
 def _run_one(program: _Program, order: list[str], starts_are_steps: bool) -> str:
     search = OrderSearch(order, starts_are_steps, program.deadlock_timeout)
-    report = run_order(
-        program.setup, program.threads, program.invariant, program.observe, search, program.registry
-    )
+    report = run_order(program.setup, program.threads, program.invariant, program.observe, search, program.registry)
     return json.dumps(report.as_dict())
 
 

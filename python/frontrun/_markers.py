@@ -3,7 +3,8 @@
 Comments are found by tokenising, so a string that looks like one does not count. A marker gates the line that it is on,
 or, on a line of its own, the next line with code. To gate a line is to stop before the first instruction of the
 statement there, each time the statement is executed; within a statement of several lines, before the first instruction
-of the gated line, if it has code of its own. The exit of a ``with`` block, which has the line of its head, is not gated.
+of the gated line, if it has code of its own. The exit of a ``with`` block, which has the line of its head, is not
+gated.
 
 Not here: noticing that a thread is there (``_marker_events``), and what happens then (``_turns``).
 """

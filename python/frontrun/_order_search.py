@@ -23,7 +23,7 @@ Threads = Mapping[str, tuple[Callable[[Any], object], Sequence[str]]]
 """By name: a function of the state, and the markers at which it stops."""
 
 
-class OrderLeft(ScheduleError):
+class OrderLeftError(ScheduleError):
     """An execution that an order names cannot go on there: the program depends on more than the order."""
 
 
@@ -101,7 +101,7 @@ class OrderSearch(Turns):
         name = self._order[at] if at < len(self._order) else enabled[0].name
         chosen = next((execution for execution in enabled if execution.name == name), None)
         if chosen is None:
-            raise OrderLeft(f"step {at + 1} was {name}'s, which cannot go on now: {self.describe()}")
+            raise OrderLeftError(f"step {at + 1} was {name}'s, which cannot go on now: {self.describe()}")
         marker = chosen.marker if chosen.state is State.AT_MARKER else ""
         self.steps.append(Taken(name, marker, chosen.place, [execution.name for execution in enabled]))
         return chosen
@@ -125,10 +125,10 @@ def run_order(
         return report
     report.files = registry.files()
     report.locks_before_markers = any(thread.locked_before_marker for thread in made)
-    if isinstance(search.error, OrderLeft):
+    if isinstance(search.error, OrderLeftError):
         report.left = str(search.error)
-    elif (error := next((thread.error for thread in made if thread.error is not None), None)) is not None:
-        report.failure = ("exception", *_reporter.describe_exception(error))
+    elif errors := [thread.error for thread in made if thread.error is not None]:
+        report.failure = ("exception", *_reporter.describe_exception(errors[0]))
     elif search.error is not None:
         kind = "deadlock" if str(search.error).startswith("no thread") else "hang"
         report.failure = (kind, str(search.error), "")
@@ -138,9 +138,7 @@ def run_order(
     return report
 
 
-def _run_threads(
-    threads: Threads, state: Any, search: OrderSearch, registry: MarkerRegistry
-) -> list[MarkedThread]:
+def _run_threads(threads: Threads, state: Any, search: OrderSearch, registry: MarkerRegistry) -> list[MarkedThread]:
     made = [
         MarkedThread(search, registry, name, _bound(function, state), frozenset(markers))
         for name, (function, markers) in threads.items()

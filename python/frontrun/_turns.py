@@ -1,8 +1,8 @@
 """Turns: of the threads that take part, one runs at a time, from where it has stopped to where it stops next.
 
-Model: a thread that takes part is an *execution*. It stops before it begins, at a marker, and where it has to wait for a
-lock; there it gives its turn away, and goes on when it has been chosen. Everything else that it may wait for (a socket,
-a sleep) it waits for with the turn in its hand.
+Model: a thread that takes part is an *execution*. It stops before it begins, at a marker, and where it has to wait for
+a lock; there it gives its turn away, and goes on when it has been chosen. Everything else that it may wait for (a
+socket, a sleep) it waits for with the turn in its hand.
 
 Invariants: the choice is made under one lock and is a function of where the executions have stopped and of which locks
 are free, never of time. Time decides only when there is nothing to choose: a thread outside may still release a lock,

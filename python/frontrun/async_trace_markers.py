@@ -1,8 +1,8 @@
 """Tasks whose order at ``# frontrun: name`` comments is what a schedule says.
 
 Each task runs in a thread of its own, in an event loop of its own, and waits for its turns there as the threads of
-``trace_markers`` do. A marker gates the ``await`` that follows it, or the line that it is on; between two markers a task
-runs without interruption by the others, awaits included. What belongs to one event loop (``asyncio.Lock``,
+``trace_markers`` do. A marker gates the ``await`` that follows it, or the line that it is on; between two markers a
+task runs without interruption by the others, awaits included. What belongs to one event loop (``asyncio.Lock``,
 ``asyncio.Queue``, futures) cannot be shared by these tasks; ordinary objects, and the primitives of ``threading``, can.
 """
 

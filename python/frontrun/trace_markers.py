@@ -169,7 +169,9 @@ class TraceExecutor:
         With a mapping from names to functions, start them all and wait for them, at most ``timeout`` seconds.
         """
         if _core.current() is not None:
-            message = "a program that frontrun explores has its threads ordered already: it cannot order them by markers"
+            message = (
+                "a program that frontrun explores has its threads ordered already: it cannot order them by markers"
+            )
             raise RuntimeError(message)
         if isinstance(execution, str):
             if target is None:

@@ -50,7 +50,9 @@ unsafe fn acquire_uncontrolled(
     unsafe {
         if !lock_waits::is_observed() {
             let taken = original.call(object, arguments, keywords);
-            lock_waits::forget_holder(object);
+            if taken == ffi::Py_True() {
+                lock_waits::forget_holder(object);
+            }
             return taken;
         }
         let (blocking, timeout) = asked(arguments.cast(), keywords.cast());

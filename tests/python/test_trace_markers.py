@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -203,7 +204,7 @@ class TestWhatCannotHappen:
     def test_an_execution_that_is_never_started(self) -> None:
         executor = TraceExecutor(LOST)
         executor.run("t1", Counter().increment)
-        with pytest.raises(ScheduleError, match="step 2 of 4, t2 at marker read_value.*no execution is called t2"):
+        with pytest.raises(ScheduleError, match=r"step 2 of 4, t2 at marker read_value.*no execution is called t2"):
             executor.wait()
 
     @pytest.mark.usefixtures("promptly")
@@ -421,3 +422,182 @@ def test_another_tracer_goes_on() -> None:
     first = Counter.increment.__code__.co_firstlineno
     assert counter.value == 1
     assert sorted(lines) == sorted([first + 1, first + 2, first + 3] * 2)
+
+
+# Where a marker gates, shape by shape: the source of ``f``, and the markers that a call comes to.
+SHAPES = {
+    "a line, above a line, and not in a string": (
+        """
+def f():
+    x = 1  # frontrun: a
+    # frontrun: b
+
+    y = "# frontrun: no"
+    return x, y  # frontrun: c
+""",
+        "abc",
+    ),
+    "statements of several lines": (
+        """
+def g(*a): return 1
+def f():
+    x = g(  # frontrun: a
+        1,
+        2,
+    )
+    y = g(
+        x,  # frontrun: b
+        g(3),
+    )
+    z = g(
+        1,
+    )  # frontrun: c
+    w = (  # frontrun: d
+        x + 1
+    )
+    v = (
+        x
+        + y  # frontrun: e
+    )
+""",
+        "abcde",
+    ),
+    "with, but not its exit": (
+        """
+import contextlib
+@contextlib.contextmanager
+def cm(): yield
+def f():
+    with cm():  # frontrun: a
+        x = 1
+    with cm() as x, cm() as y:  # frontrun: b
+        pass
+    for i in range(2):
+        with cm():  # frontrun: c
+            continue  # frontrun: d
+    try:
+        with cm():  # frontrun: e
+            raise ValueError  # frontrun: f
+    except ValueError:  # frontrun: g
+        pass
+    with cm():  # frontrun: h
+        return 5  # frontrun: i
+""",
+        "abcdcdefghi",
+    ),
+    "loops": (
+        """
+def f():
+    for i in range(2):  # frontrun: a
+        x = i  # frontrun: b
+    n = 0
+    while n < 2:  # frontrun: c
+        n += 1  # frontrun: d
+    for i in range(2):
+        # frontrun: e
+        n += 1
+""",
+        "ababacdcdcee",
+    ),
+    "try, else and match": (
+        """
+def f():
+    try:  # frontrun: a
+        x = 1
+    finally:  # frontrun: b
+        y = 2
+    try:
+        raise KeyError
+    except:  # frontrun: c
+        x = 0
+    if x:
+        x = 2
+    # frontrun: d
+    else:  # frontrun: e
+        x = 3
+    match [0, x]:  # frontrun: f
+        case [1]:  # frontrun: g
+            pass
+        case [0, *_]:  # frontrun: h
+            x = None
+    try:
+        return x  # frontrun: i
+    finally:
+        y = 4  # frontrun: j
+""",
+        "abcdefghij",
+    ),
+    "expressions with code of their own": (
+        """
+def f():
+    x = [i for i in range(3)]  # frontrun: a
+    y = sum(i for i in x)  # frontrun: b
+    z = (lambda: 1)()  # frontrun: c
+    def h():  # frontrun: d
+        return 1
+    h()
+    assert x  # frontrun: e
+    del x  # frontrun: f
+    pass  # frontrun: g
+""",
+        "abcdefg",
+    ),
+    "generators": (
+        """
+def gen():
+    # frontrun: a
+    yield 1
+    x = yield 2  # frontrun: b
+    return 3  # frontrun: c
+def f():
+    list(gen())
+""",
+        "abc",
+    ),
+    "coroutines": (
+        """
+import asyncio
+class Lock:
+    async def __aenter__(self): await asyncio.sleep(0)
+    async def __aexit__(self, *a): await asyncio.sleep(0)
+async def get():
+    await asyncio.sleep(0)
+async def two():
+    yield 1
+    yield 2
+async def f():
+    # frontrun: a
+    x = await get()
+    async with Lock():  # frontrun: b
+        z = await get()  # frontrun: c
+    async for q in two():  # frontrun: d
+        pass
+    r = await asyncio.gather(  # frontrun: e
+        get(),
+        get(),
+    )
+    return await get()  # frontrun: f
+""",
+        "abcdddef",
+    ),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_a_marker_gates(shape: str, tmp_path: Path) -> None:
+    source, expected = SHAPES[shape]
+    file = tmp_path / "shape.py"
+    file.write_text(source)
+    scope: dict[str, Any] = {}
+    exec(compile(source, str(file), "exec"), scope)
+    come_to: list[str] = []
+
+    class Noting(ThreadCoordinator):
+        def stop_at_marker(self, name: str, marker: str, place: str) -> None:
+            come_to.append(marker)
+
+    executor = TraceExecutor(schedule("t none"))
+    executor.coordinator = Noting(executor.schedule)
+    with pytest.raises(ScheduleError, match="t has ended"):
+        executor.run({"t": scope["f"]}, timeout=10)
+    assert "".join(come_to) == expected
