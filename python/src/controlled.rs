@@ -65,6 +65,11 @@ pub fn last_site() -> Option<&'static Site> {
     unsafe { LAST.get().as_ref() }
 }
 
+/// Whether what this thread does must stay invisible.
+pub fn is_quiet() -> bool {
+    QUIET.get() > 0
+}
+
 /// Makes what follows on this thread invisible until [`loud`].
 pub fn quiet() {
     QUIET.set(QUIET.get() + 1);

@@ -243,6 +243,15 @@ pub unsafe fn rlock_count(lock: *mut ffi::PyObject) -> u64 {
     unsafe { lock.cast::<u8>().add(32).cast::<u64>().read() }
 }
 
+/// The identifier of the thread that holds a re-entrant lock.
+///
+/// # Safety
+/// `lock` is a live `_thread.RLock`.
+pub unsafe fn rlock_owner(lock: *mut ffi::PyObject) -> Option<u64> {
+    // SAFETY: `rlockobject`: header, lock, owner, count.
+    unsafe { (rlock_count(lock) > 0).then(|| lock.cast::<u8>().add(24).cast::<u64>().read()) }
+}
+
 /// Whether this build's layout is that of the running interpreter: same minor version, or the name of the version that
 /// it was built for.
 pub fn built_for() -> Result<(), &'static str> {

@@ -1,9 +1,11 @@
 //! The Python face: the only crate that knows the interpreter.
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
-//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`spinning`] loops that wait by reading · [`names`] objects and keys ·
-//! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the
-//! execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
+//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] ·
+//! [`spinning`] loops that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later ·
+//! [`freed`] when an address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`]
+//! over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the execution of this process, one
+//! of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
 use pyo3::prelude::*;
@@ -23,6 +25,7 @@ mod freed;
 mod interpreter;
 mod iteration;
 mod loading;
+mod lock_waits;
 mod locks;
 mod names;
 mod observed;
@@ -64,6 +67,10 @@ mod _core {
     use super::exploring::{confirm_served, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
     use super::loading::instrument_exec;
+    #[pymodule_export]
+    use super::lock_waits::{lock_holder, locks_taken, observe_lock_waits};
+    #[pymodule_export]
+    use super::locks::is_lock_free;
     #[pymodule_export]
     use super::serving::{
         Request, abort_run, begin_run, finish_run, has_begun, observe, remember_output, serve, take_failure,
