@@ -41,6 +41,7 @@
 
 mod abi;
 mod address;
+mod attach;
 mod call;
 mod hooks;
 mod line;
@@ -75,6 +76,14 @@ pub extern "C" fn frontrun_io_abi() -> u32 {
 pub extern "C" fn frontrun_shim_register(callback: Option<Callback>) -> u32 {
     listener::register(callback);
     ABI
+}
+
+/// Puts the hooks in front of libc for the objects that are loaded now: for a process that was started without
+/// `LD_PRELOAD` and loaded this library later. May be called again when more objects have been loaded. Returns how many
+/// places now lead to a hook that did not before.
+#[unsafe(no_mangle)]
+pub extern "C" fn frontrun_shim_attach() -> u32 {
+    attach::attach()
 }
 
 /// Makes the calling thread controlled (1) or not (0); returns what it was. Threads start uncontrolled. The

@@ -141,3 +141,10 @@ fn a_listener_is_told_before_and_after_each_call_of_a_controlled_thread() {
     let program = compile("callback", &directory);
     check(&Command::new(&program).env("LD_PRELOAD", library()).output().expect("it starts"));
 }
+
+#[test]
+fn a_running_program_can_be_attached_to() {
+    let directory = directory("attach");
+    let program = compile("attach", &directory);
+    check(&Command::new(&program).arg(library()).output().expect("it starts"));
+}
