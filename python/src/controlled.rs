@@ -2,6 +2,7 @@
 //!
 //! Not here: whose turn it is (run).
 
+use crate::shim;
 use crate::site::Site;
 use frontrun_formats::ThreadId;
 use std::cell::Cell;
@@ -13,6 +14,8 @@ thread_local! {
     static QUIET: Cell<u32> = const { Cell::new(0) };
     /// The site that this thread reached last: where a lock operation that follows is said to happen.
     static LAST: Cell<*const Site> = const { Cell::new(std::ptr::null()) };
+    /// Whether this thread has reached a site since [`enter_call`].
+    static MOVED: Cell<bool> = const { Cell::new(true) };
 }
 
 /// The calling thread, when it is controlled and not inside code that must stay invisible.
@@ -29,12 +32,24 @@ pub fn controlled_thread() -> Option<ThreadId> {
 /// Makes the calling thread the controlled thread `thread`, or an uncontrolled one.
 pub fn become_thread(thread: Option<ThreadId>) {
     ME.set(thread.map_or(0, |id| id.0 + 1));
+    shim::control(thread.is_some());
 }
 
 /// Notes the site that this thread has reached.
 #[inline]
 pub fn set_last_site(site: &Site) {
     LAST.set(site);
+    MOVED.set(true);
+}
+
+/// Marks the call of C code that is under way.
+pub fn enter_call() {
+    MOVED.set(false);
+}
+
+/// Whether the call that was marked is still under way: no code in scope has been executed since.
+pub fn is_same_call() -> bool {
+    !MOVED.get()
 }
 
 /// The site that this thread reached last.

@@ -2,7 +2,8 @@
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
-//! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the
+//! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads ·
+//! [`io`] files, named by [`outside`], told by [`shim`] · [`run`] the
 //! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
@@ -20,16 +21,19 @@ mod controlled;
 mod exploring;
 mod freed;
 mod interpreter;
+mod io;
 mod iteration;
 mod loading;
 mod locks;
 mod names;
 mod observed;
+mod outside;
 mod replaced;
 mod reporter;
 mod rewriting;
 mod run;
 mod serving;
+mod shim;
 mod simple_queue;
 mod site;
 mod sources;
@@ -60,6 +64,8 @@ fn remember_sources(paths: Vec<String>) {
 mod _core {
     #[pymodule_export]
     use super::exploring::{confirm_served, explain, explore_served, socket_pairs};
+    #[pymodule_export]
+    use super::io::watch_io;
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]

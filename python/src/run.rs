@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::outside::Outside;
 use crate::site::Site;
 use crate::{controlled, interpreter, reporter, sources};
 
@@ -36,6 +37,8 @@ pub struct Run {
     pub at: Vec<SiteId>,
     /// The first failure that did not end the run at once.
     pub failure: Option<Failure>,
+    /// What has been seen of files.
+    pub outside: Outside,
     /// `repr` of what the caller observes.
     pub observed: Option<String>,
 }
@@ -99,7 +102,15 @@ pub fn begin(gate: Gate, mut recording: Recording) {
     recording.site(NOWHERE);
     let seat = Arc::new(Seat::default());
     seat.occupy();
-    let run = Run { gate, recording, seats: vec![seat], at: vec![SiteId(0)], failure: None, observed: None };
+    let run = Run {
+        gate,
+        recording,
+        seats: vec![seat],
+        at: vec![SiteId(0)],
+        failure: None,
+        outside: Outside::default(),
+        observed: None,
+    };
     // SAFETY: called once, before any other thread is controlled, with the lock held.
     unsafe {
         *RUN.0.get() = Some(run);
@@ -245,7 +256,10 @@ fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, prin
     run.at[me.index()] = site;
     match run.gate.execute(me, &operation, print) {
         Ok(()) => {
+            // Writing the trace is no I/O of the program.
+            controlled::quiet();
             let _ = run.recording.event(Event { thread: me, site, operation, result });
+            controlled::loud();
         }
         Err(divergence) => end_diverged(&divergence, Some(site)),
     }

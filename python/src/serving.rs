@@ -2,7 +2,7 @@
 //!
 //! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
 
-use crate::{c_calls, freed, locks, run, simple_queue, sources, time_calls};
+use crate::{c_calls, freed, io, locks, run, simple_queue, sources, time_calls};
 use frontrun_formats::{Environment, Header, Outcome, Schedule, Target};
 use frontrun_recorder::gate::Gate;
 use frontrun_recorder::recording::Recording;
@@ -85,6 +85,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts) -> PyResult<()
     time_calls::install(py)?;
     // SAFETY: the interpreter's lock is held.
     unsafe { freed::install() };
+    io::install();
     run::begin(Gate::new(request.schedule.clone()), recording);
     Ok(())
 }

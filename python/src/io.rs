@@ -1,0 +1,317 @@
+//! I/O calls of controlled threads as steps: which locations a call touches, and when it happens.
+//!
+//! Model: right before the real call the library calls [`told`], in the middle of C code, with the interpreter's lock or
+//! without. The thread waits for its turn there; then the call is looked at anew, since others may have changed what its
+//! path means, and recorded as one event that reads and writes fixed locations. The real call follows while the thread
+//! has the turn.
+//!
+//! Calls that one call of C code makes on one open file, and that only read what the first of them has read (a file that
+//! is read to its end, a directory that is listed, a file that is opened and examined), are one step.
+//!
+//! Invariant: no location hangs on anything but the call's arguments, the file system, and what this execution has done.
+//!
+//! Not here: names (outside), the library (shim).
+
+use crate::outside::{Books, Outside, walk};
+use crate::shim::{self, AGAIN, BEFORE, DONE, IoEvent, kind};
+use crate::{controlled, run};
+use frontrun_formats::{Location, Operation, ThreadId};
+use pyo3::exceptions::PyOSError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Folders whose files are the interpreter's and not the program's.
+static FOREIGN: OnceLock<Vec<String>> = OnceLock::new();
+/// The process of the run: what it forks is none of its threads.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+
+/// What the calls of a call of C code have in common.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Opening a file.
+    Opening,
+    /// Reading an open file, its size or its position.
+    Reading,
+    /// Reading a directory.
+    Listing,
+    /// Writing an open file.
+    Writing,
+}
+
+thread_local! {
+    /// This thread has its turn for the call that it is told of again.
+    static GRANTED: Cell<bool> = const { Cell::new(false) };
+    /// The latest call of the call of C code under way, and the open file that it was about.
+    static LATEST: Cell<Option<(Group, u64)>> = const { Cell::new(None) };
+}
+
+/// Finds the I/O library (preloaded, or at `library`) and attaches it to what is loaded now. `foreign` are folders whose
+/// files do not belong to the program.
+#[pyfunction]
+pub fn watch_io(library: PathBuf, foreign: Vec<String>) -> PyResult<()> {
+    let _ = FOREIGN.set(foreign);
+    shim::load(&library).map_err(PyOSError::new_err)
+}
+
+/// Makes I/O of controlled threads steps of the run that begins in this process.
+pub fn install() {
+    OWNER.store(std::process::id() as i32, Ordering::Relaxed);
+    shim::register(told);
+}
+
+/// The library's callback.
+unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
+    // SAFETY: the library passes a valid event.
+    let event = unsafe { &*event };
+    if !run::is_recording() || OWNER.load(Ordering::Relaxed) != std::process::id() as i32 {
+        return DONE;
+    }
+    let Some(me) = controlled::visible_thread() else { return DONE };
+    if event.phase != BEFORE {
+        if event.kind == kind::OPEN && LATEST.get() == Some((Group::Opening, 0)) {
+            LATEST.set(Some((Group::Opening, event.generation)));
+        }
+        return DONE;
+    }
+    let granted = GRANTED.replace(false);
+    if !concerns(event) || (!granted && is_absorbed(event)) {
+        return DONE;
+    }
+    // SAFETY: the thread is one of the interpreter's; it may have released the lock or not.
+    unsafe {
+        let lock = ffi::PyGILState_Ensure();
+        controlled::quiet();
+        let answer = take_step(me, event, granted);
+        controlled::loud();
+        ffi::PyGILState_Release(lock);
+        answer
+    }
+}
+
+/// Waits for the turn, unless that has been done, and records the step.
+fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
+    let site = controlled::last_site();
+    if !granted && run::reach(me, site, None) {
+        GRANTED.set(true);
+        return AGAIN;
+    }
+    if let Some(operation) = operation(event) {
+        run::execute(me, site, operation, 1);
+        controlled::enter_call();
+        LATEST.set(group(event).map(|group| (group, event.generation)));
+    }
+    DONE
+}
+
+/// Whether the call is about files of the program.
+fn concerns(event: &IoEvent) -> bool {
+    let Some(file) = event.file() else { return false };
+    !is_foreign(file) && !is_standard_stream(event)
+}
+
+fn is_foreign(file: &[u8]) -> bool {
+    let below =
+        |folder: &[u8]| file.strip_prefix(folder).is_some_and(|rest| rest.first().is_none_or(|b| *b == b'/'));
+    let has = |text: &[u8]| file.windows(text.len()).any(|window| window == text);
+    [&b"/dev"[..], b"/proc", b"/sys"].into_iter().any(below)
+        || FOREIGN.get().is_some_and(|folders| folders.iter().any(|folder| below(folder.as_bytes())))
+        || has(b"/__pycache__")
+}
+
+/// What is printed is not shared state: the files behind the standard streams, under whatever descriptor.
+fn is_standard_stream(event: &IoEvent) -> bool {
+    event.inode != 0
+        && (0..3).any(|fd| {
+            let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
+            // SAFETY: the buffer is valid; all-zero is a valid status.
+            let status = unsafe {
+                libc::fstat(fd, status.as_mut_ptr());
+                status.assume_init()
+            };
+            (status.st_dev, status.st_ino) == (event.device, event.inode)
+        })
+}
+
+fn group(event: &IoEvent) -> Option<Group> {
+    match event.kind {
+        kind::OPEN => Some(Group::Opening),
+        kind::STAT | kind::SEEK | kind::READ if event.fd >= 0 && !is_positional(event) => {
+            Some(Group::Reading)
+        }
+        kind::READ_DIRECTORY => Some(Group::Listing),
+        kind::WRITE => Some(Group::Writing),
+        _ => None,
+    }
+}
+
+/// Whether the call belongs to the step that the call of C code under way has begun.
+fn is_absorbed(event: &IoEvent) -> bool {
+    let Some((latest, generation)) = LATEST.get() else { return false };
+    if !controlled::is_same_call() || event.fd < 0 || event.generation == 0 || event.generation != generation
+    {
+        return false;
+    }
+    match latest {
+        Group::Opening => matches!(event.kind, kind::STAT | kind::SEEK),
+        Group::Reading => group(event) == Some(Group::Reading),
+        Group::Listing => matches!(event.kind, kind::READ_DIRECTORY | kind::CLOSE),
+        Group::Writing => event.kind == kind::CLOSE,
+    }
+}
+
+/// Whether the call names its place in the file, so that the position plays no part.
+fn is_positional(event: &IoEvent) -> bool {
+    matches!(event.function().trim_start_matches('_').as_bytes().first(), Some(b'p'))
+}
+
+/// Locations that a call touches.
+#[derive(Default)]
+struct Footprint {
+    reads: Vec<Location>,
+    writes: Vec<Location>,
+}
+
+/// The operation of a call, in the present state; `None` when it touches nothing.
+fn operation(event: &IoEvent) -> Option<Operation> {
+    // SAFETY: the calling thread holds the turn and the lock; the borrows end in this function.
+    let (run, identities) = unsafe { (run::get()?, run::identities()?) };
+    let mut books = Books { identities, recording: &mut run.recording };
+    let mut footprint = Footprint::default();
+    if event.fd >= 0 {
+        on_descriptor(event, &mut run.outside, &mut books, &mut footprint);
+    } else {
+        on_path(event, &mut run.outside, &mut books, &mut footprint);
+    }
+    let Footprint { mut reads, mut writes } = footprint;
+    writes.sort_unstable();
+    writes.dedup();
+    reads.sort_unstable();
+    reads.dedup();
+    reads.retain(|at| !writes.contains(at));
+    (!reads.is_empty() || !writes.is_empty())
+        .then(|| Operation::Touch { reads: reads.into(), writes: writes.into() })
+}
+
+/// A call on an open file.
+fn on_descriptor(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footprint: &mut Footprint) {
+    let file = event.file().unwrap_or_default();
+    let open = outside.open_file(event.fd, event.generation, file, books);
+    let positional = is_positional(event) && event.kind != kind::CLOSE;
+    if positional {
+        footprint.reads.extend(open)
+    } else {
+        footprint.writes.extend(open)
+    }
+    match event.kind {
+        kind::READ | kind::SEEK | kind::STAT => footprint.reads.extend(outside.contents(file, books)),
+        kind::MAP if event.access & WRITES == 0 => footprint.reads.extend(outside.contents(file, books)),
+        kind::WRITE | kind::TRUNCATE | kind::CHANGE | kind::MAP => {
+            footprint.writes.extend(outside.contents(file, books));
+        }
+        kind::READ_DIRECTORY => footprint.reads.push(outside.entries(file, books)),
+        _ => {}
+    }
+}
+
+/// Bit of [`IoEvent::access`]: the resource is changed.
+const WRITES: u8 = 2;
+
+/// A call on a path.
+fn on_path(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footprint: &mut Footprint) {
+    let way = walk(event.path(), follows(event));
+    footprint.reads.extend(outside.on_the_way(&way, books));
+    let entry = outside.entry(&way, books);
+    match event.kind {
+        kind::OPEN => {
+            let flags = flags_of(event);
+            let creates = flags & libc::O_CREAT != 0;
+            if creates {
+                footprint.writes.extend(entry)
+            } else {
+                footprint.reads.extend(entry)
+            }
+            if flags & libc::O_TRUNC != 0 {
+                footprint.writes.extend(outside.contents(&way.target, books));
+            }
+        }
+        kind::STAT => {
+            footprint.reads.extend(entry);
+            footprint.reads.extend(outside.contents(&way.target, books));
+        }
+        kind::TRUNCATE | kind::CHANGE => {
+            footprint.reads.extend(entry);
+            footprint.writes.extend(outside.contents(&way.target, books));
+        }
+        kind::UNLINK | kind::MAKE_DIRECTORY => footprint.writes.extend(entry),
+        kind::REMOVE_DIRECTORY => {
+            footprint.writes.extend(entry);
+            footprint.reads.push(outside.entries(&way.target, books));
+        }
+        kind::RENAME | kind::LINK => on_two_paths(event, &way.target, entry, outside, books, footprint),
+        _ => {}
+    }
+}
+
+/// A rename or a link, symbolic if there is no second path.
+fn on_two_paths(
+    event: &IoEvent,
+    from: &[u8],
+    entry: Option<Location>,
+    outside: &mut Outside,
+    books: &mut Books<'_>,
+    footprint: &mut Footprint,
+) {
+    if event.other_path().is_empty() {
+        footprint.writes.extend(entry);
+        return;
+    }
+    let way = walk(event.other_path(), false);
+    footprint.reads.extend(outside.on_the_way(&way, books));
+    footprint.writes.extend(outside.entry(&way, books));
+    // Who writes the file through an old descriptor writes, from now on, what is found under the new path.
+    footprint.reads.extend(outside.contents(from, books));
+    if event.kind == kind::RENAME {
+        footprint.writes.extend(entry);
+    } else {
+        footprint.reads.extend(entry);
+        footprint.reads.extend(outside.contents(&way.target, books));
+        outside.note_move(&way.target, from);
+    }
+    outside.note_move(from, &way.target);
+}
+
+/// Whether the call follows a symbolic link in the last component of its path.
+fn follows(event: &IoEvent) -> bool {
+    match event.kind {
+        kind::OPEN => flags_of(event) & (libc::O_NOFOLLOW | libc::O_EXCL) == 0,
+        kind::RENAME | kind::UNLINK | kind::LINK | kind::MAKE_DIRECTORY | kind::REMOVE_DIRECTORY => false,
+        _ => match event.function() {
+            "lstat" | "lstat64" | "readlink" | "readlinkat" | "__lxstat" | "__lxstat64" => false,
+            "fstatat" | "fstatat64" | "faccessat" | "fchmodat" | "utimensat" => {
+                !has_nofollow(event.arguments[3])
+            }
+            "statx" => !has_nofollow(event.arguments[2]),
+            _ => true,
+        },
+    }
+}
+
+fn has_nofollow(flags: u64) -> bool {
+    flags as i32 & libc::AT_SYMLINK_NOFOLLOW != 0
+}
+
+/// The flags with which a file is opened.
+fn flags_of(event: &IoEvent) -> i32 {
+    let made = libc::O_CREAT | libc::O_TRUNC;
+    match event.function() {
+        "open" | "open64" | "__open_2" | "__open64_2" => event.arguments[1] as i32,
+        "openat" | "openat64" | "__openat_2" | "__openat64_2" => event.arguments[2] as i32,
+        // `fopen` for writing; `creat`.
+        _ if event.access & WRITES != 0 => made,
+        _ => 0,
+    }
+}

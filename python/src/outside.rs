@@ -1,0 +1,203 @@
+//! What lies outside the process as the trace names it: directory entries, contents of files, open files.
+//!
+//! Model: a *path* is looked up entry by entry, from the root, through symbolic links; each lookup reads one entry of one
+//! directory. Contents are named by the path under which they are found, never by inodes, whose numbers hang on the
+//! order in which files were made. A file that has been renamed or linked has the contents of all its paths.
+//!
+//! Invariant: names depend on the file system and on what this execution has done so far, in its order.
+//!
+//! Not here: which call touches what (io).
+
+use frontrun_formats::{Location, ObjectId, Part};
+use frontrun_recorder::identity::Identities;
+use frontrun_recorder::key::Key;
+use frontrun_recorder::recording::Recording;
+use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// How many symbolic links a path may lead through, as in the kernel.
+const MOST_LINKS: usize = 40;
+
+/// An absolute path without links, as bytes; that of the root is empty.
+type Bytes = Box<[u8]>;
+
+/// Something outside that has parts which threads share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Thing {
+    /// The bytes and the metadata of the file at a path.
+    Content(Bytes),
+    /// The entries of the directory at a path.
+    Directory(Bytes),
+    /// An open file: its position, and that it is open.
+    Open(u64),
+}
+
+/// What one execution has seen of the outside.
+#[derive(Debug, Default)]
+pub struct Outside {
+    numbers: FxHashMap<Thing, ObjectId>,
+    /// Renames and links that have happened: what was at the first path is at the second, too.
+    moves: Vec<(Bytes, Bytes)>,
+    /// Which open file a descriptor's number stood for last.
+    last: FxHashMap<i32, u64>,
+}
+
+/// Where new things get their numbers and names.
+pub struct Books<'a> {
+    pub identities: &'a mut Identities,
+    pub recording: &'a mut Recording,
+}
+
+/// The way that looking up a path takes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Directory and name of every entry on the way.
+    on_the_way: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Directory and name of the entry that is meant; `None` for the root.
+    last: Option<(Vec<u8>, Vec<u8>)>,
+    /// The path that is meant.
+    pub target: Vec<u8>,
+}
+
+/// Looks up an absolute path. A last component that is a symbolic link is followed if `follow` says so.
+pub fn walk(path: &[u8], follow: bool) -> Walk {
+    let mut walk = Walk::default();
+    let mut rest: VecDeque<Vec<u8>> = components(path).collect();
+    let mut n_links = 0;
+    while let Some(name) = rest.pop_front() {
+        if name == b".." {
+            walk.target.truncate(parent_length(&walk.target));
+            walk.last = None;
+            continue;
+        }
+        walk.on_the_way.extend(walk.last.take());
+        walk.last = Some((walk.target.clone(), name.clone()));
+        let end = walk.target.len();
+        walk.target.push(b'/');
+        walk.target.extend(&name);
+        if rest.is_empty() && !follow {
+            break;
+        }
+        if n_links < MOST_LINKS
+            && let Ok(link) = std::fs::read_link(Path::new(OsStr::from_bytes(&walk.target)))
+        {
+            let link = link.as_os_str().as_bytes();
+            walk.target.truncate(if link.starts_with(b"/") { 0 } else { end });
+            for component in components(link).collect::<Vec<_>>().into_iter().rev() {
+                rest.push_front(component);
+            }
+            n_links += 1;
+        }
+    }
+    if walk.target.is_empty() {
+        walk.target.push(b'/');
+    }
+    walk
+}
+
+fn components(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec)
+}
+
+fn parent_length(path: &[u8]) -> usize {
+    path.iter().rposition(|byte| *byte == b'/').unwrap_or(0)
+}
+
+impl Outside {
+    /// The entries that looking up a path reads on its way, without the one that is meant.
+    pub fn on_the_way(&mut self, walk: &Walk, books: &mut Books<'_>) -> Vec<Location> {
+        walk.on_the_way.iter().map(|(directory, name)| self.entry_of(directory, name, books)).collect()
+    }
+
+    /// The entry that is meant.
+    pub fn entry(&mut self, walk: &Walk, books: &mut Books<'_>) -> Option<Location> {
+        walk.last.as_ref().map(|(directory, name)| self.entry_of(directory, name, books))
+    }
+
+    fn entry_of(&mut self, directory: &[u8], name: &[u8], books: &mut Books<'_>) -> Location {
+        let object = self.number(Thing::Directory(directory.into()), books);
+        let key = books.recording.key(Key::Str(String::from_utf8_lossy(name).into()));
+        Location::new(object, Part::Key(key))
+    }
+
+    /// All entries of the directory at a path.
+    pub fn entries(&mut self, path: &[u8], books: &mut Books<'_>) -> Location {
+        let path = if path == b"/" { &[][..] } else { path };
+        Location::new(self.number(Thing::Directory(path.into()), books), Part::Whole)
+    }
+
+    /// The contents of the file at a path, under all its names.
+    pub fn contents(&mut self, path: &[u8], books: &mut Books<'_>) -> Vec<Location> {
+        let names = self.names_of(path);
+        let numbers = names.into_iter().map(|name| self.number(Thing::Content(name), books));
+        numbers.map(|object| Location::new(object, Part::State)).collect()
+    }
+
+    /// The paths under which the file at `path` may be found, as far as this execution has renamed and linked it.
+    fn names_of(&self, path: &[u8]) -> Vec<Bytes> {
+        let mut names: Vec<Bytes> = vec![path.into()];
+        for (from, to) in &self.moves {
+            for at in 0..names.len() {
+                let below = names[at].strip_prefix(&**from).filter(|rest| rest.is_empty() || rest[0] == b'/');
+                let moved = below.map(|rest| [to, rest].concat().into_boxed_slice());
+                names.extend(moved.filter(|moved| !names.contains(moved)));
+            }
+        }
+        names
+    }
+
+    /// Notes that what is at `from` is from now on at `to`, too.
+    pub fn note_move(&mut self, from: &[u8], to: &[u8]) {
+        self.moves.push((from.into(), to.into()));
+    }
+
+    /// The open file behind a descriptor. A number that is not open stands for the open file that it was last, since
+    /// that is who closed it.
+    pub fn open_file(
+        &mut self,
+        fd: i32,
+        generation: u64,
+        path: &[u8],
+        books: &mut Books<'_>,
+    ) -> Option<Location> {
+        let generation = if generation == 0 { *self.last.get(&fd)? } else { generation };
+        self.last.insert(fd, generation);
+        let known = self.numbers.get(&Thing::Open(generation)).copied();
+        let object = known.unwrap_or_else(|| {
+            let label = format!("open {}", shown(path));
+            self.enter(Thing::Open(generation), "open file", &label, books)
+        });
+        Some(Location::new(object, Part::State))
+    }
+
+    fn number(&mut self, thing: Thing, books: &mut Books<'_>) -> ObjectId {
+        if let Some(known) = self.numbers.get(&thing) {
+            return *known;
+        }
+        let (kind, label) = match &thing {
+            Thing::Content(path) => ("file", shown(path)),
+            Thing::Directory(path) if path.is_empty() => ("directory", "/".to_owned()),
+            Thing::Directory(path) => ("directory", shown(path)),
+            Thing::Open(generation) => ("open file", generation.to_string()),
+        };
+        self.enter(thing, kind, &label, books)
+    }
+
+    fn enter(&mut self, thing: Thing, kind: &str, label: &str, books: &mut Books<'_>) -> ObjectId {
+        let object = books.identities.fresh();
+        books.recording.named_object(object, kind, label);
+        self.numbers.insert(thing, object);
+        object
+    }
+}
+
+/// A path as reports print it: relative if it is below the working directory.
+fn shown(path: &[u8]) -> String {
+    let path = Path::new(OsStr::from_bytes(path));
+    let here = std::env::current_dir().unwrap_or_default();
+    let below = path.strip_prefix(&here).ok().filter(|rest| !rest.as_os_str().is_empty());
+    below.unwrap_or(path).display().to_string()
+}
