@@ -67,10 +67,16 @@ pub fn install() {
 unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
     // SAFETY: the library passes a valid event.
     let event = unsafe { &*event };
-    if !run::is_recording() || OWNER.load(Ordering::Relaxed) != std::process::id() as i32 {
+    if OWNER.load(Ordering::Relaxed) != std::process::id() as i32 {
         return DONE;
     }
     let Some(me) = controlled::visible_thread() else { return DONE };
+    if !run::is_recording() {
+        if event.phase == BEFORE && changes(event) {
+            with_lock(note_change);
+        }
+        return DONE;
+    }
     if event.phase != BEFORE {
         if event.kind == kind::OPEN && LATEST.get() == Some((Group::Opening, 0)) {
             LATEST.set(Some((Group::Opening, event.generation)));
@@ -81,14 +87,37 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
     if !concerns(event) || (!granted && is_absorbed(event)) {
         return DONE;
     }
-    // SAFETY: the thread is one of the interpreter's; it may have released the lock or not.
-    unsafe {
-        let lock = ffi::PyGILState_Ensure();
-        controlled::quiet();
-        let answer = take_step(me, event, granted);
-        controlled::loud();
-        ffi::PyGILState_Release(lock);
-        answer
+    with_lock(|| take_step(me, event, granted))
+}
+
+/// Runs `body` with the interpreter's lock, which the calling thread has released or not, and nothing that it does is I/O
+/// of the program.
+fn with_lock<R>(body: impl FnOnce() -> R) -> R {
+    // SAFETY: the calling thread is one of the interpreter's.
+    let lock = unsafe { ffi::PyGILState_Ensure() };
+    controlled::quiet();
+    let result = body();
+    controlled::loud();
+    // SAFETY: gives back what was taken above.
+    unsafe { ffi::PyGILState_Release(lock) };
+    result
+}
+
+/// Notes that the program changes something that other runs of it can see.
+#[pyfunction]
+pub fn note_change() {
+    // SAFETY: the calling thread holds the turn and the lock.
+    if let (Some(run), Some(identities)) = unsafe { (run::get(), run::identities()) } {
+        run.outside.note_change(&mut Books { identities, recording: &mut run.recording });
+    }
+}
+
+/// Whether the call changes something outside that belongs to the program, or claims it.
+fn changes(event: &IoEvent) -> bool {
+    match event.kind {
+        kind::CONNECT | kind::BIND => event.resource() != b"socket",
+        kind::SEEK | kind::CLOSE | kind::READ | kind::STAT | kind::READ_DIRECTORY => false,
+        _ => event.access & WRITES != 0 && concerns(event),
     }
 }
 
@@ -98,6 +127,9 @@ fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
     if !granted && run::reach(me, site, None) {
         GRANTED.set(true);
         return AGAIN;
+    }
+    if changes(event) {
+        note_change();
     }
     if let Some(operation) = operation(event) {
         run::execute(me, site, operation, 1);
@@ -207,10 +239,12 @@ fn on_descriptor(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, 
         footprint.writes.extend(open)
     }
     match event.kind {
-        kind::READ | kind::SEEK | kind::STAT => footprint.reads.extend(outside.contents(file, books)),
-        kind::MAP if event.access & WRITES == 0 => footprint.reads.extend(outside.contents(file, books)),
+        kind::READ | kind::SEEK | kind::STAT => footprint.reads.extend(outside.contents(file, false, books)),
+        kind::MAP if event.access & WRITES == 0 => {
+            footprint.reads.extend(outside.contents(file, false, books))
+        }
         kind::WRITE | kind::TRUNCATE | kind::CHANGE | kind::MAP => {
-            footprint.writes.extend(outside.contents(file, books));
+            footprint.writes.extend(outside.contents(file, false, books));
         }
         kind::READ_DIRECTORY => footprint.reads.push(outside.entries(file, books)),
         _ => {}
@@ -224,7 +258,7 @@ const WRITES: u8 = 2;
 fn on_path(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footprint: &mut Footprint) {
     let way = walk(event.path(), follows(event));
     footprint.reads.extend(outside.on_the_way(&way, books));
-    let entry = outside.entry(&way, books);
+    let entry = outside.entry(&way, false, books);
     match event.kind {
         kind::OPEN => {
             let flags = flags_of(event);
@@ -235,16 +269,16 @@ fn on_path(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footpr
                 footprint.reads.extend(entry)
             }
             if flags & libc::O_TRUNC != 0 {
-                footprint.writes.extend(outside.contents(&way.target, books));
+                footprint.writes.extend(outside.contents(&way.target, false, books));
             }
         }
         kind::STAT => {
             footprint.reads.extend(entry);
-            footprint.reads.extend(outside.contents(&way.target, books));
+            footprint.reads.extend(outside.contents(&way.target, false, books));
         }
         kind::TRUNCATE | kind::CHANGE => {
             footprint.reads.extend(entry);
-            footprint.writes.extend(outside.contents(&way.target, books));
+            footprint.writes.extend(outside.contents(&way.target, false, books));
         }
         kind::UNLINK | kind::MAKE_DIRECTORY => footprint.writes.extend(entry),
         kind::REMOVE_DIRECTORY => {
@@ -271,14 +305,14 @@ fn on_two_paths(
     }
     let way = walk(event.other_path(), false);
     footprint.reads.extend(outside.on_the_way(&way, books));
-    footprint.writes.extend(outside.entry(&way, books));
+    footprint.writes.extend(outside.entry(&way, false, books));
     // Who writes the file through an old descriptor writes, from now on, what is found under the new path.
-    footprint.reads.extend(outside.contents(from, books));
+    footprint.reads.extend(outside.contents(from, false, books));
     if event.kind == kind::RENAME {
         footprint.writes.extend(entry);
     } else {
         footprint.reads.extend(entry);
-        footprint.reads.extend(outside.contents(&way.target, books));
+        footprint.reads.extend(outside.contents(&way.target, false, books));
         outside.note_move(&way.target, from);
     }
     outside.note_move(from, &way.target);

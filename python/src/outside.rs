@@ -8,11 +8,12 @@
 //!
 //! Not here: which call touches what (io).
 
-use frontrun_formats::{Location, ObjectId, Part};
+use frontrun_formats::execution::{content_hash, outside};
+use frontrun_formats::{Location, ObjectId, Part, Value};
 use frontrun_recorder::identity::Identities;
 use frontrun_recorder::key::Key;
 use frontrun_recorder::recording::Recording;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -23,6 +24,9 @@ const MOST_LINKS: usize = 40;
 
 /// An absolute path without links, as bytes; that of the root is empty.
 type Bytes = Box<[u8]>;
+
+/// Files are hashed up to this length.
+const LONGEST_HASHED: u64 = 1 << 20;
 
 /// Something outside that has parts which threads share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +47,9 @@ pub struct Outside {
     moves: Vec<(Bytes, Bytes)>,
     /// Which open file a descriptor's number stood for last.
     last: FxHashMap<i32, u64>,
+    /// Locations that have been touched.
+    touched: FxHashSet<Location>,
+    has_changed: bool,
 }
 
 /// Where new things get their numbers and names.
@@ -82,7 +89,7 @@ pub fn walk(path: &[u8], follow: bool) -> Walk {
             break;
         }
         if n_links < MOST_LINKS
-            && let Ok(link) = std::fs::read_link(Path::new(OsStr::from_bytes(&walk.target)))
+            && let Ok(link) = std::fs::read_link(as_path(&walk.target))
         {
             let link = link.as_os_str().as_bytes();
             walk.target.truncate(if link.starts_with(b"/") { 0 } else { end });
@@ -109,18 +116,27 @@ fn parent_length(path: &[u8]) -> usize {
 impl Outside {
     /// The entries that looking up a path reads on its way, without the one that is meant.
     pub fn on_the_way(&mut self, walk: &Walk, books: &mut Books<'_>) -> Vec<Location> {
-        walk.on_the_way.iter().map(|(directory, name)| self.entry_of(directory, name, books)).collect()
+        walk.on_the_way.iter().map(|(directory, name)| self.entry_of(directory, name, false, books)).collect()
     }
 
-    /// The entry that is meant.
-    pub fn entry(&mut self, walk: &Walk, books: &mut Books<'_>) -> Option<Location> {
-        walk.last.as_ref().map(|(directory, name)| self.entry_of(directory, name, books))
+    /// The entry that is meant; `is_replaced` if it does not matter whether it is there.
+    pub fn entry(&mut self, walk: &Walk, is_replaced: bool, books: &mut Books<'_>) -> Option<Location> {
+        walk.last.as_ref().map(|(directory, name)| self.entry_of(directory, name, is_replaced, books))
     }
 
-    fn entry_of(&mut self, directory: &[u8], name: &[u8], books: &mut Books<'_>) -> Location {
+    fn entry_of(
+        &mut self,
+        directory: &[u8],
+        name: &[u8],
+        is_replaced: bool,
+        books: &mut Books<'_>,
+    ) -> Location {
         let object = self.number(Thing::Directory(directory.into()), books);
         let key = books.recording.key(Key::Str(String::from_utf8_lossy(name).into()));
-        Location::new(object, Part::Key(key))
+        let at = Location::new(object, Part::Key(key));
+        let path = [directory, b"/", name].concat();
+        self.touch(at, is_replaced, books, || i64::from(as_path(&path).symlink_metadata().is_ok()));
+        at
     }
 
     /// All entries of the directory at a path.
@@ -129,11 +145,16 @@ impl Outside {
         Location::new(self.number(Thing::Directory(path.into()), books), Part::Whole)
     }
 
-    /// The contents of the file at a path, under all its names.
-    pub fn contents(&mut self, path: &[u8], books: &mut Books<'_>) -> Vec<Location> {
+    /// The contents of the file at a path, under all its names; `is_replaced` if it does not matter what they were.
+    pub fn contents(&mut self, path: &[u8], is_replaced: bool, books: &mut Books<'_>) -> Vec<Location> {
         let names = self.names_of(path);
-        let numbers = names.into_iter().map(|name| self.number(Thing::Content(name), books));
-        numbers.map(|object| Location::new(object, Part::State)).collect()
+        let mut found = Vec::with_capacity(names.len());
+        for name in names {
+            let at = Location::new(self.number(Thing::Content(name.clone()), books), Part::State);
+            self.touch(at, is_replaced, books, || digest(as_path(&name)));
+            found.push(at);
+        }
+        found
     }
 
     /// The paths under which the file at `path` may be found, as far as this execution has renamed and linked it.
@@ -147,6 +168,27 @@ impl Outside {
             }
         }
         names
+    }
+
+    /// Notes what the first event that touches it finds, unless what happens does not depend on that.
+    pub fn touch(
+        &mut self,
+        at: Location,
+        is_replaced: bool,
+        books: &mut Books<'_>,
+        found: impl FnOnce() -> i64,
+    ) {
+        if self.touched.insert(at) && !is_replaced {
+            books.recording.initial(at, || Value::Int(found()));
+        }
+    }
+
+    /// Notes that the program changes something outside.
+    pub fn note_change(&mut self, books: &mut Books<'_>) {
+        if !std::mem::replace(&mut self.has_changed, true) {
+            let object = books.identities.fresh();
+            books.recording.named_object(object, outside::CHANGED, "outside");
+        }
     }
 
     /// Notes that what is at `from` is from now on at `to`, too.
@@ -178,9 +220,9 @@ impl Outside {
             return *known;
         }
         let (kind, label) = match &thing {
-            Thing::Content(path) => ("file", shown(path)),
-            Thing::Directory(path) if path.is_empty() => ("directory", "/".to_owned()),
-            Thing::Directory(path) => ("directory", shown(path)),
+            Thing::Content(path) => (outside::FILE, shown(path)),
+            Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
+            Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
             Thing::Open(generation) => ("open file", generation.to_string()),
         };
         self.enter(thing, kind, &label, books)
@@ -194,9 +236,22 @@ impl Outside {
     }
 }
 
+fn as_path(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
+}
+
+/// A hash of a file's contents; of a long one its length is enough.
+fn digest(path: &Path) -> i64 {
+    match path.metadata() {
+        Ok(status) if !status.is_file() => 0,
+        Ok(status) if status.len() > LONGEST_HASHED => status.len() as i64,
+        _ => std::fs::read(path).map_or(0, |content| content_hash(&content) as i64),
+    }
+}
+
 /// A path as reports print it: relative if it is below the working directory.
 fn shown(path: &[u8]) -> String {
-    let path = Path::new(OsStr::from_bytes(path));
+    let path = as_path(path);
     let here = std::env::current_dir().unwrap_or_default();
     let below = path.strip_prefix(&here).ok().filter(|rest| !rest.as_os_str().is_empty());
     below.unwrap_or(path).display().to_string()

@@ -34,6 +34,8 @@ pub mod kind {
     pub const SEEK: u16 = 5;
     pub const TRUNCATE: u16 = 6;
     pub const MAP: u16 = 9;
+    pub const CONNECT: u16 = 12;
+    pub const BIND: u16 = 14;
     pub const STAT: u16 = 19;
     pub const RENAME: u16 = 20;
     pub const UNLINK: u16 = 21;
