@@ -21,8 +21,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// Folders whose files are the interpreter's and not the program's.
 static FOREIGN: OnceLock<Vec<String>> = OnceLock::new();
@@ -154,18 +154,36 @@ fn is_foreign(file: &[u8]) -> bool {
         || has(b"/__pycache__")
 }
 
+/// Device and inode of a file.
+type Inode = (u64, u64);
+
+/// Files behind the program's output streams, under descriptors other than the standard ones.
+static STREAMS: Mutex<Vec<Inode>> = Mutex::new(Vec::new());
+
+/// Names descriptors that the program prints to.
+#[pyfunction]
+pub fn note_streams(fds: Vec<i32>) {
+    if let Ok(mut streams) = STREAMS.lock() {
+        *streams = fds.into_iter().map(inode).collect();
+    }
+}
+
 /// What is printed is not shared state: the files behind the standard streams, under whatever descriptor.
 fn is_standard_stream(event: &IoEvent) -> bool {
+    let file = (event.device, event.inode);
     event.inode != 0
-        && (0..3).any(|fd| {
-            let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
-            // SAFETY: the buffer is valid; all-zero is a valid status.
-            let status = unsafe {
-                libc::fstat(fd, status.as_mut_ptr());
-                status.assume_init()
-            };
-            (status.st_dev, status.st_ino) == (event.device, event.inode)
-        })
+        && ((0..3).any(|fd| inode(fd) == file) || STREAMS.lock().is_ok_and(|streams| streams.contains(&file)))
+}
+
+/// What a descriptor is open on; zeros if nothing.
+fn inode(fd: i32) -> Inode {
+    let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the buffer is valid, and all-zero is a valid status.
+    let status = unsafe {
+        libc::fstat(fd, status.as_mut_ptr());
+        status.assume_init()
+    };
+    (status.st_dev, status.st_ino)
 }
 
 fn group(event: &IoEvent) -> Option<Group> {
@@ -258,27 +276,22 @@ const WRITES: u8 = 2;
 fn on_path(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footprint: &mut Footprint) {
     let way = walk(event.path(), follows(event));
     footprint.reads.extend(outside.on_the_way(&way, books));
-    let entry = outside.entry(&way, false, books);
+    let flags = if event.kind == kind::OPEN { flags_of(event) } else { 0 };
+    let (creates, truncates) = (flags & libc::O_CREAT != 0, flags & libc::O_TRUNC != 0);
+    let replaces = creates && flags & libc::O_EXCL == 0;
+    let entry = outside.entry(&way, replaces, books);
+    // What is made or removed here has contents, whose state before is part of what the execution began with.
+    let contents = outside.contents(&way.target, replaces && truncates, books);
     match event.kind {
         kind::OPEN => {
-            let flags = flags_of(event);
-            let creates = flags & libc::O_CREAT != 0;
-            if creates {
-                footprint.writes.extend(entry)
-            } else {
-                footprint.reads.extend(entry)
-            }
-            if flags & libc::O_TRUNC != 0 {
-                footprint.writes.extend(outside.contents(&way.target, false, books));
-            }
+            let entries = if creates { &mut footprint.writes } else { &mut footprint.reads };
+            entries.extend(entry);
+            footprint.writes.extend(contents.into_iter().filter(|_| truncates));
         }
-        kind::STAT => {
-            footprint.reads.extend(entry);
-            footprint.reads.extend(outside.contents(&way.target, false, books));
-        }
+        kind::STAT => footprint.reads.extend(entry.into_iter().chain(contents)),
         kind::TRUNCATE | kind::CHANGE => {
             footprint.reads.extend(entry);
-            footprint.writes.extend(outside.contents(&way.target, false, books));
+            footprint.writes.extend(contents);
         }
         kind::UNLINK | kind::MAKE_DIRECTORY => footprint.writes.extend(entry),
         kind::REMOVE_DIRECTORY => {
@@ -306,6 +319,7 @@ fn on_two_paths(
     let way = walk(event.other_path(), false);
     footprint.reads.extend(outside.on_the_way(&way, books));
     footprint.writes.extend(outside.entry(&way, false, books));
+    outside.contents(&way.target, false, books);
     // Who writes the file through an old descriptor writes, from now on, what is found under the new path.
     footprint.reads.extend(outside.contents(from, false, books));
     if event.kind == kind::RENAME {
