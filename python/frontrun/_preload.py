@@ -29,11 +29,20 @@ def watch() -> None:
     library = str(library_path())
     _core.watch_io(library, [folder.rstrip("/") for folder in outside()])
     loader: Any = importlib.machinery.ExtensionFileLoader
-    create_module = loader.create_module
+    exec_module = loader.exec_module
 
-    def create_and_watch(self: Any, spec: Any) -> Any:
-        module = create_module(self, spec)
+    def exec_and_watch(self: Any, module: Any) -> None:
+        exec_module(self, module)
         _core.watch_io(library, [])
-        return module
+        if module.__name__ == "_sqlite3":
+            _model_sqlite()
 
-    loader.create_module = create_and_watch
+    loader.exec_module = exec_and_watch
+    if "_sqlite3" in sys.modules:
+        _model_sqlite()
+
+
+def _model_sqlite() -> None:
+    from . import _sqlite
+
+    _sqlite.install()

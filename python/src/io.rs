@@ -29,6 +29,26 @@ static FOREIGN: OnceLock<Vec<String>> = OnceLock::new();
 /// The process of the run: what it forks is none of its threads.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
+/// Databases, whose files are named by what is done to them as a whole.
+static DATABASES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Leaves the files of a database out of account: what happens to it is recorded as statements.
+pub fn leave_alone(path: &str) {
+    if let Ok(mut databases) = DATABASES.lock()
+        && !databases.iter().any(|known| known == path)
+    {
+        databases.push(path.to_owned());
+    }
+}
+
+/// Whether a file is that of a database, or belongs to one: its journal, its log.
+fn is_database(file: &[u8]) -> bool {
+    let suffixes = [&b""[..], b"-journal", b"-wal", b"-shm"];
+    let is_of =
+        |path: &String| file.strip_prefix(path.as_bytes()).is_some_and(|rest| suffixes.contains(&rest));
+    DATABASES.lock().is_ok_and(|databases| databases.iter().any(is_of))
+}
+
 /// What the calls of a call of C code have in common.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Group {
@@ -142,7 +162,7 @@ fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
 /// Whether the call is about files of the program.
 fn concerns(event: &IoEvent) -> bool {
     let Some(file) = event.file() else { return false };
-    !is_foreign(file) && !is_standard_stream(event)
+    !is_foreign(file) && !is_database(file) && !is_standard_stream(event)
 }
 
 fn is_foreign(file: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
 //! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads ·
-//! [`io`] files, named by [`outside`], told by [`shim`] · [`run`] the
+//! [`database`] databases, [`io`] files, named by [`outside`], told by [`shim`] · [`run`] the
 //! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
@@ -18,6 +18,7 @@ mod class;
 mod clock;
 mod container;
 mod controlled;
+mod database;
 mod exploring;
 mod freed;
 mod interpreter;
@@ -62,6 +63,8 @@ fn remember_sources(paths: Vec<String>) {
 
 #[pymodule(gil_used = true)]
 mod _core {
+    #[pymodule_export]
+    use super::database::{database_access, database_lock, database_open, database_unlock};
     #[pymodule_export]
     use super::exploring::{confirm_served, explain, explore_served, socket_pairs};
     #[pymodule_export]

@@ -35,6 +35,8 @@ enum Thing {
     Content(Bytes),
     /// The entries of the directory at a path.
     Directory(Bytes),
+    /// The lock of the database at a path.
+    Lock(Bytes),
     /// An open file: its position, and that it is open.
     Open(u64),
 }
@@ -147,14 +149,22 @@ impl Outside {
 
     /// The contents of the file at a path, under all its names; `is_replaced` if it does not matter what they were.
     pub fn contents(&mut self, path: &[u8], is_replaced: bool, books: &mut Books<'_>) -> Vec<Location> {
-        let names = self.names_of(path);
-        let mut found = Vec::with_capacity(names.len());
-        for name in names {
-            let at = Location::new(self.number(Thing::Content(name.clone()), books), Part::State);
-            self.touch(at, is_replaced, books, || digest(as_path(&name)));
-            found.push(at);
+        let found = self.contents_as(path, books);
+        for (at, name) in found.iter().zip(self.names_of(path)) {
+            self.touch(*at, is_replaced, books, || digest(as_path(&name)));
         }
         found
+    }
+
+    /// The contents of the file at a path, whatever they were before.
+    pub fn contents_as(&mut self, path: &[u8], books: &mut Books<'_>) -> Vec<Location> {
+        let numbers = self.names_of(path).into_iter().map(|name| self.number(Thing::Content(name), books));
+        numbers.map(|object| Location::new(object, Part::State)).collect()
+    }
+
+    /// Whether an event has touched a location.
+    pub fn is_touched(&self, at: Location) -> bool {
+        self.touched.contains(&at)
     }
 
     /// The paths under which the file at `path` may be found, as far as this execution has renamed and linked it.
@@ -215,6 +225,11 @@ impl Outside {
         Some(Location::new(object, Part::State))
     }
 
+    /// The lock of the database at a path.
+    pub fn lock(&mut self, path: &[u8], books: &mut Books<'_>) -> ObjectId {
+        self.number(Thing::Lock(path.into()), books)
+    }
+
     fn number(&mut self, thing: Thing, books: &mut Books<'_>) -> ObjectId {
         if let Some(known) = self.numbers.get(&thing) {
             return *known;
@@ -223,6 +238,7 @@ impl Outside {
             Thing::Content(path) => (outside::FILE, shown(path)),
             Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
+            Thing::Lock(path) => ("lock", format!("the lock of {}", shown(path))),
             Thing::Open(generation) => ("open file", generation.to_string()),
         };
         self.enter(thing, kind, &label, books)
