@@ -8,14 +8,13 @@
 //! Calls that one call of C code makes on one open file, and that only read what the first of them has read (a file that
 //! is read to its end, a directory that is listed, a file that is opened and examined), are one step.
 //!
-//! Invariant: no location hangs on anything but the call's arguments, the file system, and what this execution has done.
-//!
-//! Not here: names (outside), the library (shim).
+//! Not here: which locations a call touches (footprint), names (outside), locks (file_locks), the library (shim).
 
-use crate::outside::{Books, Outside, walk};
+use crate::footprint::{self, WRITES, is_positional};
+use crate::outside::{Books, Inode};
 use crate::shim::{self, AGAIN, BEFORE, DONE, IoEvent, kind};
-use crate::{controlled, run};
-use frontrun_formats::{Location, Operation, ThreadId};
+use crate::{controlled, file_locks, run};
+use frontrun_formats::ThreadId;
 use pyo3::exceptions::PyOSError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -67,6 +66,8 @@ thread_local! {
     static GRANTED: Cell<bool> = const { Cell::new(false) };
     /// The latest call of the call of C code under way, and the open file that it was about.
     static LATEST: Cell<Option<(Group, u64)>> = const { Cell::new(None) };
+    /// The call under way makes a file.
+    static CREATES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Finds the I/O library (preloaded, or at `library`) and attaches it to what is loaded now. `foreign` are folders whose
@@ -95,12 +96,13 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
         if event.phase == BEFORE && changes(event) {
             with_lock(note_change);
         }
+        if event.phase == BEFORE && locks(event) && concerns(event) {
+            with_lock(|| file_locks::note(event));
+        }
         return DONE;
     }
     if event.phase != BEFORE {
-        if event.kind == kind::OPEN && LATEST.get() == Some((Group::Opening, 0)) {
-            LATEST.set(Some((Group::Opening, event.generation)));
-        }
+        opened(event);
         return DONE;
     }
     let granted = GRANTED.replace(false);
@@ -108,6 +110,27 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
         return DONE;
     }
     with_lock(|| take_step(me, event, granted))
+}
+
+/// Whether the call may change who holds the lock of a file.
+fn locks(event: &IoEvent) -> bool {
+    event.kind == kind::LOCK || (event.kind == kind::CLOSE && file_locks::is_any_held())
+}
+
+/// Notes which open file a call has made.
+fn opened(event: &IoEvent) {
+    if event.kind != kind::OPEN || LATEST.get() != Some((Group::Opening, 0)) {
+        return;
+    }
+    LATEST.set(Some((Group::Opening, event.generation)));
+    if CREATES.replace(false) && event.error == 0 {
+        with_lock(|| {
+            // SAFETY: the calling thread holds the turn and the lock.
+            if let Some(run) = unsafe { run::get() } {
+                run.outside.note_birth((event.device, event.inode));
+            }
+        });
+    }
 }
 
 /// Runs `body` with the interpreter's lock, which the calling thread has released or not, and nothing that it does is I/O
@@ -151,6 +174,12 @@ fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
         }
         return DONE;
     }
+    if locks(event)
+        && let Some(answer) = file_locks::take_step(me, event, granted)
+    {
+        GRANTED.set(answer == AGAIN);
+        return answer;
+    }
     let site = controlled::last_site();
     if !granted && run::reach(me, site, None) {
         GRANTED.set(true);
@@ -159,7 +188,8 @@ fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
     if changes(event) {
         note_change();
     }
-    if let Some(operation) = operation(event) {
+    CREATES.set(footprint::makes(event));
+    if let Some(operation) = footprint::operation(event) {
         run::execute(me, site, operation, 1);
         controlled::enter_call();
         LATEST.set(group(event).map(|group| (group, event.generation)));
@@ -181,9 +211,6 @@ fn is_foreign(file: &[u8]) -> bool {
         || FOREIGN.get().is_some_and(|folders| folders.iter().any(|folder| below(folder.as_bytes())))
         || has(b"/__pycache__")
 }
-
-/// Device and inode of a file.
-type Inode = (u64, u64);
 
 /// Files behind the program's output streams, under descriptors other than the standard ones.
 static STREAMS: Mutex<Vec<Inode>> = Mutex::new(Vec::new());
@@ -237,157 +264,6 @@ fn is_absorbed(event: &IoEvent) -> bool {
         Group::Opening => matches!(event.kind, kind::STAT | kind::SEEK),
         Group::Reading => group(event) == Some(Group::Reading),
         Group::Listing => matches!(event.kind, kind::READ_DIRECTORY | kind::CLOSE),
-        Group::Writing => event.kind == kind::CLOSE,
-    }
-}
-
-/// Whether the call names its place in the file, so that the position plays no part.
-fn is_positional(event: &IoEvent) -> bool {
-    matches!(event.function().trim_start_matches('_').as_bytes().first(), Some(b'p'))
-}
-
-/// Locations that a call touches.
-#[derive(Default)]
-struct Footprint {
-    reads: Vec<Location>,
-    writes: Vec<Location>,
-}
-
-/// The operation of a call, in the present state; `None` when it touches nothing.
-fn operation(event: &IoEvent) -> Option<Operation> {
-    // SAFETY: the calling thread holds the turn and the lock; the borrows end in this function.
-    let (run, identities) = unsafe { (run::get()?, run::identities()?) };
-    let mut books = Books { identities, recording: &mut run.recording };
-    let mut footprint = Footprint::default();
-    if event.fd >= 0 {
-        on_descriptor(event, &mut run.outside, &mut books, &mut footprint);
-    } else {
-        on_path(event, &mut run.outside, &mut books, &mut footprint);
-    }
-    let Footprint { mut reads, mut writes } = footprint;
-    writes.sort_unstable();
-    writes.dedup();
-    reads.sort_unstable();
-    reads.dedup();
-    reads.retain(|at| !writes.contains(at));
-    (!reads.is_empty() || !writes.is_empty())
-        .then(|| Operation::Touch { reads: reads.into(), writes: writes.into() })
-}
-
-/// A call on an open file.
-fn on_descriptor(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footprint: &mut Footprint) {
-    let file = event.file().unwrap_or_default();
-    let open = outside.open_file(event.fd, event.generation, file, books);
-    let positional = is_positional(event) && event.kind != kind::CLOSE;
-    if positional {
-        footprint.reads.extend(open)
-    } else {
-        footprint.writes.extend(open)
-    }
-    match event.kind {
-        kind::READ | kind::SEEK | kind::STAT => footprint.reads.extend(outside.contents(file, false, books)),
-        kind::MAP if event.access & WRITES == 0 => {
-            footprint.reads.extend(outside.contents(file, false, books))
-        }
-        kind::WRITE | kind::TRUNCATE | kind::CHANGE | kind::MAP => {
-            footprint.writes.extend(outside.contents(file, false, books));
-        }
-        kind::READ_DIRECTORY => footprint.reads.push(outside.entries(file, books)),
-        _ => {}
-    }
-}
-
-/// Bit of [`IoEvent::access`]: the resource is changed.
-const WRITES: u8 = 2;
-
-/// A call on a path.
-fn on_path(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footprint: &mut Footprint) {
-    let way = walk(event.path(), follows(event));
-    footprint.reads.extend(outside.on_the_way(&way, books));
-    let flags = if event.kind == kind::OPEN { flags_of(event) } else { 0 };
-    let (creates, truncates) = (flags & libc::O_CREAT != 0, flags & libc::O_TRUNC != 0);
-    let replaces = creates && flags & libc::O_EXCL == 0;
-    let entry = outside.entry(&way, replaces, books);
-    // What is made or removed here has contents, whose state before is part of what the execution began with.
-    let contents = outside.contents(&way.target, replaces && truncates, books);
-    match event.kind {
-        kind::OPEN => {
-            let entries = if creates { &mut footprint.writes } else { &mut footprint.reads };
-            entries.extend(entry);
-            footprint.writes.extend(contents.into_iter().filter(|_| truncates));
-        }
-        kind::STAT => footprint.reads.extend(entry.into_iter().chain(contents)),
-        kind::TRUNCATE | kind::CHANGE => {
-            footprint.reads.extend(entry);
-            footprint.writes.extend(contents);
-        }
-        kind::UNLINK | kind::MAKE_DIRECTORY => footprint.writes.extend(entry),
-        kind::REMOVE_DIRECTORY => {
-            footprint.writes.extend(entry);
-            footprint.reads.push(outside.entries(&way.target, books));
-        }
-        kind::RENAME | kind::LINK => on_two_paths(event, &way.target, entry, outside, books, footprint),
-        _ => {}
-    }
-}
-
-/// A rename or a link, symbolic if there is no second path.
-fn on_two_paths(
-    event: &IoEvent,
-    from: &[u8],
-    entry: Option<Location>,
-    outside: &mut Outside,
-    books: &mut Books<'_>,
-    footprint: &mut Footprint,
-) {
-    if event.other_path().is_empty() {
-        footprint.writes.extend(entry);
-        return;
-    }
-    let way = walk(event.other_path(), false);
-    footprint.reads.extend(outside.on_the_way(&way, books));
-    footprint.writes.extend(outside.entry(&way, false, books));
-    outside.contents(&way.target, false, books);
-    // Who writes the file through an old descriptor writes, from now on, what is found under the new path.
-    footprint.reads.extend(outside.contents(from, false, books));
-    if event.kind == kind::RENAME {
-        footprint.writes.extend(entry);
-    } else {
-        footprint.reads.extend(entry);
-        footprint.reads.extend(outside.contents(&way.target, false, books));
-        outside.note_move(&way.target, from);
-    }
-    outside.note_move(from, &way.target);
-}
-
-/// Whether the call follows a symbolic link in the last component of its path.
-fn follows(event: &IoEvent) -> bool {
-    match event.kind {
-        kind::OPEN => flags_of(event) & (libc::O_NOFOLLOW | libc::O_EXCL) == 0,
-        kind::RENAME | kind::UNLINK | kind::LINK | kind::MAKE_DIRECTORY | kind::REMOVE_DIRECTORY => false,
-        _ => match event.function() {
-            "lstat" | "lstat64" | "readlink" | "readlinkat" | "__lxstat" | "__lxstat64" => false,
-            "fstatat" | "fstatat64" | "faccessat" | "fchmodat" | "utimensat" => {
-                !has_nofollow(event.arguments[3])
-            }
-            "statx" => !has_nofollow(event.arguments[2]),
-            _ => true,
-        },
-    }
-}
-
-fn has_nofollow(flags: u64) -> bool {
-    flags as i32 & libc::AT_SYMLINK_NOFOLLOW != 0
-}
-
-/// The flags with which a file is opened.
-fn flags_of(event: &IoEvent) -> i32 {
-    let made = libc::O_CREAT | libc::O_TRUNC;
-    match event.function() {
-        "open" | "open64" | "__open_2" | "__open64_2" => event.arguments[1] as i32,
-        "openat" | "openat64" | "__openat_2" | "__openat64_2" => event.arguments[2] as i32,
-        // `fopen` for writing; `creat`.
-        _ if event.access & WRITES != 0 => made,
-        _ => 0,
+        Group::Writing => event.kind == kind::CLOSE && !file_locks::is_any_held(),
     }
 }

@@ -28,6 +28,9 @@ type Bytes = Box<[u8]>;
 /// Files are hashed up to this length.
 const LONGEST_HASHED: u64 = 1 << 20;
 
+/// Device and inode of a file, which another file may have when this one is no more.
+pub type Inode = (u64, u64);
+
 /// Something outside that has parts which threads share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Thing {
@@ -37,6 +40,8 @@ enum Thing {
     Directory(Bytes),
     /// The lock of the database at a path.
     Lock(Bytes),
+    /// The lock of a file that has this inode for a time, and which time that is.
+    FileLock(Inode, u32),
     /// An open file: its position, and that it is open.
     Open(u64),
 }
@@ -52,6 +57,10 @@ pub struct Outside {
     /// Locations that have been touched.
     touched: FxHashSet<Location>,
     has_changed: bool,
+    /// How often a file was made that got this inode.
+    births: FxHashMap<Inode, u32>,
+    /// Which open file holds the lock of a file.
+    lock_holders: FxHashMap<ObjectId, u64>,
 }
 
 /// Where new things get their numbers and names.
@@ -230,6 +239,30 @@ impl Outside {
         self.number(Thing::Lock(path.into()), books)
     }
 
+    /// Notes that a file was made and has this inode now.
+    pub fn note_birth(&mut self, inode: Inode) {
+        *self.births.entry(inode).or_default() += 1;
+    }
+
+    /// The lock of a file, and which open file holds it.
+    pub fn file_lock(&mut self, inode: Inode, path: &[u8], books: &mut Books<'_>) -> (ObjectId, Option<u64>) {
+        let thing = Thing::FileLock(inode, self.births.get(&inode).copied().unwrap_or(0));
+        let lock = self
+            .numbers
+            .get(&thing)
+            .copied()
+            .unwrap_or_else(|| self.enter(thing, "lock", &format!("the lock of {}", shown(path)), books));
+        (lock, self.lock_holders.get(&lock).copied())
+    }
+
+    /// Sets which open file holds a lock; returns which one did.
+    pub fn set_lock_holder(&mut self, lock: ObjectId, holder: Option<u64>) -> Option<u64> {
+        match holder {
+            Some(holder) => self.lock_holders.insert(lock, holder),
+            None => self.lock_holders.remove(&lock),
+        }
+    }
+
     fn number(&mut self, thing: Thing, books: &mut Books<'_>) -> ObjectId {
         if let Some(known) = self.numbers.get(&thing) {
             return *known;
@@ -239,6 +272,7 @@ impl Outside {
             Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
             Thing::Lock(path) => ("lock", format!("the lock of {}", shown(path))),
+            Thing::FileLock((_, inode), _) => ("lock", format!("the lock of file {inode}")),
             Thing::Open(generation) => ("open file", generation.to_string()),
         };
         self.enter(thing, kind, &label, books)

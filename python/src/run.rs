@@ -325,6 +325,14 @@ fn end_diverged(divergence: &Divergence, at: Option<SiteId>) -> ! {
     leave(4)
 }
 
+/// Ends a run that does something that the models do not follow.
+pub fn end_unfollowed(expected: &str, actual: &str) -> ! {
+    // SAFETY: the calling thread holds the turn and the lock.
+    let step = unsafe { get() }.map_or(0, |run| run.gate.executed() as u64);
+    finish(Outcome::Diverged { step, expected: expected.to_owned(), actual: actual.to_owned() });
+    leave(4)
+}
+
 /// A site as `file:line`.
 fn place(site: Option<SiteId>) -> String {
     // SAFETY: the caller holds the turn and the lock; the text is copied out.

@@ -33,6 +33,7 @@ pub mod kind {
     pub const WRITE: u16 = 4;
     pub const SEEK: u16 = 5;
     pub const TRUNCATE: u16 = 6;
+    pub const LOCK: u16 = 8;
     pub const MAP: u16 = 9;
     pub const CONNECT: u16 = 12;
     pub const BIND: u16 = 14;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Callable
@@ -278,3 +279,83 @@ def test_a_program_that_does_not_put_back_what_it_changed_has_diverged(explore: 
     (tmp_path / "counter").write_text("0")
     code, answer = explore("--keep-going", "program.py")
     assert (code, answer["verdict"]) == (4, "diverged"), answer
+
+
+def with_flock(count: Thread) -> Thread:
+    def locked(directory: Path) -> None:
+        with open(directory / "lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            count(directory)
+
+    return locked
+
+
+def test_a_file_lock_protects_a_counter(tmp_path: Path) -> None:
+    result = explore(zero, [with_flock(count_with_open)] * 2, is_two, tmp_path)
+    assert (result.verdict, set(result.outcomes)) == ("exhausted", set()), result.explanation
+
+
+def test_two_file_locks_in_opposite_order_are_a_deadlock(tmp_path: Path) -> None:
+    def take(*names: str) -> Thread:
+        def body(directory: Path) -> None:
+            files = [open(directory / name, "a") for name in names]
+            for file in files:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            for file in files:
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+        return body
+
+    result = explore(nothing, [take("a", "b"), take("b", "a")], lambda _: True, tmp_path)
+    assert (result.verdict, result.failure_kind) == ("failed", "deadlock"), result.explanation
+
+
+def test_the_lock_of_a_file_that_was_removed_keeps_nobody_out(tmp_path: Path) -> None:
+    """Who waits with an open file for a lock, and gets it, may hold that of a file that is no longer there."""
+    inside: list[str] = []
+    overlaps: list[list[str]] = []
+
+    def job(name: str) -> Thread:
+        def body(directory: Path) -> None:
+            with open(directory / "lock", "a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                inside.append(name)
+                if len(inside) > 1:
+                    overlaps.append(list(inside))
+                inside.remove(name)
+                (directory / "lock").unlink(missing_ok=True)
+
+        return body
+
+    result = explore_dpor(
+        lambda: tmp_path,
+        [job("a"), job("b"), job("c")],
+        lambda _: not overlaps,
+        max_executions=3000,
+    )
+    assert (result.verdict, result.failure_kind) == ("failed", "invariant"), result.explanation
+
+
+def test_an_attempt_on_a_file_lock_fails_while_it_is_held(tmp_path: Path) -> None:
+    def attempt(directory: Path) -> None:
+        with open(directory / "lock", "a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                seen.append("busy")
+            else:
+                seen.append("taken")
+
+    seen: list[str] = []
+    result = explore(nothing, [attempt, attempt], lambda _: True, tmp_path, observe=lambda _: sorted(seen))
+    assert result.exhausted
+    assert set(result.outcomes) == {"['taken', 'taken']", "['busy', 'taken']"}
+
+
+def test_a_shared_file_lock_is_not_followed(tmp_path: Path) -> None:
+    def look(directory: Path) -> None:
+        with open(directory / "lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+
+    result = explore(nothing, [look, look], lambda _: True, tmp_path)
+    assert result.verdict == "diverged"
