@@ -108,6 +108,15 @@ fn parse(value: &[u8]) -> Option<(c_int, Option<u64>)> {
     Some((fd.parse().ok()?, inode))
 }
 
+/// See [`crate::frontrun_shim_pipe`].
+pub fn change_pipe(fd: c_int) {
+    pipe_is_gone();
+    if idle() {
+        table::forget_range(0, u32::MAX);
+        open_pipe(fd, None);
+    }
+}
+
 fn open_pipe(fd: c_int, expected: Option<u64>) {
     let Some((device, inode, mode)) = raw::fstat(fd) else { return };
     if mode & libc::S_IFMT != libc::S_IFIFO || expected.is_some_and(|expected| expected != inode) {

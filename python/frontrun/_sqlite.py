@@ -1,15 +1,16 @@
 """The model of SQLite: a statement is one step on its database, and waiting for a busy database is decided.
 
-A connection that changes something holds its database's lock until its transaction ends, as SQLite has it. A thread that
-needs the lock is not enabled while another connection holds it; its timeout runs out as that of any other wait does. So
-SQLite itself never has to wait, and is told not to.
+A connection that changes something holds its database's lock until its transaction ends, as SQLite has it. A thread
+that needs the lock is not enabled while another connection holds it; its timeout runs out as that of any other wait
+does. So SQLite itself never has to wait, and is told not to.
 
-The rows of a query are fetched when it is executed: a query that is under way would make others wait for whoever has not
-yet fetched its last row. A transaction that has read keeps others from committing: who commits waits until these have ended.
+The rows of a query are fetched when it is executed: a query that is under way would make others wait for whoever has
+not yet fetched its last row. A transaction that has read keeps others from committing: who commits waits for its end.
 """
 
 from __future__ import annotations
 
+import _sqlite3
 import itertools
 import os
 import re
@@ -19,8 +20,6 @@ import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
-
-import _sqlite3
 
 from . import _core
 from ._threads import quietly
@@ -34,7 +33,9 @@ _WORD = re.compile(r"[A-Za-z]+")
 _READS = frozenset({"SELECT", "VALUES", "EXPLAIN", "PRAGMA", "ATTACH", "DETACH"})
 _ENDS = frozenset({"COMMIT", "END", "ROLLBACK"})
 _CHANGES_WITHIN = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECASE)
-_CHANGING_PRAGMA = re.compile(r"\b(journal_mode|user_version|application_id|wal_checkpoint|auto_vacuum)\b", re.IGNORECASE)
+_CHANGING_PRAGMA = re.compile(
+    r"\b(journal_mode|user_version|application_id|wal_checkpoint|auto_vacuum)\b", re.IGNORECASE
+)
 
 # Every connection that is open, by database: whose transactions others may have to wait for.
 _open: dict[str, weakref.WeakSet[Any]] = {}

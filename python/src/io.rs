@@ -78,6 +78,12 @@ pub fn watch_io(library: PathBuf, foreign: Vec<String>) -> PyResult<()> {
     shim::load(&library).map_err(PyOSError::new_err)
 }
 
+/// Has the I/O of this process written to a pipe, one line an event, or to none for -1.
+#[pyfunction]
+pub fn write_io_to(fd: i32) {
+    shim::write_to(fd);
+}
+
 /// Makes I/O of controlled threads steps of the run that begins in this process.
 pub fn install() {
     OWNER.store(std::process::id() as i32, Ordering::Relaxed);

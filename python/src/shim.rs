@@ -5,7 +5,7 @@
 //!
 //! Not here: what an event means (outside), what happens in a call of it (io).
 
-use libc::{c_char, c_void};
+use libc::{c_char, c_int, c_void};
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -109,6 +109,7 @@ impl IoEvent {
 struct Shim {
     register: unsafe extern "C" fn(Option<Callback>) -> u32,
     control: unsafe extern "C" fn(u32) -> u32,
+    pipe: unsafe extern "C" fn(c_int),
     /// For a library that was loaded late.
     attach: Option<unsafe extern "C" fn() -> u32>,
 }
@@ -151,6 +152,7 @@ fn find(handle: *mut c_void, late: bool) -> Result<Shim, String> {
     };
     let (abi, register) = (symbol(c"frontrun_io_abi")?, symbol(c"frontrun_shim_register")?);
     let (control, attach) = (symbol(c"frontrun_shim_control")?, symbol(c"frontrun_shim_attach")?);
+    let pipe = symbol(c"frontrun_shim_pipe")?;
     // SAFETY: functions of these names have these signatures, which the version vouches for.
     unsafe {
         let abi: unsafe extern "C" fn() -> u32 = std::mem::transmute(abi);
@@ -163,6 +165,7 @@ fn find(handle: *mut c_void, late: bool) -> Result<Shim, String> {
                 register,
             ),
             control: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(u32) -> u32>(control),
+            pipe: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(c_int)>(pipe),
             attach: late.then_some(std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> u32>(attach)),
         })
     }
@@ -181,5 +184,13 @@ pub fn control(on: bool) {
     if let Some(shim) = SHIM.get() {
         // SAFETY: the library's function of that name.
         unsafe { (shim.control)(u32::from(on)) };
+    }
+}
+
+/// Has the library write its events to the pipe `fd`, or to none for -1.
+pub fn write_to(fd: c_int) {
+    if let Some(shim) = SHIM.get() {
+        // SAFETY: the library's function of that name.
+        unsafe { (shim.pipe)(fd) };
     }
 }

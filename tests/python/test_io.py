@@ -1,4 +1,4 @@
-"""Files as shared state: races in them are found, programs without one are exhausted, and what is printed is nobody's."""
+"""Files as shared state: races in them are found, programs without one are exhausted, prints are nobody's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ Explore = Callable[..., tuple[int, dict[str, Any]]]
 Thread = Callable[[Path], object]
 
 
-def explore(prepare: Thread, threads: list[Thread], holds: Thread, directory: Path, **options: Any) -> InterleavingResult:
+def explore(
+    prepare: Thread, threads: list[Thread], holds: Thread, directory: Path, **options: Any
+) -> InterleavingResult:
     """Explore threads that meet in the files of a directory, which each execution empties first."""
 
     def setup() -> Path:
@@ -81,7 +83,11 @@ def test_a_counter_in_a_file_loses_an_update(tmp_path: Path, count: Thread) -> N
 
 def test_the_classes_of_two_threads_with_two_accesses_each_are_four(tmp_path: Path) -> None:
     """Reads and writes at given places are what two reads and two writes of a variable are."""
-    result = explore(zero, [count_with_descriptors] * 2, is_two, tmp_path, observe=lambda d: (d / "counter").read_text())
+
+    def content(directory: Path) -> str:
+        return (directory / "counter").read_text()
+
+    result = explore(zero, [count_with_descriptors] * 2, is_two, tmp_path, observe=content)
     assert (result.num_explored, result.outcomes) == (4, {"'2'": 2, "'1'": 2})
 
 
@@ -298,11 +304,11 @@ def test_a_file_lock_protects_a_counter(tmp_path: Path) -> None:
 def test_two_file_locks_in_opposite_order_are_a_deadlock(tmp_path: Path) -> None:
     def take(*names: str) -> Thread:
         def body(directory: Path) -> None:
-            files = [open(directory / name, "a") for name in names]
+            files = [os.open(directory / name, os.O_RDWR | os.O_CREAT) for name in names]
             for file in files:
                 fcntl.flock(file, fcntl.LOCK_EX)
             for file in files:
-                fcntl.flock(file, fcntl.LOCK_UN)
+                os.close(file)
 
         return body
 
