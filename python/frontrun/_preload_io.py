@@ -147,7 +147,7 @@ class IOEventDispatcher:
             try:
                 listener(event)
             except Exception:
-                sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+                sys.excepthook(*sys.exc_info())
 
 
 def _event(fields: list[bytes]) -> PreloadIOEvent:

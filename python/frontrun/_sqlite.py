@@ -64,7 +64,7 @@ def _kind(sql: str) -> str:
     return "begin" if word in {"SAVEPOINT", ""} else "change"
 
 
-class _Connection(_sqlite3.Connection):  # type: ignore[misc]
+class _Connection(_sqlite3.Connection):
     """A connection whose statements are steps."""
 
     def __init__(self, database: Any, timeout: float = 5.0, *args: Any, **kwargs: Any) -> None:
@@ -190,7 +190,7 @@ class _Connection(_sqlite3.Connection):  # type: ignore[misc]
         return False
 
 
-class _Cursor(_sqlite3.Cursor):  # type: ignore[misc]
+class _Cursor(_sqlite3.Cursor):
     """A cursor whose statements are steps."""
 
     _frontrun_rows: Iterator[Any] = iter(())
@@ -204,7 +204,8 @@ class _Cursor(_sqlite3.Cursor):  # type: ignore[misc]
             if self.description is not None:
                 self._frontrun_rows = iter(super(_Cursor, self).fetchall())
 
-        self.connection._frontrun_step(kind, call)
+        connection: Any = self.connection
+        connection._frontrun_step(kind, call)
         return self
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:

@@ -13,7 +13,7 @@
 use crate::footprint::{self, WRITES, is_positional};
 use crate::outside::{Books, Inode};
 use crate::shim::{self, AGAIN, BEFORE, DONE, IoEvent, kind};
-use crate::{controlled, file_locks, run};
+use crate::{channels, controlled, file_locks, run};
 use frontrun_formats::ThreadId;
 use pyo3::exceptions::PyOSError;
 use pyo3::ffi;
@@ -98,6 +98,9 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
         return DONE;
     }
     let Some(me) = controlled::visible_thread() else { return DONE };
+    if channels::concerns(event) {
+        return with_lock(|| on_channel(me, event));
+    }
     if !run::is_recording() {
         if event.phase == BEFORE && changes(event) {
             with_lock(note_change);
@@ -116,6 +119,29 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
         return DONE;
     }
     with_lock(|| take_step(me, event, granted))
+}
+
+/// A call on a pipe or socket pair.
+fn on_channel(me: ThreadId, event: &IoEvent) -> u32 {
+    let granted = GRANTED.replace(false);
+    if event.phase != BEFORE && event.kind == kind::PAIR {
+        channels::note_pair(event);
+    } else if !run::is_recording() || is_one_left() || is_standard_stream(event) {
+        return DONE;
+    } else if event.phase != BEFORE {
+        channels::wake(me, event);
+    } else if event.kind != kind::PAIR {
+        let answer = channels::take_step(me, event, granted);
+        GRANTED.set(answer == AGAIN);
+        return answer;
+    }
+    DONE
+}
+
+/// Whether all other threads have been joined, so that no order is left to be recorded.
+fn is_one_left() -> bool {
+    // SAFETY: the calling thread holds the turn and the lock.
+    unsafe { run::get() }.is_none_or(|run| run.gate.is_one_left())
 }
 
 /// Whether the call may change who holds the lock of a file.
@@ -170,11 +196,9 @@ fn changes(event: &IoEvent) -> bool {
     }
 }
 
-/// Waits for the turn, unless that has been done, and records the step. While all other threads have been joined, no order
-/// is left to be recorded.
+/// Waits for the turn, unless that has been done, and records the step.
 fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
-    // SAFETY: the calling thread holds the turn and the lock.
-    if !granted && unsafe { run::get() }.is_none_or(|run| run.gate.is_one_left()) {
+    if !granted && is_one_left() {
         if changes(event) {
             note_change();
         }

@@ -61,6 +61,10 @@ pub struct Outside {
     births: FxHashMap<Inode, u32>,
     /// Which open file holds the lock of a file.
     lock_holders: FxHashMap<ObjectId, u64>,
+    /// Of each end of a pipe or socket pair, the end that writes what is read there.
+    writers: FxHashMap<Inode, Inode>,
+    /// What those who found nothing to read have left with a channel.
+    left: FxHashMap<ObjectId, Vec<ObjectId>>,
 }
 
 /// Where new things get their numbers and names.
@@ -261,6 +265,29 @@ impl Outside {
             Some(holder) => self.lock_holders.insert(lock, holder),
             None => self.lock_holders.remove(&lock),
         }
+    }
+
+    /// Notes the ends of a pipe, which have one inode, or of a socket pair.
+    pub fn note_pair(&mut self, [one, other]: [Inode; 2]) {
+        self.writers.extend([(one, other), (other, one)]);
+    }
+
+    /// The end that writes what is read at this one, if it was made here.
+    pub fn writer_of(&self, end: Inode) -> Option<Inode> {
+        self.writers.get(&end).copied()
+    }
+
+    /// Leaves a new event with a channel.
+    pub fn leave_event(&mut self, channel: ObjectId, books: &mut Books<'_>) -> ObjectId {
+        let event = books.identities.fresh();
+        books.recording.named_object(event, "event", "something to read");
+        self.left.entry(channel).or_default().push(event);
+        event
+    }
+
+    /// Takes the events that were left with a channel.
+    pub fn take_events(&mut self, channel: ObjectId) -> Vec<ObjectId> {
+        self.left.remove(&channel).unwrap_or_default()
     }
 
     fn number(&mut self, thing: Thing, books: &mut Books<'_>) -> ObjectId {

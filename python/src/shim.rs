@@ -37,6 +37,8 @@ pub mod kind {
     pub const MAP: u16 = 9;
     pub const CONNECT: u16 = 12;
     pub const BIND: u16 = 14;
+    pub const SHUTDOWN: u16 = 16;
+    pub const PAIR: u16 = 17;
     pub const STAT: u16 = 19;
     pub const RENAME: u16 = 20;
     pub const UNLINK: u16 = 21;
