@@ -58,16 +58,25 @@ fn has_writer_here(fd: RawFd) -> bool {
     })
 }
 
-/// Whether the call would wait now.
-fn would_block(event: &IoEvent) -> bool {
-    if event.kind != kind::READ {
+/// How long another process is waited for, in milliseconds of real time.
+const PATIENCE: i32 = 3000;
+
+/// Whether the call is one on a socket for which nobody has done what it waits for, in all the time that another process
+/// is given: so it may well be a thread of this one, which cannot do it now.
+pub fn waits_in_vain(event: &IoEvent) -> bool {
+    event.resource().starts_with(b"socket:") && would_block(event, PATIENCE)
+}
+
+/// Whether the call would wait for longer than so many milliseconds.
+fn would_block(event: &IoEvent, patience: i32) -> bool {
+    if !matches!(event.kind, kind::READ | kind::ACCEPT) {
         return false;
     }
     let mut question = libc::pollfd { fd: event.fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one question, which is not waited for; then a flag of an open file.
-    let (ready, flags) =
-        unsafe { (libc::poll(&raw mut question, 1, 0), libc::fcntl(event.fd, libc::F_GETFL)) };
-    ready == 0 && flags & libc::O_NONBLOCK == 0
+    // SAFETY: reads a flag of an open file.
+    let blocks = unsafe { libc::fcntl(event.fd, libc::F_GETFL) } & libc::O_NONBLOCK == 0;
+    // SAFETY: one question.
+    blocks && unsafe { libc::poll(&raw mut question, 1, patience) } == 0
 }
 
 /// The channel of a call.
@@ -88,7 +97,7 @@ pub fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
     loop {
         let touch = Operation::Touch { reads: Box::new([]), writes: Box::new([at]) };
         run::execute(me, site, touch, 1);
-        if !would_block(event) || !has_writer_here(event.fd) {
+        if !would_block(event, 0) || !has_writer_here(event.fd) {
             return DONE;
         }
         let Some(left) = leave_event(at.object) else { return DONE };

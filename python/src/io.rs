@@ -114,6 +114,13 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
         opened(event);
         return DONE;
     }
+    if channels::waits_in_vain(event) {
+        with_lock(|| {
+            if !is_one_left() {
+                run::end_unfollowed("a socket to be ready", "it may be a thread that makes it so");
+            }
+        });
+    }
     let granted = GRANTED.replace(false);
     if !concerns(event) || (!granted && is_absorbed(event)) {
         return DONE;

@@ -36,6 +36,7 @@ pub mod kind {
     pub const LOCK: u16 = 8;
     pub const MAP: u16 = 9;
     pub const CONNECT: u16 = 12;
+    pub const ACCEPT: u16 = 13;
     pub const BIND: u16 = 14;
     pub const SHUTDOWN: u16 = 16;
     pub const PAIR: u16 = 17;

@@ -114,3 +114,45 @@ def test_a_descriptor_that_does_not_block_reports_that(blocking: bool) -> None:
     result = explore(Pipe, [read, write], lambda _: True, observe=lambda pipe: pipe.got)
     assert result.exhausted, result.explanation
     assert set(result.outcomes) == {"[b'hello']"} | (set() if blocking else {"[b'nothing']"})
+
+
+def test_threads_that_talk_over_tcp_are_not_followed() -> None:
+    def listen() -> socket.socket:
+        return socket.create_server(("127.0.0.1", 0))
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        connection.close()
+
+    def ask(server: socket.socket) -> None:
+        socket.create_connection(server.getsockname()).close()
+
+    result = explore(listen, [serve, ask], lambda _: True)
+    assert result.verdict == "diverged"
+    assert "a socket" in (result.explanation or "")
+
+
+SERVER = """
+import socket, time
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+while True:
+    peer = server.accept()[0]
+    time.sleep(0.1)
+    peer.sendall(b"hello")
+    peer.close()
+"""
+
+
+def test_a_server_in_another_process_is_waited_for() -> None:
+    with subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+
+        def ask(_: object) -> None:
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                assert connection.recv(10) == b"hello"
+
+        result = explore(lambda: None, [ask, ask], lambda _: True)
+        server.kill()
+    assert result.verdict == "exhausted", result.explanation
