@@ -3,6 +3,7 @@
 //! # Not here
 //! Layout, colours, lists: `cli/render`.
 
+use frontrun_formats::execution::outside;
 use frontrun_formats::{Execution, Location, ObjectId, Operation, Part, SiteId, ThreadId};
 
 /// The path of a thread as text.
@@ -34,6 +35,9 @@ pub fn location(execution: &Execution, at: Location) -> String {
         Part::Name(id) => format!("{}.{}", name(), execution.text(id)),
         Part::Key(id) => {
             let key = execution.keys.get(id.index()).map_or("?", |text| execution.text(*text));
+            if type_name(execution, at.object) == outside::DIRECTORY {
+                return format!("the entry {}/{}", name().trim_end_matches('/'), key.trim_matches('\''));
+            }
             match attribute(key).filter(|_| !is_container(execution, at.object)) {
                 Some(attribute) => format!("{}.{attribute}", name()),
                 None => format!("{}[{key}]", name()),
@@ -55,11 +59,14 @@ fn attribute(key: &str) -> Option<&str> {
     identifier.then_some(name)
 }
 
+fn type_name(execution: &Execution, id: ObjectId) -> &str {
+    execution.objects.get(id.index()).map_or("", |object| execution.text(object.type_name))
+}
+
 /// Whether the keys of an object are those of its items. An attribute of an object is recorded as a key, too.
 fn is_container(execution: &Execution, id: ObjectId) -> bool {
-    let name = execution.objects.get(id.index()).map_or("", |object| execution.text(object.type_name));
     matches!(
-        name,
+        type_name(execution, id),
         "dict"
             | "list"
             | "set"

@@ -152,11 +152,26 @@ impl Execution {
         self.threads.get(id.index()).map(|thread| &thread.path)
     }
 
+    /// Whether the program has changed something outside its process, so that it must not run beside another.
+    pub fn changes_outside(&self) -> bool {
+        self.objects.iter().any(|object| self.text(object.type_name) == outside::CHANGED)
+    }
+
     /// What a schedule entry for this event expects, see [`crate::ScheduleEntry::expect`]. Never 0.
     pub fn fingerprint(&self, event: &Event) -> u32 {
         let Some(site) = self.site(event.site) else { return 1 };
         fingerprint(event.operation.kind(), self.text(site.file), site)
     }
+}
+
+/// Type names of the objects that stand for what lies outside the process.
+pub mod outside {
+    /// The contents of a file. An initial value is a hash of them.
+    pub const FILE: &str = "file";
+    /// The entries of a directory. An initial value is 1 for an entry that is there.
+    pub const DIRECTORY: &str = "directory";
+    /// An object of this type says that the program has changed something outside.
+    pub const CHANGED: &str = "outside";
 }
 
 /// The fingerprint of an operation kind at a source position: equal in every run of one program on one CPython

@@ -7,8 +7,14 @@
 /// The version of this file.
 pub const ABI: u32 = 1;
 
-/// Called for each [`IoEvent`], which is valid during the call only.
-pub type Callback = unsafe extern "C" fn(event: *const IoEvent);
+/// Called for each [`IoEvent`], which is valid during the call only. Returns [`DONE`] or [`AGAIN`].
+pub type Callback = unsafe extern "C" fn(event: *const IoEvent) -> u32;
+
+/// The listener has seen the event.
+pub const DONE: u32 = 0;
+/// The listener has waited, and others may have changed meanwhile what the call touches: it asks to be told again what
+/// that is now. In the before phase only.
+pub const AGAIN: u32 = 1;
 
 /// The resource is read.
 pub const READS: u8 = 1;
@@ -129,4 +135,12 @@ pub struct IoEvent {
     pub function: *const libc::c_char,
     /// The arguments of the call, each widened to 64 bits; 0 where there is none.
     pub arguments: [u64; 8],
+    /// The path that was passed, made absolute and otherwise left as it is: what the resource was found through.
+    pub path: *const u8,
+    /// Length of `path`; 0 for none.
+    pub path_length: usize,
+    /// The second path of operations that have two.
+    pub other_path: *const u8,
+    /// Length of `other_path`; 0 for none.
+    pub other_path_length: usize,
 }

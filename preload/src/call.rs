@@ -3,7 +3,7 @@
 //! A hook describes its call with the constructors here, which look nothing up and cost a few stores; [`Call::begin`]
 //! and [`Call::finish`] stand before and after the real function and do the work, if anybody wants it.
 
-use crate::abi::{AT_END, BOTH, IoEvent, Kind, NO_OFFSET, Phase, READS};
+use crate::abi::{AGAIN, AT_END, BOTH, IoEvent, Kind, NO_OFFSET, Phase, READS};
 use crate::name::Name;
 use crate::path::{self, Last};
 use crate::raw::{self, End};
@@ -94,6 +94,10 @@ impl Call {
             inode: 0,
             function: c"".as_ptr(),
             arguments: [0; 8],
+            path: b"".as_ptr(),
+            path_length: 0,
+            other_path: b"".as_ptr(),
+            other_path_length: 0,
         };
         let at_position = matches!(kind, Kind::Read | Kind::Write | Kind::Seek);
         Call {
@@ -213,8 +217,8 @@ impl Call {
                 self.event.arguments[..N].copy_from_slice(&arguments);
                 self.look_up();
             }
-            if self.stage == Stage::Reported {
-                listener::report(&self.event);
+            while self.stage == Stage::Reported && listener::report(&self.event) == AGAIN {
+                self.look_up();
             }
             match self.effect {
                 _ if self.stage == Stage::Forwarded => {}
@@ -277,9 +281,17 @@ impl Call {
         }
         if let Some(path) = self.path {
             self.set_resource(path.name());
+            if listener::is_callback() {
+                let passed = path.passed();
+                (self.event.path, self.event.path_length) = (passed.as_ptr(), passed.len());
+            }
         }
         if let Some(path) = self.other_path {
             self.set_other(path.name());
+            if listener::is_callback() {
+                let passed = path.passed();
+                (self.event.other_path, self.event.other_path_length) = (passed.as_ptr(), passed.len());
+            }
         }
         if self.other_fd >= 0 {
             self.set_other(table::lookup(self.other_fd).name);
@@ -385,5 +397,10 @@ impl PathArgument {
     fn name(self) -> Name {
         // SAFETY: an argument of the hooked function, which its caller vouches for.
         unsafe { path::name_of(self.directory, self.path, self.last) }
+    }
+
+    fn passed(self) -> Name {
+        // SAFETY: as above.
+        unsafe { path::absolute(self.directory, self.path) }
     }
 }

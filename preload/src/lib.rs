@@ -41,6 +41,7 @@
 
 mod abi;
 mod address;
+mod attach;
 mod call;
 mod hooks;
 mod line;
@@ -75,6 +76,21 @@ pub extern "C" fn frontrun_io_abi() -> u32 {
 pub extern "C" fn frontrun_shim_register(callback: Option<Callback>) -> u32 {
     listener::register(callback);
     ABI
+}
+
+/// Makes `fd`, a pipe, the one that events are written to, as if `FRONTRUN_IO_FD` had named it; a descriptor that is no
+/// pipe ends the writing.
+#[unsafe(no_mangle)]
+pub extern "C" fn frontrun_shim_pipe(fd: libc::c_int) {
+    listener::change_pipe(fd);
+}
+
+/// Puts the hooks in front of libc for the objects that are loaded now: for a process that was started without
+/// `LD_PRELOAD` and loaded this library later. May be called again when more objects have been loaded. Returns how many
+/// places now lead to a hook that did not before.
+#[unsafe(no_mangle)]
+pub extern "C" fn frontrun_shim_attach() -> u32 {
+    attach::attach()
 }
 
 /// Makes the calling thread controlled (1) or not (0); returns what it was. Threads start uncontrolled. The

@@ -1,6 +1,6 @@
 //! Who is told: nobody, the registered callback, or the pipe. And what changes across `fork`.
 
-use crate::abi::{Callback, IoEvent, Phase};
+use crate::abi::{Callback, DONE, IoEvent, Phase};
 use crate::{line, name, pipe, raw, scratch, table, thread};
 use libc::c_int;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, Ordering};
@@ -38,8 +38,13 @@ pub fn wanted() -> bool {
     }
 }
 
-/// Tells the listener. The guard of the calling thread is set.
-pub fn report(event: &IoEvent) {
+/// Whether the listener is a function of this process.
+pub fn is_callback() -> bool {
+    MODE.load(Ordering::Relaxed) == CALLBACK
+}
+
+/// Tells the listener; returns what it answers. The guard of the calling thread is set.
+pub fn report(event: &IoEvent) -> u32 {
     match MODE.load(Ordering::Acquire) {
         CALLBACK => {
             let address = CALLBACK_ADDRESS.load(Ordering::Acquire);
@@ -47,7 +52,7 @@ pub fn report(event: &IoEvent) {
             let callback = unsafe { std::mem::transmute::<*mut (), Option<Callback>>(address) };
             if let Some(callback) = callback {
                 // SAFETY: the event is valid during the call, which is what a callback may rely on.
-                unsafe { callback(event) };
+                return unsafe { callback(event) };
             }
         }
         PIPE if event.phase == Phase::After as u8 && !line::write(pipe::fd(), pipe::identity(), event) => {
@@ -55,6 +60,7 @@ pub fn report(event: &IoEvent) {
         }
         _ => {}
     }
+    DONE
 }
 
 /// Stops writing to the pipe: its descriptor is something else now.
@@ -100,6 +106,15 @@ fn parse(value: &[u8]) -> Option<(c_int, Option<u64>)> {
     let (fd, inode) = value.split_once(':').map_or((value, None), |(fd, inode)| (fd, Some(inode)));
     let inode = inode.map(str::parse).transpose().ok()?;
     Some((fd.parse().ok()?, inode))
+}
+
+/// See [`crate::frontrun_shim_pipe`].
+pub fn change_pipe(fd: c_int) {
+    pipe_is_gone();
+    if idle() {
+        table::forget_range(0, u32::MAX);
+        open_pipe(fd, None);
+    }
 }
 
 fn open_pipe(fd: c_int, expected: Option<u64>) {

@@ -45,6 +45,30 @@ pub unsafe fn name_of(directory: c_int, path: *const c_char, last: Last) -> Name
     })
 }
 
+/// `path` relative to the directory `directory` as an absolute path, otherwise as it was passed.
+///
+/// # Safety
+/// `path` is null or terminated by 0.
+pub unsafe fn absolute(directory: c_int, path: *const c_char) -> Name {
+    if path.is_null() {
+        return b"";
+    }
+    // SAFETY: by contract.
+    let path = unsafe { std::slice::from_raw_parts(path.cast::<u8>(), raw::length(path)) };
+    scratch::with(|scratch| {
+        let mut builder = Builder::new(scratch);
+        if path.first() != Some(&b'/') {
+            builder.start_at(directory);
+            builder.scratch.name[builder.end] = b'/';
+            builder.end += 1;
+        }
+        let from = builder.end;
+        let end = (from + path.len()).min(NAME_MAX);
+        scratch.name[from..end].copy_from_slice(&path[..end - from]);
+        name::intern(&scratch.name[PREFIX.len()..end])
+    })
+}
+
 /// The name of what `fd` is open on, as the kernel tells it: for descriptors that were not seen being opened.
 pub fn name_of_open(fd: c_int) -> Name {
     scratch::with(|scratch| {

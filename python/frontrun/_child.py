@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _checkpoint, _core, _program, _threads
+from . import _checkpoint, _core, _preload, _program, _threads
 from ._instrument import Scope, instrument_existing, instrument_later
 
 _VARIABLE = "FRONTRUN_CONFIG"
@@ -31,6 +31,7 @@ def main() -> None:
     scope = Scope(tuple(config["include"]), tuple(config["exclude"]))
     instrument_existing(scope)
     instrument_later(scope)
+    _preload.watch()
     program = _load(words)
     flags = [("include", glob) for glob in scope.include] + [("exclude", glob) for glob in scope.exclude]
     header = _program.facts(config["command"], None, flags)

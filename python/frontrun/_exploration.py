@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import _checkpoint, _core, _program, _reporter, _threads
+from . import _checkpoint, _core, _preload, _program, _reporter, _threads
 from ._instrument import Scope, instrument_existing, instrument_later
 from .common import Failure, InterleavingResult
 
@@ -202,6 +202,7 @@ def _serve(program: Program, scope: Scope, call: str, foreign: list[int], fds: l
             os.close(fd)
         instrument_existing(scope)
         instrument_later(scope)
+        _preload.watch()
         _run(_checkpoint.serve(fds), program, call)
     except BaseException as error:
         print(f"frontrun: the exploration could not be served: {error!r}", file=sys.stderr)
@@ -234,6 +235,7 @@ def _replay_if_asked(program: Program, scope: Scope, call: str) -> None:
     del os.environ[_REPLAY]
     instrument_existing(scope)
     instrument_later(scope)
+    _preload.watch()
     _run(_core.Request(asked["out"], asked["schedule"]), program, call)
 
 

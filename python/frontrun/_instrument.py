@@ -29,7 +29,7 @@ _TRANSPARENT = (
 )
 
 
-def _outside() -> tuple[str, ...]:
+def outside() -> tuple[str, ...]:
     """Directories whose code is not in scope by default: standard library, installed packages, frontrun."""
     paths = sysconfig.get_paths()
     names = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -52,7 +52,7 @@ class Scope:
     def __init__(self, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> None:
         self.include = include
         self.exclude = exclude
-        self._outside = _outside()
+        self._outside = outside()
         self._known: dict[str, bool | None] = {}
 
     def hooks(self, filename: str) -> bool | None:

@@ -44,3 +44,14 @@ def describe_exception(error: BaseException) -> tuple[str, str]:
         [entry for entry in summary.stack if not entry.filename.startswith(_PACKAGE)]
     )
     return message, "".join(summary.format())
+
+
+def stream_descriptors() -> list[int]:
+    """Return the descriptors that the program's output streams write to."""
+    found = []
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            found.append(stream.fileno())
+        except (AttributeError, OSError, ValueError):
+            continue
+    return found

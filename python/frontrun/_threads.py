@@ -75,6 +75,7 @@ def start(self: threading.Thread) -> None:
     number = _core.spawn(self.name, *_caller())
     with quietly:
         self.__dict__[_NUMBER] = number
+        _core.note_streams(_reporter.stream_descriptors())
         try:
             _start(self)
         except BaseException:

@@ -2,8 +2,8 @@
 //!
 //! Not here: whose turn it is (run).
 
-use crate::epoch;
 use crate::site::Site;
+use crate::{epoch, shim};
 use frontrun_formats::ThreadId;
 use std::cell::Cell;
 
@@ -14,6 +14,8 @@ thread_local! {
     static QUIET: Cell<u32> = const { Cell::new(0) };
     /// The site that this thread reached last: where a lock operation that follows is said to happen.
     static LAST: Cell<*const Site> = const { Cell::new(std::ptr::null()) };
+    /// Whether this thread has reached a site since [`enter_call`].
+    static MOVED: Cell<bool> = const { Cell::new(true) };
 }
 
 /// The calling thread, when it is controlled and not inside code that must stay invisible.
@@ -33,16 +35,12 @@ pub fn controlled_thread() -> Option<ThreadId> {
 pub fn become_thread(thread: Option<ThreadId>) {
     ME.set(thread.map_or((0, 0), |id| (epoch::current(), id.0 + 1)));
     LAST.set(std::ptr::null());
+    shim::control(thread.is_some());
 }
 
 /// Makes the calling thread one of a run that is over.
 pub fn become_stale() {
     ME.set((0, 1));
-}
-
-/// Whether the calling thread is to be invisible.
-pub fn is_quiet() -> bool {
-    QUIET.get() > 0
 }
 
 /// Whether the calling thread belongs to a run that is over: it has to end.
@@ -56,6 +54,17 @@ pub fn is_stale() -> bool {
 #[inline]
 pub fn set_last_site(site: &Site) {
     LAST.set(site);
+    MOVED.set(true);
+}
+
+/// Marks the call of C code that is under way.
+pub fn enter_call() {
+    MOVED.set(false);
+}
+
+/// Whether the call that was marked is still under way: no code in scope has been executed since.
+pub fn is_same_call() -> bool {
+    !MOVED.get()
 }
 
 /// The site that this thread reached last.

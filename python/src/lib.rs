@@ -4,8 +4,10 @@
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] ·
 //! [`spinning`] loops that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later ·
 //! [`freed`] when an address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`]
-//! over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the execution of this process, one
-//! of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
+//! over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`database`] databases, [`io`] files, with
+//! their [`footprint`], [`file_locks`] and [`channels`], named by [`outside`], told by [`shim`] · [`run`] the execution
+//! of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers ·
+//! [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
 use pyo3::prelude::*;
@@ -15,25 +17,32 @@ mod attribute;
 mod behalf;
 mod c_calls;
 mod calls;
+mod channels;
 mod class;
 mod clock;
 mod container;
 mod controlled;
+mod database;
 mod epoch;
 mod exploring;
+mod file_locks;
+mod footprint;
 mod freed;
 mod interpreter;
+mod io;
 mod iteration;
 mod loading;
 mod lock_waits;
 mod locks;
 mod names;
 mod observed;
+mod outside;
 mod replaced;
 mod reporter;
 mod rewriting;
 mod run;
 mod serving;
+mod shim;
 mod simple_queue;
 mod site;
 mod sources;
@@ -64,7 +73,11 @@ fn remember_sources(paths: Vec<String>) {
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
+    use super::database::{database_access, database_lock, database_open, database_unlock};
+    #[pymodule_export]
     use super::exploring::{confirm_served, explain, explore_served, socket_pairs, turns};
+    #[pymodule_export]
+    use super::io::{note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]

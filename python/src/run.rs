@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::outside::Outside;
 use crate::site::Site;
 use crate::{clock, controlled, epoch, interpreter, reporter, sources};
 
@@ -37,6 +38,8 @@ pub struct Run {
     pub at: Vec<SiteId>,
     /// The first failure that did not end the run at once.
     pub failure: Option<Failure>,
+    /// What has been seen of files.
+    pub outside: Outside,
     /// `repr` of what the caller observes.
     pub observed: Option<String>,
 }
@@ -105,7 +108,15 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
     recording.site(NOWHERE);
     let seat = Arc::new(Seat::default());
     seat.occupy();
-    let run = Run { gate, recording, seats: vec![seat], at: vec![SiteId(0)], failure: None, observed: None };
+    let run = Run {
+        gate,
+        recording,
+        seats: vec![seat],
+        at: vec![SiteId(0)],
+        failure: None,
+        outside: Outside::default(),
+        observed: None,
+    };
     // SAFETY: called once, before any other thread is controlled, with the lock held.
     unsafe {
         *RUN.0.get() = Some(run);
@@ -261,7 +272,10 @@ fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, prin
     run.at[me.index()] = site;
     match run.gate.execute(me, &operation, result, print) {
         Ok(()) => {
+            // Writing the trace is no I/O of the program.
+            controlled::quiet();
             let _ = run.recording.event(Event { thread: me, site, operation, result });
+            controlled::loud();
         }
         Err(divergence) => end_diverged(&divergence, Some(site)),
     }
@@ -351,6 +365,14 @@ fn end_diverged(divergence: &Divergence, at: Option<SiteId>) -> ! {
         Actual::Elsewhere => format!("{thread} is elsewhere: {}", place(at)),
     };
     finish(Outcome::Diverged { step: divergence.step, expected, actual });
+    leave(4)
+}
+
+/// Ends a run that does something that the models do not follow.
+pub fn end_unfollowed(expected: &str, actual: &str) -> ! {
+    // SAFETY: the calling thread holds the turn and the lock.
+    let step = unsafe { get() }.map_or(0, |run| run.gate.executed() as u64);
+    finish(Outcome::Diverged { step, expected: expected.to_owned(), actual: actual.to_owned() });
     leave(4)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
 
-use crate::{c_calls, controlled, freed, locks, run, simple_queue, sources, time_calls};
+use crate::{c_calls, controlled, freed, io, locks, run, simple_queue, sources, time_calls};
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;
 use frontrun_recorder::recording::Recording;
@@ -98,6 +98,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     time_calls::install(py)?;
     // SAFETY: the interpreter's lock is held.
     unsafe { freed::install() };
+    io::install();
     run::begin(Gate::new(request.schedule.clone()), recording, in_caller);
     Ok(())
 }

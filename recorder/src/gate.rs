@@ -67,6 +67,8 @@ struct Seated {
     elapsed: bool,
     children: u32,
     ended: bool,
+    /// Somebody has waited for its end.
+    joined: bool,
 }
 
 /// Abstract values of synchronisation objects, as far as they have been seen.
@@ -329,8 +331,10 @@ impl Gate {
         self.executed += 1;
         let seated = &mut self.threads[thread.index()];
         (seated.pending, seated.announced, seated.patience, seated.elapsed) = (None, None, None, false);
-        if matches!(operation, Operation::Elapse { .. }) {
-            self.stale = true;
+        match *operation {
+            Operation::Elapse { .. } => self.stale = true,
+            Operation::Join { thread } => self.threads[thread.index()].joined = true,
+            _ => {}
         }
         let synchronises = is_synchronisation(operation);
         if synchronises || self.state.watches.any() && is_of_a_list(operation) {
@@ -415,6 +419,11 @@ impl Gate {
     /// Whether a thread has ended.
     pub fn has_ended(&self, thread: ThreadId) -> bool {
         self.threads.get(thread.index()).is_none_or(|seated| seated.ended)
+    }
+
+    /// Whether all threads but one have been joined, so that what this one does next comes after all that was done.
+    pub fn is_one_left(&self) -> bool {
+        self.threads.iter().filter(|thread| !thread.joined).count() <= 1
     }
 
     /// The threads that have not ended, with what they wait for.

@@ -39,12 +39,18 @@ impl Identities {
         if let Some(id) = self.by_block.get(&block) {
             return (*id, false);
         }
-        let id = ObjectId(self.next);
-        self.next += 1;
+        let id = self.fresh();
         self.by_block.insert(block, id);
         let (word, bit) = Self::bit(block);
         self.filter[word] |= bit;
         (id, true)
+    }
+
+    /// A number for something that is no object in memory.
+    pub fn fresh(&mut self) -> ObjectId {
+        let id = ObjectId(self.next);
+        self.next += 1;
+        id
     }
 
     /// The number of an object, if it has one.

@@ -42,6 +42,11 @@ pub fn classify(
     }
     let outcome = recording.ok().and_then(|execution| execution.outcome.as_ref());
     let Some(outcome) = outcome else { return cut(end_of_process(reply, recording.err())) };
+    let start =
+        recording.ok().and_then(|run| known.iter().find_map(|first| divergence::other_start(run, first)));
+    if let Some(divergence) = start {
+        return cut(RunEnd::Diverged(divergence));
+    }
     if let Outcome::Diverged { step, expected, actual } = outcome {
         let said = Divergence { step: *step, expected: expected.clone(), actual: actual.clone() };
         let divergence = match recording {

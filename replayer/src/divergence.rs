@@ -6,7 +6,10 @@
 //!
 //! Not here: sentences. A divergence is data, its `Display` the one line that every caller wants.
 
-use frontrun_formats::{Execution, Operation, Schedule, SiteId, ThreadId, ThreadPath, execution};
+use frontrun_formats::{
+    Execution, Operation, Part, Schedule, SiteId, ThreadId, ThreadPath, Value, execution,
+};
+use rustc_hash::FxHashMap;
 use std::fmt;
 
 /// The first step at which an execution is not the one that its schedule describes.
@@ -54,6 +57,32 @@ pub fn compare(execution: &Execution, schedule: &Schedule, known: &[&Execution])
         }
     }
     None
+}
+
+/// Where an execution found files in another state than an earlier one did: nobody has put back what that one left.
+pub fn other_start(execution: &Execution, earlier: &Execution) -> Option<Divergence> {
+    let known: FxHashMap<(&str, Option<&str>), &Value> = outside(earlier).collect();
+    let (at, _) = outside(execution).find(|(at, value)| known.get(at).is_some_and(|known| known != value))?;
+    let name = at.1.map_or(at.0.to_owned(), |entry| format!("{}/{}", at.0, entry.trim_matches('\'')));
+    Some(Divergence {
+        step: 0,
+        expected: format!("{name} to be what it was at the same point of the first execution"),
+        actual: "an earlier execution has left it otherwise".to_owned(),
+    })
+}
+
+/// The initial values of files and directory entries, by what these are called.
+fn outside(execution: &Execution) -> impl Iterator<Item = ((&str, Option<&str>), &Value)> {
+    execution.initial.iter().filter_map(|(at, value)| {
+        let object = execution.objects.get(at.object.index())?;
+        let kind = execution.text(object.type_name);
+        let entry = match at.part {
+            Part::Key(key) => Some(execution.text(*execution.keys.get(key.index())?)),
+            _ => None,
+        };
+        let is_outside = kind == execution::outside::FILE || kind == execution::outside::DIRECTORY;
+        is_outside.then(|| ((execution.label(at.object), entry), value))
+    })
 }
 
 /// The divergence at `step` at which a run itself found that it cannot go on, in the words of [`compare`] where the

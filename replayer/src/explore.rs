@@ -150,6 +150,10 @@ struct Shared {
     next_to_count: u64,
     /// For naming what a diverged run was expected to do.
     first: Option<Arc<Execution>>,
+    /// Whether runs change something outside their processes, so that no two may be under way at a time.
+    alone: bool,
+    /// How often runs that were under way together turned out to have disturbed each other.
+    disturbances: u32,
     /// Why runners gave up, until it is known whether any item went without.
     lost_runners: Vec<String>,
 }
@@ -163,7 +167,7 @@ impl Exploration<'_> {
     fn work(&self, mut runner: Box<dyn Runner>) {
         let ExploreConfig { preemption_bound, fail_on_race, ref sampling, .. } = *self.config;
         let criteria = Criteria { preemption_bound, fail_on_race, sampled: sampling.is_some() };
-        while let Some((number, item)) = self.take() {
+        while let Some((number, item, disturbances)) = self.take() {
             let request = RunRequest {
                 id: number,
                 schedule: item.schedule.clone(),
@@ -176,24 +180,43 @@ impl Exploration<'_> {
                 Ok(reply) => {
                     let first = self.lock().first.clone();
                     let examined = examination::examine(&criteria, &request, &reply, first.as_deref());
-                    self.settle(number, Some((item, examined)));
+                    if self.is_undisturbed(&examined, disturbances) {
+                        self.settle(number, Some((item, examined)));
+                    } else {
+                        self.put_back(number, item);
+                    }
                 }
                 Err(error) => {
-                    let mut shared = self.lock();
-                    shared.bag.put_back(item);
-                    shared.lost_runners.push(error.to_string());
-                    drop(shared);
-                    self.workspace.discard(number);
-                    self.settle(number, None);
-                    self.changed.notify_all();
+                    self.lock().lost_runners.push(error.to_string());
+                    self.put_back(number, item);
                     return;
                 }
             }
         }
     }
 
-    /// The next item and the number of its run; `None` when there will not be one.
-    fn take(&self) -> Option<(u64, WorkItem)> {
+    /// Returns an item whose run does not count.
+    fn put_back(&self, number: u64, item: WorkItem) {
+        self.lock().bag.put_back(item);
+        self.workspace.discard(number);
+        self.settle(number, None);
+        self.changed.notify_all();
+    }
+
+    /// Whether a run had the outside to itself, if it needs that. The first run that changes something there tells, and
+    /// from then on one goes after the other; those that were under way with it are made again.
+    fn is_undisturbed(&self, examined: &Examined, disturbances: u32) -> bool {
+        let mut shared = self.lock();
+        if !shared.alone && examined.execution.as_ref().is_some_and(Execution::changes_outside) {
+            shared.alone = true;
+            shared.disturbances += u32::from(shared.bag.in_work() > 1);
+        }
+        shared.disturbances == disturbances
+    }
+
+    /// The next item, the number of its run, and how many disturbances there have been; `None` when there will not be
+    /// an item.
+    fn take(&self) -> Option<(u64, WorkItem, u32)> {
         let mut shared = self.lock();
         loop {
             if shared.stopped.is_none() && self.interrupt.load(Ordering::Relaxed) {
@@ -203,7 +226,8 @@ impl Exploration<'_> {
                 self.changed.notify_all();
                 return None;
             }
-            if shared.bag.waiting() > 0 {
+            let has_room = !shared.alone || shared.bag.in_work() == 0;
+            if shared.bag.waiting() > 0 && has_room {
                 // Only an item that would otherwise be run makes a budget a bound.
                 if self.config.max_executions.is_some_and(|most| shared.executions_begun() >= most) {
                     shared.stopped = Some(BoundedBy::Executions);
@@ -216,7 +240,7 @@ impl Exploration<'_> {
                 let item = shared.bag.take()?;
                 let number = shared.next_run;
                 shared.next_run += 1;
-                return Some((number, item));
+                return Some((number, item, shared.disturbances));
             }
             shared = self.changed.wait_timeout(shared, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -2,7 +2,7 @@
 
 use crate::error::ReplayError;
 use frontrun_formats::file::ReadError;
-use frontrun_formats::{Execution, Schedule, ScheduleEntry};
+use frontrun_formats::{Event, Execution, Operation, Schedule, ScheduleEntry};
 use std::path::Path;
 
 /// Reads a recording.
@@ -19,7 +19,8 @@ pub fn write_schedule(path: &Path, schedule: &Schedule) -> Result<(), ReplayErro
     bytes.and_then(|bytes| std::fs::write(path, bytes)).map_err(ReplayError::io("write schedule", path))
 }
 
-/// The order that an execution took, as a schedule that enforces all of it.
+/// The order that an execution took, as a schedule that enforces it, up to where one thread is left: there is no order
+/// any more, and what a test runner does at its end may hang on what earlier runs have left.
 ///
 /// The part that the execution was told keeps its step structure; each later event is a step of its own, as the
 /// run rule has it. Of an execution that was cut off before all it was told was recorded, what it was told is the order.
@@ -29,7 +30,7 @@ pub fn schedule_of(execution: &Execution) -> Schedule {
         return execution.header.schedule.clone();
     }
     let told = &execution.header.schedule.entries;
-    let entries = execution.events.iter().enumerate().map(|(n, event)| {
+    let entries = ordered_part(execution).iter().enumerate().map(|(n, event)| {
         let (head, opens_step) = told.get(n).map_or((true, true), |entry| (entry.head, entry.opens_step));
         ScheduleEntry { thread: event.thread.0, expect: execution.fingerprint(event), head, opens_step }
     });
@@ -38,4 +39,14 @@ pub fn schedule_of(execution: &Execution) -> Schedule {
         entries: entries.collect(),
         ..Schedule::default()
     }
+}
+
+/// The events up to the last one that is not of the thread that was left in the end, if all others have ended.
+fn ordered_part(execution: &Execution) -> &[Event] {
+    let events = execution.events.as_slice();
+    let Some(left) = events.last().map(|event| event.thread) else { return events };
+    let ends =
+        events.iter().filter(|event| event.thread != left && event.operation == Operation::End).count();
+    let others = events.iter().rposition(|event| event.thread != left).map_or(0, |last| last + 1);
+    if ends + 1 == execution.threads.len() { &events[..others] } else { events }
 }

@@ -30,9 +30,13 @@ struct io_event {
     uint64_t device, inode;
     const char *function;
     uint64_t arguments[8];
+    const char *path;
+    size_t path_length;
+    const char *other_path;
+    size_t other_path_length;
 };
 
-static uint32_t (*shim_register)(void (*)(const struct io_event *));
+static uint32_t (*shim_register)(uint32_t (*)(const struct io_event *));
 static uint32_t (*shim_control)(uint32_t);
 static int failures;
 
@@ -43,7 +47,10 @@ static volatile int logged;
     failures++; \
     dprintf(2, "line %d: %s\n", __LINE__, #condition); } } while (0)
 
-static void listener(const struct io_event *event) {
+static int again; // How often the listener asks to be told again.
+static char passed[128];
+
+static uint32_t listener(const struct io_event *event) {
     int i = __atomic_fetch_add(&logged, 1, __ATOMIC_SEQ_CST);
     if (i >= 4096 || event->size != sizeof *event) abort();
     snprintf(log_[i].function, sizeof log_[i].function, "%s", event->function);
@@ -58,6 +65,8 @@ static void listener(const struct io_event *event) {
     if (read(fd, &byte, 1)) abort();
     close(fd);
     errno = EXDEV;
+    snprintf(passed, sizeof passed, "%.*s", (int)event->path_length, event->path);
+    return event->phase == 0 && again-- > 0;
 }
 
 static int is(int i, const char *function, int phase, const char *resource) {
@@ -127,6 +136,18 @@ int main(void) {
     CHECK(write(fd, "x", 1) == -1 && errno == ENOSPC);
     CHECK(is(7, "write", 1, "file:/dev/full") && log_[7].result == -1);
     close(fd);
+
+    // Who waited asks again, and is told what the path means now.
+    logged = 0;
+    unlink("/tmp/frontrun-callback");
+    symlink("/dev/zero", "/tmp/frontrun-callback");
+    logged = 0;
+    again = 2;
+    fd = open("/tmp/frontrun-callback", O_RDONLY);
+    CHECK(logged == 4 && is(2, "open", 0, "file:/dev/zero") && is(3, "open", 1, "file:/dev/zero"));
+    CHECK(!strcmp(passed, "/tmp/frontrun-callback"));
+    close(fd);
+    unlink("/tmp/frontrun-callback");
 
     // Other threads are told of only while they are controlled.
     logged = 0;

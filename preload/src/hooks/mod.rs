@@ -19,6 +19,33 @@ mod stream;
 mod transfer;
 mod wait;
 
+use std::ffi::CStr;
+
+/// The hook that stands in front of the function `name`, if there is one.
+pub fn hook_of(name: &CStr) -> Option<usize> {
+    let families = [
+        descriptor::HOOKS,
+        directory::HOOKS,
+        file::HOOKS,
+        memory::HOOKS,
+        socket::HOOKS,
+        stat::HOOKS,
+        stream::HOOKS,
+        transfer::HOOKS,
+        wait::HOOKS,
+    ];
+    families.into_iter().flatten().find(|hook| hook.name == name).map(|hook| hook.function as usize)
+}
+
+/// A hook by its name.
+pub struct Hook {
+    name: &'static CStr,
+    function: *const (),
+}
+
+// SAFETY: addresses of functions, which live for ever.
+unsafe impl Sync for Hook {}
+
 /// Looks up all real functions.
 pub fn resolve_all() {
     descriptor::resolve();
@@ -32,6 +59,17 @@ pub fn resolve_all() {
     wait::resolve();
 }
 
+/// The name of a function as C has it.
+macro_rules! c_name {
+    ($name:ident) => {
+        match std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+            Ok(name) => name,
+            Err(_) => panic!("an identifier has no zero byte"),
+        }
+    };
+}
+use c_name;
+
 /// Declares hooks, see the module.
 macro_rules! hooks {
     ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $call:expr;)*) => {
@@ -39,39 +77,51 @@ macro_rules! hooks {
         mod real {
             use super::*;
             $(pub static $name: crate::symbol::Symbol<unsafe extern "C-unwind" fn($($type),*) -> $result> =
-                crate::symbol::Symbol::new(
-                    match std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
-                        Ok(name) => name,
-                        Err(_) => panic!("an identifier has no zero byte"),
-                    },
-                );)*
+                crate::symbol::Symbol::new(crate::hooks::c_name!($name));)*
         }
+
+        /// The hooks of this family.
+        pub const HOOKS: &[crate::hooks::Hook] = &[
+            $(crate::hooks::Hook { name: crate::hooks::c_name!($name), function: hooked::$name as *const () },)*
+        ];
 
         /// Looks up the real functions of this family.
         pub fn resolve() {
             $(real::$name.resolve();)*
         }
 
+        /// The hooks themselves, which no other object can replace, unlike a symbol that is exported.
+        #[allow(non_snake_case, reason = "named like the functions")]
+        mod hooked {
+            use super::*;
+            $(
+                pub unsafe extern "C-unwind" fn $name($($argument: $type),*) -> $result {
+                    use crate::returned::Returned;
+                    let Some(function) = real::$name.get() else {
+                        crate::raw::set_errno(libc::ENOSYS);
+                        return <$result as Returned>::FAILED;
+                    };
+                    if crate::listener::idle() {
+                        // SAFETY: the caller's own call, handed on.
+                        return unsafe { function($($argument),*) };
+                    }
+                    #[allow(unused_unsafe, reason = "some descriptions read through pointer arguments")]
+                    // SAFETY: pointer arguments are what the function's contract says; the caller vouches for it.
+                    let mut call: crate::call::Call = unsafe { $call };
+                    call.begin(real::$name.name(), [$($argument as u64),*]);
+                    // SAFETY: the caller's own call, handed on.
+                    let result = unsafe { function($($argument),*) };
+                    call.finish(result.value(), result.failed(), result.descriptor());
+                    result
+                }
+            )*
+        }
+
         $(
             #[unsafe(no_mangle)]
             unsafe extern "C-unwind" fn $name($($argument: $type),*) -> $result {
-                use crate::returned::Returned;
-                let Some(function) = real::$name.get() else {
-                    crate::raw::set_errno(libc::ENOSYS);
-                    return <$result as Returned>::FAILED;
-                };
-                if crate::listener::idle() {
-                    // SAFETY: the caller's own call, handed on.
-                    return unsafe { function($($argument),*) };
-                }
-                #[allow(unused_unsafe, reason = "some descriptions read through pointer arguments")]
-                // SAFETY: pointer arguments are what the function's contract says; the caller vouches for it.
-                let mut call: crate::call::Call = unsafe { $call };
-                call.begin(real::$name.name(), [$($argument as u64),*]);
                 // SAFETY: the caller's own call, handed on.
-                let result = unsafe { function($($argument),*) };
-                call.finish(result.value(), result.failed(), result.descriptor());
-                result
+                unsafe { hooked::$name($($argument),*) }
             }
         )*
     };

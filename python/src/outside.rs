@@ -1,0 +1,335 @@
+//! What lies outside the process as the trace names it: directory entries, contents of files, open files.
+//!
+//! Model: a *path* is looked up entry by entry, from the root, through symbolic links; each lookup reads one entry of one
+//! directory. Contents are named by the path under which they are found, never by inodes, whose numbers hang on the
+//! order in which files were made. A file that has been renamed or linked has the contents of all its paths.
+//!
+//! Invariant: names depend on the file system and on what this execution has done so far, in its order.
+//!
+//! Not here: which call touches what (io).
+
+use frontrun_formats::execution::{content_hash, outside};
+use frontrun_formats::{Location, ObjectId, Part, Value};
+use frontrun_recorder::identity::Identities;
+use frontrun_recorder::key::Key;
+use frontrun_recorder::recording::Recording;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// How many symbolic links a path may lead through, as in the kernel.
+const MOST_LINKS: usize = 40;
+
+/// An absolute path without links, as bytes; that of the root is empty.
+type Bytes = Box<[u8]>;
+
+/// Files are hashed up to this length.
+const LONGEST_HASHED: u64 = 1 << 20;
+
+/// Device and inode of a file, which another file may have when this one is no more.
+pub type Inode = (u64, u64);
+
+/// Something outside that has parts which threads share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Thing {
+    /// The bytes and the metadata of the file at a path.
+    Content(Bytes),
+    /// The entries of the directory at a path.
+    Directory(Bytes),
+    /// The lock of the database at a path.
+    Lock(Bytes),
+    /// The lock of a file that has this inode for a time, and which time that is.
+    FileLock(Inode, u32),
+    /// An open file: its position, and that it is open.
+    Open(u64),
+}
+
+/// What one execution has seen of the outside.
+#[derive(Debug, Default)]
+pub struct Outside {
+    numbers: FxHashMap<Thing, ObjectId>,
+    /// Renames and links that have happened: what was at the first path is at the second, too.
+    moves: Vec<(Bytes, Bytes)>,
+    /// Which open file a descriptor's number stood for last.
+    last: FxHashMap<i32, u64>,
+    /// Locations that have been touched.
+    touched: FxHashSet<Location>,
+    has_changed: bool,
+    /// How often a file was made that got this inode.
+    births: FxHashMap<Inode, u32>,
+    /// Which open file holds the lock of a file.
+    lock_holders: FxHashMap<ObjectId, u64>,
+    /// Of each end of a pipe or socket pair, the end that writes what is read there.
+    writers: FxHashMap<Inode, Inode>,
+    /// What those who found nothing to read have left with a channel.
+    left: FxHashMap<ObjectId, Vec<ObjectId>>,
+}
+
+/// Where new things get their numbers and names.
+pub struct Books<'a> {
+    pub identities: &'a mut Identities,
+    pub recording: &'a mut Recording,
+}
+
+/// The way that looking up a path takes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Directory and name of every entry on the way.
+    on_the_way: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Directory and name of the entry that is meant; `None` for the root.
+    last: Option<(Vec<u8>, Vec<u8>)>,
+    /// The path that is meant.
+    pub target: Vec<u8>,
+}
+
+/// Looks up an absolute path. A last component that is a symbolic link is followed if `follow` says so.
+pub fn walk(path: &[u8], follow: bool) -> Walk {
+    let mut walk = Walk::default();
+    let mut rest: VecDeque<Vec<u8>> = components(path).collect();
+    let mut n_links = 0;
+    while let Some(name) = rest.pop_front() {
+        if name == b".." {
+            walk.target.truncate(parent_length(&walk.target));
+            walk.last = None;
+            continue;
+        }
+        walk.on_the_way.extend(walk.last.take());
+        walk.last = Some((walk.target.clone(), name.clone()));
+        let end = walk.target.len();
+        walk.target.push(b'/');
+        walk.target.extend(&name);
+        if rest.is_empty() && !follow {
+            break;
+        }
+        if n_links < MOST_LINKS
+            && let Ok(link) = std::fs::read_link(as_path(&walk.target))
+        {
+            let link = link.as_os_str().as_bytes();
+            walk.target.truncate(if link.starts_with(b"/") { 0 } else { end });
+            for component in components(link).collect::<Vec<_>>().into_iter().rev() {
+                rest.push_front(component);
+            }
+            n_links += 1;
+        }
+    }
+    if walk.target.is_empty() {
+        walk.target.push(b'/');
+    }
+    walk
+}
+
+fn components(path: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
+    path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").map(<[u8]>::to_vec)
+}
+
+fn parent_length(path: &[u8]) -> usize {
+    path.iter().rposition(|byte| *byte == b'/').unwrap_or(0)
+}
+
+impl Outside {
+    /// The entries that looking up a path reads on its way, without the one that is meant.
+    pub fn on_the_way(&mut self, walk: &Walk, books: &mut Books<'_>) -> Vec<Location> {
+        walk.on_the_way.iter().map(|(directory, name)| self.entry_of(directory, name, false, books)).collect()
+    }
+
+    /// The entry that is meant; `is_replaced` if it does not matter whether it is there.
+    pub fn entry(&mut self, walk: &Walk, is_replaced: bool, books: &mut Books<'_>) -> Option<Location> {
+        walk.last.as_ref().map(|(directory, name)| self.entry_of(directory, name, is_replaced, books))
+    }
+
+    fn entry_of(
+        &mut self,
+        directory: &[u8],
+        name: &[u8],
+        is_replaced: bool,
+        books: &mut Books<'_>,
+    ) -> Location {
+        let object = self.number(Thing::Directory(directory.into()), books);
+        let key = books.recording.key(Key::Str(String::from_utf8_lossy(name).into()));
+        let at = Location::new(object, Part::Key(key));
+        let path = [directory, b"/", name].concat();
+        self.touch(at, is_replaced, books, || i64::from(as_path(&path).symlink_metadata().is_ok()));
+        at
+    }
+
+    /// All entries of the directory at a path.
+    pub fn entries(&mut self, path: &[u8], books: &mut Books<'_>) -> Location {
+        let path = if path == b"/" { &[][..] } else { path };
+        Location::new(self.number(Thing::Directory(path.into()), books), Part::Whole)
+    }
+
+    /// The contents of the file at a path, under all its names; `is_replaced` if it does not matter what they were.
+    pub fn contents(&mut self, path: &[u8], is_replaced: bool, books: &mut Books<'_>) -> Vec<Location> {
+        let found = self.contents_as(path, books);
+        for (at, name) in found.iter().zip(self.names_of(path)) {
+            self.touch(*at, is_replaced, books, || digest(as_path(&name)));
+        }
+        found
+    }
+
+    /// The contents of the file at a path, whatever they were before.
+    pub fn contents_as(&mut self, path: &[u8], books: &mut Books<'_>) -> Vec<Location> {
+        let numbers = self.names_of(path).into_iter().map(|name| self.number(Thing::Content(name), books));
+        numbers.map(|object| Location::new(object, Part::State)).collect()
+    }
+
+    /// Whether an event has touched a location.
+    pub fn is_touched(&self, at: Location) -> bool {
+        self.touched.contains(&at)
+    }
+
+    /// The paths under which the file at `path` may be found, as far as this execution has renamed and linked it.
+    fn names_of(&self, path: &[u8]) -> Vec<Bytes> {
+        let mut names: Vec<Bytes> = vec![path.into()];
+        for (from, to) in &self.moves {
+            for at in 0..names.len() {
+                let below = names[at].strip_prefix(&**from).filter(|rest| rest.is_empty() || rest[0] == b'/');
+                let moved = below.map(|rest| [to, rest].concat().into_boxed_slice());
+                names.extend(moved.filter(|moved| !names.contains(moved)));
+            }
+        }
+        names
+    }
+
+    /// Notes what the first event that touches it finds, unless what happens does not depend on that.
+    pub fn touch(
+        &mut self,
+        at: Location,
+        is_replaced: bool,
+        books: &mut Books<'_>,
+        found: impl FnOnce() -> i64,
+    ) {
+        if self.touched.insert(at) && !is_replaced {
+            books.recording.initial(at, || Value::Int(found()));
+        }
+    }
+
+    /// Notes that the program changes something outside.
+    pub fn note_change(&mut self, books: &mut Books<'_>) {
+        if !std::mem::replace(&mut self.has_changed, true) {
+            let object = books.identities.fresh();
+            books.recording.named_object(object, outside::CHANGED, "outside");
+        }
+    }
+
+    /// Notes that what is at `from` is from now on at `to`, too.
+    pub fn note_move(&mut self, from: &[u8], to: &[u8]) {
+        self.moves.push((from.into(), to.into()));
+    }
+
+    /// The open file behind a descriptor. A number that is not open stands for the open file that it was last, since
+    /// that is who closed it.
+    pub fn open_file(
+        &mut self,
+        fd: i32,
+        generation: u64,
+        path: &[u8],
+        books: &mut Books<'_>,
+    ) -> Option<Location> {
+        let generation = if generation == 0 { *self.last.get(&fd)? } else { generation };
+        self.last.insert(fd, generation);
+        let known = self.numbers.get(&Thing::Open(generation)).copied();
+        let object = known.unwrap_or_else(|| {
+            let label = format!("open {}", shown(path));
+            self.enter(Thing::Open(generation), "open file", &label, books)
+        });
+        Some(Location::new(object, Part::State))
+    }
+
+    /// The lock of the database at a path.
+    pub fn lock(&mut self, path: &[u8], books: &mut Books<'_>) -> ObjectId {
+        self.number(Thing::Lock(path.into()), books)
+    }
+
+    /// Notes that a file was made and has this inode now.
+    pub fn note_birth(&mut self, inode: Inode) {
+        *self.births.entry(inode).or_default() += 1;
+    }
+
+    /// The lock of a file, and which open file holds it.
+    pub fn file_lock(&mut self, inode: Inode, path: &[u8], books: &mut Books<'_>) -> (ObjectId, Option<u64>) {
+        let thing = Thing::FileLock(inode, self.births.get(&inode).copied().unwrap_or(0));
+        let lock = self
+            .numbers
+            .get(&thing)
+            .copied()
+            .unwrap_or_else(|| self.enter(thing, "lock", &format!("the lock of {}", shown(path)), books));
+        (lock, self.lock_holders.get(&lock).copied())
+    }
+
+    /// Sets which open file holds a lock; returns which one did.
+    pub fn set_lock_holder(&mut self, lock: ObjectId, holder: Option<u64>) -> Option<u64> {
+        match holder {
+            Some(holder) => self.lock_holders.insert(lock, holder),
+            None => self.lock_holders.remove(&lock),
+        }
+    }
+
+    /// Notes the ends of a pipe, which have one inode, or of a socket pair.
+    pub fn note_pair(&mut self, [one, other]: [Inode; 2]) {
+        self.writers.extend([(one, other), (other, one)]);
+    }
+
+    /// The end that writes what is read at this one, if it was made here.
+    pub fn writer_of(&self, end: Inode) -> Option<Inode> {
+        self.writers.get(&end).copied()
+    }
+
+    /// Leaves a new event with a channel.
+    pub fn leave_event(&mut self, channel: ObjectId, books: &mut Books<'_>) -> ObjectId {
+        let event = books.identities.fresh();
+        books.recording.named_object(event, "event", "something to read");
+        self.left.entry(channel).or_default().push(event);
+        event
+    }
+
+    /// Takes the events that were left with a channel.
+    pub fn take_events(&mut self, channel: ObjectId) -> Vec<ObjectId> {
+        self.left.remove(&channel).unwrap_or_default()
+    }
+
+    fn number(&mut self, thing: Thing, books: &mut Books<'_>) -> ObjectId {
+        if let Some(known) = self.numbers.get(&thing) {
+            return *known;
+        }
+        let (kind, label) = match &thing {
+            Thing::Content(path) => (outside::FILE, shown(path)),
+            Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
+            Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
+            Thing::Lock(path) => ("lock", format!("the lock of {}", shown(path))),
+            Thing::FileLock((_, inode), _) => ("lock", format!("the lock of file {inode}")),
+            Thing::Open(generation) => ("open file", generation.to_string()),
+        };
+        self.enter(thing, kind, &label, books)
+    }
+
+    fn enter(&mut self, thing: Thing, kind: &str, label: &str, books: &mut Books<'_>) -> ObjectId {
+        let object = books.identities.fresh();
+        books.recording.named_object(object, kind, label);
+        self.numbers.insert(thing, object);
+        object
+    }
+}
+
+fn as_path(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
+}
+
+/// A hash of a file's contents; of a long one its length is enough.
+fn digest(path: &Path) -> i64 {
+    match path.metadata() {
+        Ok(status) if !status.is_file() => 0,
+        Ok(status) if status.len() > LONGEST_HASHED => status.len() as i64,
+        _ => std::fs::read(path).map_or(0, |content| content_hash(&content) as i64),
+    }
+}
+
+/// A path as reports print it: relative if it is below the working directory.
+fn shown(path: &[u8]) -> String {
+    let path = as_path(path);
+    let here = std::env::current_dir().unwrap_or_default();
+    let below = path.strip_prefix(&here).ok().filter(|rest| !rest.as_os_str().is_empty());
+    below.unwrap_or(path).display().to_string()
+}
