@@ -3,7 +3,7 @@
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
 //! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads ·
-//! [`database`] databases, [`io`] files, with their [`footprint`], [`file_locks`] and [`channels`], named by [`outside`], told by [`shim`] · [`run`] the
+//! [`database`] databases, [`io`] files, with their [`footprint`], [`file_locks`], [`channels`] and [`buffered`] files, named by [`outside`], told by [`shim`] · [`run`] the
 //! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
@@ -12,6 +12,7 @@ use std::ffi::OsString;
 
 mod attribute;
 mod behalf;
+mod buffered;
 mod c_calls;
 mod calls;
 mod channels;

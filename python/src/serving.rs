@@ -2,7 +2,7 @@
 //!
 //! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
 
-use crate::{c_calls, freed, io, locks, run, simple_queue, sources, time_calls};
+use crate::{buffered, c_calls, freed, io, locks, run, simple_queue, sources, time_calls};
 use frontrun_formats::{Environment, Header, Outcome, Schedule, Target};
 use frontrun_recorder::gate::Gate;
 use frontrun_recorder::recording::Recording;
@@ -79,6 +79,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts) -> PyResult<()
     };
     let recording =
         Recording::create(file, &header).map_err(|error| PyOSError::new_err(error.to_string()))?;
+    buffered::install(py)?;
     c_calls::install(py)?;
     locks::install(py)?;
     simple_queue::install(py)?;
