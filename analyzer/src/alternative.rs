@@ -190,6 +190,6 @@ impl<'t, 'e> Schedules<'t, 'e> {
             .filter(|rank| used[*rank])
             .filter_map(|rank| trace.execution.path(trace.threads.id(rank)).cloned())
             .collect();
-        Schedule { threads, entries }
+        Schedule { threads, entries, ..Schedule::default() }
     }
 }

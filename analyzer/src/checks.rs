@@ -7,7 +7,6 @@
 
 use crate::cut::{Cut, covered};
 use crate::error::AnalyzeError;
-use crate::history::CutState;
 use crate::threads::Threads;
 use crate::trace::Trace;
 use frontrun_formats::{Execution, Operation, Outcome, semantics};
@@ -116,8 +115,7 @@ impl<'t, 'e> Turn<'t, 'e> {
                 None => return false,
             },
         };
-        let state =
-            CutState { history: &trace.history, locations: &trace.locations, cut: &self.cut, after: &[] };
+        let state = trace.state(&self.cut, &[]);
         // Giving up comes when nobody is enabled, so it is no reason for another to wait.
         !matches!(subject.operation, Operation::Elapse { .. })
             && (!subject.nature.gated || semantics::enabled(subject.operation, subject.id, &state))

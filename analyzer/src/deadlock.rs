@@ -151,6 +151,15 @@ fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state
             object(barrier, format!("more threads at {}", name(barrier)))
         }
         Operation::QueuePut { queue, .. } => object(queue, format!("room in {}", name(queue))),
+        Operation::AwaitChange { ref of } => {
+            let names: Vec<String> = of.iter().map(|at| describe::location(execution, *at)).collect();
+            Blocked {
+                object: of.first().map(|at| at.object),
+                holder: None,
+                resource: format!("a change of {}", names.join(", ")),
+                lock: false,
+            }
+        }
         Operation::QueueGet { queue } => object(queue, format!("an item in {}", name(queue))),
         ref other => Blocked { object: None, holder: None, resource: format!("{other:?}"), lock: false },
     }

@@ -117,6 +117,7 @@ pub(crate) fn verb(operation: &Operation) -> &'static str {
         Operation::QueueGet { .. } => "gets from",
         Operation::QueueTryPut { .. } => "tries to put into",
         Operation::QueueTryGet { .. } => "tries to get from",
+        Operation::AwaitChange { .. } => "has waited for a change of",
         Operation::Pause => "pauses at",
         Operation::Elapse { .. } => "gives up waiting at",
     }
@@ -129,6 +130,10 @@ pub(crate) fn event(execution: &Execution, position: usize) -> String {
         Operation::Read { at } | Operation::Write { at } => location(execution, at),
         Operation::Touch { ref reads, ref writes } => {
             let all: Vec<String> = reads.iter().chain(writes).map(|at| location(execution, *at)).collect();
+            all.join(", ")
+        }
+        Operation::AwaitChange { ref of } => {
+            let all: Vec<String> = of.iter().map(|at| location(execution, *at)).collect();
             all.join(", ")
         }
         Operation::Spawn { thread: other } | Operation::Join { thread: other } => thread(execution, other),

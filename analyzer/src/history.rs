@@ -5,11 +5,12 @@
 //! happens-before, so "last" does not depend on the order in which the cut is executed. What is written to the
 //! whole of an object is written to each part.
 
+use crate::changes::Asking;
 use crate::index::Rows;
 use crate::locations::Locations;
 use crate::simulation::Simulation;
 use frontrun_formats::semantics::{State, Value};
-use frontrun_formats::{Execution, Location, Part};
+use frontrun_formats::{Execution, Location, Part, ThreadId};
 
 /// The values that nodes left, by location and thread.
 #[derive(Debug, Default)]
@@ -76,6 +77,7 @@ impl History {
 
 /// The state behind a cut, and behind one more operation that left the values `after`.
 pub(crate) struct CutState<'t> {
+    pub(crate) asking: Asking<'t>,
     pub(crate) history: &'t History,
     pub(crate) locations: &'t Locations,
     pub(crate) cut: &'t [u32],
@@ -101,5 +103,11 @@ impl State for CutState<'_> {
             (_, Some((_, value))) | (Some((_, value)), None) => value.clone(),
             (None, None) => Value::Int(0),
         }
+    }
+
+    /// Those who ask have not executed the one more operation themselves.
+    fn has_changed(&self, at: Location, thread: ThreadId) -> bool {
+        self.after.iter().any(|(written, _)| written.overlaps(at))
+            || self.asking.has_changed(at, thread, self.cut)
     }
 }

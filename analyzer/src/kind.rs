@@ -53,6 +53,7 @@ pub(crate) fn tracked(operation: &Operation) -> SmallVec<[ObjectId; 2]> {
         Operation::Read { .. }
         | Operation::Write { .. }
         | Operation::Touch { .. }
+        | Operation::AwaitChange { .. }
         | Operation::Pause
         | Operation::Elapse { .. } => {
             smallvec![]
@@ -128,6 +129,7 @@ pub(crate) fn nature(operation: &Operation, known_length: bool) -> Nature {
         | Operation::ConditionWake { .. }
         | Operation::ConditionWakeTimed { .. }
         | Operation::BarrierLeave { .. }
+        | Operation::AwaitChange { .. }
         | Operation::QueueGet { .. } => true,
         Operation::QueuePut { bound, .. } => bound > 0,
         _ => false,
@@ -199,6 +201,7 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
             smallvec![state(barrier), part(barrier, Part::Generation, true)]
         }
         Operation::BarrierLeave { barrier, .. } => smallvec![part(barrier, Part::Generation, false)],
+        Operation::AwaitChange { ref of } => of.iter().map(|at| (*at, false)).collect(),
         Operation::Pause | Operation::Elapse { .. } => smallvec![],
     }
 }

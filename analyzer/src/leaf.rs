@@ -7,7 +7,6 @@
 //! last of it in the canonical order: no other maximal event of the chunk belongs to a higher thread.
 
 use crate::cut::{Cut, covered};
-use crate::history::CutState;
 use crate::locations::Access;
 use crate::trace::{Subject, Trace};
 use frontrun_formats::Location;
@@ -110,13 +109,12 @@ impl<'t, 'e> Leaf<'t, 'e> {
         if plain(a) && plain(r) {
             return Some(self.fixed_footprints(a, r));
         }
-        let before = CutState { history: &trace.history, locations: &trace.locations, cut, after: &[] };
+        let before = trace.state(cut, &[]);
         if a.nature.gated && !semantics::enabled(a.operation, a.id, &before) {
             return None;
         }
         let effect = semantics::effect(a.operation, a.id, &before);
-        let after =
-            CutState { history: &trace.history, locations: &trace.locations, cut, after: &effect.values };
+        let after = trace.state(cut, &effect.values);
         if r.nature.gated && !semantics::enabled(r.operation, r.id, &after) {
             let location = self.common(&effect, trace.possible(r));
             return Some(Footprints { a: self.resolve(&effect), r: None, location });

@@ -15,6 +15,7 @@
 
 mod alternative;
 mod analysis;
+mod changes;
 mod checks;
 mod class;
 mod cut;
@@ -175,6 +176,27 @@ fn collect(trace: &Trace, most: usize) -> (Vec<Alternative>, bool) {
 /// As [`children`].
 pub fn class_id(execution: &Execution) -> Result<u64, AnalyzeError> {
     Ok(class::id(&whole_trace(execution, Tuning::default())?))
+}
+
+/// What there is to say about an execution whose alternatives nobody asks for.
+#[derive(Clone, Debug)]
+pub struct Sketch {
+    /// See [`class_id`].
+    pub class: u64,
+    /// See [`Analysis::races`].
+    pub races: Vec<Race>,
+    /// Positions of the events that could conflict with another thread's, in order.
+    pub relevant: Vec<usize>,
+}
+
+/// The sketch of an execution.
+///
+/// # Errors
+/// As [`children`], but any order is accepted.
+pub fn sketch(execution: &Execution) -> Result<Sketch, AnalyzeError> {
+    let trace = whole_trace(execution, Tuning::default())?;
+    let relevant = trace.nodes.iter().map(|node| node.event).collect();
+    Ok(Sketch { class: class::id(&trace), races: race::races(&trace), relevant })
 }
 
 fn whole_trace(execution: &Execution, tuning: Tuning) -> Result<Trace<'_>, AnalyzeError> {

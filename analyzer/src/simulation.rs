@@ -11,8 +11,9 @@
 use crate::error::AnalyzeError;
 use crate::kind;
 use crate::locations::{Access, Locations};
+use frontrun_formats::semantics::changes::{self, Changes};
 use frontrun_formats::semantics::{self, State, UNKNOWN_RESULT, Value};
-use frontrun_formats::{Execution, Location, ObjectId, Operation, Part};
+use frontrun_formats::{Execution, Location, ObjectId, Operation, Part, ThreadId};
 
 /// A value that an event left in a location.
 #[derive(Clone, Debug)]
@@ -44,6 +45,7 @@ pub(crate) struct Simulation {
     /// By location: its value was something else before.
     changed: Vec<bool>,
     current: Vec<Option<(u32, Value)>>,
+    changes: Changes,
     clock: u32,
 }
 
@@ -84,7 +86,11 @@ impl Simulation {
 
     /// The state behind the last event.
     pub(crate) fn state(&self) -> impl State + '_ {
-        Current { locations: &self.locations, values: &self.current }
+        self.now()
+    }
+
+    fn now(&self) -> Current<'_> {
+        Current { locations: &self.locations, values: &self.current, changes: &self.changes }
     }
 
     /// Whether the list's length is known in every state.
@@ -107,6 +113,7 @@ impl Simulation {
     }
 
     fn prepare(&mut self, execution: &Execution) {
+        self.changes = Changes::of(changes::all_awaited(execution));
         let operations = execution.events.iter().map(|event| &event.operation);
         for operation in operations.chain(execution.pending.iter().map(|pending| &pending.operation)) {
             for object in kind::tracked(operation) {
@@ -134,7 +141,7 @@ impl Simulation {
         let operation = &event.operation;
         self.starts.push(self.accesses.len() as u32);
         let raw = kind::raw(operation);
-        let state = Current { locations: &self.locations, values: &self.current };
+        let state = self.now();
         if !raw && !semantics::enabled(operation, event.thread, &state) {
             return Err(AnalyzeError::NotEnabled {
                 position,
@@ -153,6 +160,7 @@ impl Simulation {
                 predicted: effect.result,
             });
         }
+        self.changes.executed(event.thread, &effect);
         for (at, write) in
             effect.reads.iter().map(|at| (*at, false)).chain(effect.writes.iter().map(|at| (*at, true)))
         {
@@ -184,8 +192,7 @@ impl Simulation {
         if at.part == Part::Whole {
             raise(&mut self.overwritten, object);
         }
-        let state = Current { locations: &self.locations, values: &self.current };
-        if state.value(at) != value {
+        if self.now().value(at) != value {
             raise(&mut self.changed, location as usize);
         }
         self.current.resize(self.current.len().max(location as usize + 1), None);
@@ -211,6 +218,7 @@ fn flag(flags: &[bool], index: u32) -> bool {
 struct Current<'s> {
     locations: &'s Locations,
     values: &'s [Option<(u32, Value)>],
+    changes: &'s Changes,
 }
 
 impl State for Current<'_> {
@@ -223,5 +231,9 @@ impl State for Current<'_> {
             (_, Some((_, value))) | (Some((_, value)), None) => value.clone(),
             (None, None) => Value::Int(0),
         }
+    }
+
+    fn has_changed(&self, at: Location, thread: ThreadId) -> bool {
+        self.changes.has_changed(at, thread)
     }
 }

@@ -9,9 +9,10 @@
 //! Whatever an irrelevant event is inside of can be told from the nodes: it conflicts with nothing, so it goes
 //! wherever its thread's next node goes. A chunk contains, of every thread, nothing behind its last node.
 
+use crate::changes::{Asking, Changes};
 use crate::cut::{Cut, join};
 use crate::error::AnalyzeError;
-use crate::history::History;
+use crate::history::{CutState, History};
 use crate::index::Index;
 use crate::kind::Nature;
 use crate::locations::{Access, Locations};
@@ -19,7 +20,8 @@ use crate::memory::Memory;
 use crate::simulation::Simulation;
 use crate::survey::Survey;
 use crate::threads::Threads;
-use frontrun_formats::{Execution, Operation, ThreadId};
+use frontrun_formats::semantics::{self, Value};
+use frontrun_formats::{Execution, Location, Operation, ThreadId};
 use std::ops::Range;
 
 /// Where an operation is written in the execution.
@@ -84,6 +86,7 @@ pub(crate) struct Trace<'e> {
     /// What nodes and pending operations could touch at some cut; `None` when that is the same.
     possible_index: Option<Index>,
     pub(crate) history: History,
+    changes: Changes,
     accesses: Vec<Access>,
     clocks: Vec<u32>,
     before: Vec<u32>,
@@ -119,6 +122,7 @@ impl<'e> Trace<'e> {
             index: Index::default(),
             possible_index: None,
             history: History::default(),
+            changes: Changes::of(semantics::changes::all_awaited(execution), width),
             accesses: Vec::new(),
             clocks: Vec::new(),
             before: vec![0; width],
@@ -129,10 +133,17 @@ impl<'e> Trace<'e> {
         trace.add_pending(&survey, &simulation)?;
         let nodes = trace.nodes.iter().map(|node| (node.event, node.subject.thread, node.subject.index));
         trace.history = History::new(execution, &simulation, nodes, &mut trace.locations, width);
+        trace.follow_changes();
         trace.build_index();
         trace.build_clocks();
         trace.build_chunks();
         Ok(trace)
+    }
+
+    /// The state behind a cut, and behind one more operation that left the values `after`.
+    pub(crate) fn state<'t>(&'t self, cut: &'t [u32], after: &'t [(Location, Value)]) -> CutState<'t> {
+        let asking = Asking { changes: &self.changes, threads: &self.threads };
+        CutState { asking, history: &self.history, locations: &self.locations, cut, after }
     }
 
     /// How many threads there are.
@@ -315,6 +326,21 @@ impl<'e> Trace<'e> {
             self.accesses.push(copy);
         }
         start..self.accesses.len() as u32
+    }
+
+    fn follow_changes(&mut self) {
+        if self.changes.is_empty() {
+            return;
+        }
+        let mut changes = std::mem::take(&mut self.changes);
+        for node in &self.nodes {
+            let subject = &node.subject;
+            for access in self.accesses(subject) {
+                let at = self.locations.name(access.location);
+                changes.add(subject.thread, (subject.index, node.event as u32), at, access.write);
+            }
+        }
+        self.changes = changes;
     }
 
     fn build_index(&mut self) {

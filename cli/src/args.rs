@@ -174,6 +174,15 @@ pub struct Explore {
     /// Leave out schedules that take the turn from a thread that could go on more than B times
     #[arg(long, value_name = "B")]
     pub preemption_bound: Option<u32>,
+    /// Draw N executions at random instead of running every class: fast, and proves nothing
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
+    /// What the random executions are drawn from
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "sample")]
+    pub seed: u64,
+    /// Count a data race as a failure, whatever comes of it
+    #[arg(long)]
+    pub fail_on_race: bool,
     /// Look for more failures after the first one
     #[arg(long)]
     pub keep_going: bool,

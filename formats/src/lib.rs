@@ -5,7 +5,7 @@
 //!
 //! Module map: [`id`] newtypes · [`location`] the shared thing · [`operation`] the closed list of visible
 //! operations · [`semantics`] what each does to the abstract state · [`event`] and [`execution`] one run ·
-//! [`schedule`] what a run is told to do · [`outcome`] how it ended · [`file`] the container.
+//! [`schedule`] what a run is told to do, with the generator of [`random`] ones · [`outcome`] how it ended · [`file`] the container.
 //!
 //! Not here: how an execution comes about (recorder), what else could have happened (analyzer), processes
 //! (replayer). This crate performs no I/O except through the writers and paths that [`file`] is given.
@@ -17,6 +17,7 @@ pub mod id;
 pub mod location;
 pub mod operation;
 pub mod outcome;
+pub mod random;
 pub mod schedule;
 pub mod semantics;
 
@@ -26,5 +27,5 @@ pub use id::{KeyId, ObjectId, SiteId, StringId, ThreadId, ThreadPath};
 pub use location::{Location, Part};
 pub use operation::Operation;
 pub use outcome::{Failure, FailureKind, Outcome};
-pub use schedule::{Schedule, ScheduleEntry};
+pub use schedule::{Sampler, Sampling, Schedule, ScheduleEntry, Tail};
 pub use semantics::{Effect, State, Value};

@@ -102,12 +102,22 @@ pub enum Operation {
     /// A switch point that touches nothing: a marker, `sleep`, a yield.
     Pause,
 
+    /// Reads these locations once one of them has been written since the thread last touched it: what a loop does that
+    /// read them all, changed nothing, and would read them again.
+    AwaitChange { of: Box<[Location]> },
+
     /// Gives up waiting for `of`, since its time ran out while no thread was enabled. It comes after everything that
     /// was executed before it, and never before anything else.
     Elapse { of: Box<Operation> },
 }
 
 impl Operation {
+    /// Whether it is about the life of threads, not about what they share.
+    pub fn is_lifecycle(&self) -> bool {
+        use Operation::{End, Join, Spawn, Start};
+        matches!(self, Spawn { .. } | Start | End | Join { .. })
+    }
+
     /// A number for the kind of operation, stable within a format version.
     pub fn kind(&self) -> u8 {
         match self {
@@ -148,6 +158,7 @@ impl Operation {
             Operation::QueueTryGet { .. } => 34,
             Operation::Pause => 35,
             Operation::Elapse { .. } => 38,
+            Operation::AwaitChange { .. } => 39,
             Operation::ListChange { .. } => 36,
             Operation::Clear { .. } => 37,
         }

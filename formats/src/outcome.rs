@@ -52,6 +52,8 @@ pub enum FailureKind {
     Crash,
     /// The run did not end within its time limit.
     Hang,
+    /// A data race, where any one is to count as a failure. It is found in the recording and never written there.
+    Race,
 }
 
 impl FailureKind {
@@ -65,6 +67,7 @@ impl FailureKind {
             FailureKind::ExitCode => "exit_code",
             FailureKind::Crash => "crash",
             FailureKind::Hang => "hang",
+            FailureKind::Race => "race",
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What a run is told to do: a fixed prefix, after which the lowest enabled thread goes first.
+//! What a run is told to do: a fixed prefix, and who goes next after it: by default the lowest enabled thread.
 //!
-//! The tail rule is a pure function of the prefix, so a schedule determines an execution of a
-//! data-deterministic program.
+//! The tail rule is a pure function of the schedule and of what was executed, so a schedule determines an execution of
+//! a data-deterministic program.
 
 use crate::id::ThreadPath;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,67 @@ pub struct Schedule {
     pub threads: Vec<ThreadPath>,
     /// One entry per event of the prefix.
     pub entries: Vec<ScheduleEntry>,
+    /// Who goes next after the prefix.
+    #[serde(default, skip_serializing_if = "Tail::is_lowest")]
+    pub tail: Tail,
+}
+
+/// Who goes next when the prefix of a schedule has been executed. A recording says what was executed, so a reader need
+/// not know the rule to understand it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Tail {
+    /// The lowest enabled thread: the run rule of the exploration.
+    #[default]
+    Lowest,
+    /// A thread that is drawn at random from the enabled ones.
+    Sampled(Sampling),
+    /// Each number names a child of the main thread, which makes one step if it is enabled; else the number is passed
+    /// over. The main thread goes first whenever it is enabled, and begins and ends of threads take no number. Behind
+    /// the last number the lowest enabled thread goes first.
+    Turns(Vec<u32>),
+}
+
+impl Tail {
+    /// Whether this is the run rule of the exploration.
+    pub fn is_lowest(&self) -> bool {
+        *self == Tail::Lowest
+    }
+}
+
+/// One random schedule: equal values give equal executions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sampling {
+    /// How the draws are made.
+    pub sampler: Sampler,
+    /// Of the generator.
+    pub seed: u64,
+    /// After so many steps every sampler goes on as a random walk, which is fair: a loop that waits for another thread
+    /// then ends.
+    pub steps: u32,
+    /// Whether the order of the priorities that threads begin with is reversed.
+    pub mirrored: bool,
+    /// Fingerprints of steps that are no place for a change of priority, sorted.
+    pub ignored: Vec<u32>,
+}
+
+/// A distribution over schedules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Sampler {
+    /// Random walk: each step is drawn uniformly from the enabled threads.
+    Walk,
+    /// Probabilistic concurrency testing (Burckhardt et al., ASPLOS 2010): the enabled thread with the highest of
+    /// random priorities goes first, and at each change point the thread that made the step falls below all others.
+    Pct {
+        /// The first change point, counted in steps; 0 for none.
+        first: u32,
+        /// How many further ones are drawn.
+        further: u32,
+        /// From the first so many steps.
+        horizon: u32,
+    },
+    /// Partial order sampling (Yuan et al., CAV 2018): each pending event has a random priority, which is drawn anew
+    /// when an event is executed that it conflicts with.
+    Pos,
 }
 
 /// One event of a schedule.
@@ -54,6 +115,21 @@ impl Schedule {
             }
             *number = Some(count);
             count += 1;
+        }
+        if let Tail::Turns(turns) = &self.tail {
+            bytes.extend(turns.iter().flat_map(|turn| turn.to_le_bytes()));
+        }
+        if let Tail::Sampled(sampling) = &self.tail {
+            let kind = match sampling.sampler {
+                Sampler::Walk => [1, 0, 0, 0],
+                Sampler::Pct { first, further, horizon } => [2, first, further, horizon],
+                Sampler::Pos => [3, 0, 0, 0],
+            };
+            for part in kind.iter().chain([&sampling.steps]).chain(&sampling.ignored) {
+                bytes.extend_from_slice(&part.to_le_bytes());
+            }
+            bytes.push(sampling.mirrored.into());
+            bytes.extend_from_slice(&sampling.seed.to_le_bytes());
         }
         xxhash_rust::xxh3::xxh3_64(&bytes)
     }

@@ -182,6 +182,10 @@ impl State for Extreme {
             _ => Value::Waiters(vec![ThreadId(0), ThreadId(u32::MAX)]),
         }
     }
+
+    fn has_changed(&self, at: Location, _: ThreadId) -> bool {
+        at.object.0 % 2 == 0
+    }
 }
 
 /// Whatever was accepted can be understood, and written and read again.

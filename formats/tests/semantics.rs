@@ -2,7 +2,7 @@
 
 mod arbitrary;
 
-use frontrun_formats::semantics::{UNKNOWN_RESULT, effect, enabled, incoherent};
+use frontrun_formats::semantics::{UNKNOWN_RESULT, effect, enabled, has_written, incoherent};
 use frontrun_formats::*;
 use proptest::prelude::*;
 
@@ -18,6 +18,11 @@ impl State for Log {
             .rev()
             .find(|(written, _)| covers(written))
             .map_or(Value::Int(0), |(_, value)| value.clone())
+    }
+
+    /// Any predicate of the location's own value obeys the laws as well.
+    fn has_changed(&self, at: Location, _: ThreadId) -> bool {
+        self.value(at) != Value::Int(0)
     }
 }
 
@@ -396,6 +401,12 @@ fn confused(operation: &Operation, other: &Operation) -> bool {
     all.iter().any(|(object, sort)| all.iter().any(|(same, other)| same == object && other != sort))
 }
 
+fn is_plain_or_of_a_container(operation: &Operation) -> bool {
+    let sorts = uses(operation);
+    matches!(operation, Operation::Read { .. } | Operation::Write { .. } | Operation::Touch { .. })
+        || sorts.iter().any(|(_, sort)| matches!(*sort, "dict" | "list"))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
@@ -422,6 +433,19 @@ proptest! {
         for at in locations() {
             let untouched = !effect.writes.iter().any(|w| w.overlaps(at));
             prop_assert!(!untouched || after.value(at) == before.value(at), "{:?} changes {:?}", operation, at);
+        }
+    }
+
+    #[test]
+    fn what_has_been_written_can_be_told_from_the_result(
+        (operation, thread) in some_operation(), before in some_state(),
+    ) {
+        let effect = effect(&operation, thread, &before);
+        if effect.result != UNKNOWN_RESULT && is_plain_or_of_a_container(&operation) {
+            for at in locations().into_iter().filter(|at| !matches!(at.part, Part::Index(_))) {
+                let written = effect.writes.iter().any(|written| written.overlaps(at));
+                prop_assert_eq!(has_written(&operation, effect.result, at), written, "{:?} {:?}", operation, at);
+            }
         }
     }
 

@@ -4,6 +4,28 @@ It records one execution, works out which other executions could have happened, 
 process, until a failure is found or the space is exhausted.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from ._core import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from ._explore import explore
+    from .common import InterleavingResult
+
+__all__ = ["InterleavingResult", "__version__", "explore"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what the package offers when it is first asked for: the package is loaded in every explored process."""
+    if name == "explore":
+        from ._explore import explore
+
+        return explore
+    if name == "InterleavingResult":
+        from .common import InterleavingResult
+
+        return InterleavingResult
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)

@@ -84,8 +84,9 @@ class Scope:
         return Path(path).name
 
 
-def instrument_existing(scope: Scope) -> None:
-    """Give every function that exists now and whose code gets hooks such code."""
+def instrument_existing(scope: Scope) -> list[tuple[types.FunctionType, types.CodeType]]:
+    """Give every function that exists now and whose code gets hooks such code; return them with the code they had."""
+    replaced = []
     done: dict[types.CodeType, types.CodeType] = {}
     files: set[str] = set()
     for function in [found for found in gc.get_objects() if type(found) is types.FunctionType]:
@@ -97,7 +98,9 @@ def instrument_existing(scope: Scope) -> None:
             done[code] = _core.rewrite(code, in_scope)
             files.add(code.co_filename)
         function.__code__ = done[code]
+        replaced.append((function, code))
     _core.remember_sources(sorted(files))
+    return replaced
 
 
 def instrument_later(scope: Scope) -> None:

@@ -169,3 +169,9 @@ def install() -> None:
     for cls, methods in _MODELS.items():
         for name, model in methods.items():
             setattr(cls, name, model)
+
+
+def uninstall() -> None:
+    """Take the models out again, for a process that goes on after its run."""
+    for (cls, name), original in _originals.items():
+        setattr(cls, name, original)

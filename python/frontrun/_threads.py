@@ -11,10 +11,12 @@ import itertools
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from . import _core, _reporter
 
+_PACKAGE = str(Path(__file__).parent)
 _NUMBER = "_frontrun_number"
 _MADE = "_frontrun_made"
 _made = itertools.count()
@@ -42,8 +44,10 @@ quietly = _Quietly()
 
 
 def _caller() -> tuple[str, str, int]:
-    """Where the program starts a thread: file, function, line."""
+    """Where the program, or its call of this package, starts a thread: file, function, line."""
     frame = sys._getframe(2)
+    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+        frame = frame.f_back
     return frame.f_code.co_filename, frame.f_code.co_qualname, frame.f_lineno
 
 
@@ -104,7 +108,8 @@ def bootstrap_inner(self: threading.Thread) -> None:
 
 def run_controlled(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
     """Run a thread's function from its first turn to its last step, noting an exception that it lets out."""
-    _core.begin()
+    if not _core.begin():
+        return
     try:
         function(*args, **kwargs)
     except SystemExit:
@@ -171,6 +176,15 @@ def install() -> None:
         lock = getattr(threading, name, None)
         if lock is not None:
             _core.ignore_lock(lock)
+
+
+def uninstall() -> None:
+    """Take the model out again, for a process that goes on after its run."""
+    _Thread.start = _start  # type: ignore[method-assign]
+    _Thread.join = _join  # type: ignore[method-assign]
+    _Thread.is_alive = _is_alive  # type: ignore[method-assign]
+    _Thread._bootstrap_inner = _bootstrap_inner  # type: ignore[attr-defined]
+    _JOINABLE.clear()
 
 
 def wrap_raw(arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:

@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a schedule: an execution passes a marker."""
+
+    execution_name: str
+    marker_name: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The order in which executions pass their markers."""
+
+    steps: Sequence[Step]
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            message = "a schedule has at least one step"
+            raise ValueError(message)
+
+
+class ScheduleError(TimeoutError):
+    """A schedule cannot be followed: says which step cannot happen, and why.
+
+    A ``TimeoutError``, because that is what waiting for the step would end in; most often nobody has to wait for it.
+    """
 
 
 @dataclass(frozen=True)
@@ -10,13 +38,17 @@ class Failure:
     """One failing execution."""
 
     kind: str
-    """``invariant``, ``exception``, ``assertion``, ``deadlock``, ``exit_code``, ``crash`` or ``hang``."""
+    """``invariant``, ``exception``, ``assertion``, ``deadlock``, ``exit_code``, ``crash``, ``hang`` or ``race``."""
     message: str
     """One line that says what failed."""
     details: str
     """Traceback, or the stacks of the waiting threads."""
     trace: str
-    """Path of the trace file that replays it."""
+    """Path of the trace file that replays it; empty where there is none."""
+    attempt: int = 1
+    """The how manieth execution it was."""
+    schedule: Schedule | None = None
+    """The order of markers that fails, if markers were explored."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +72,18 @@ class InterleavingResult:
     """The failing execution as interleaved source lines, or why there is no verdict."""
     first_trace: str | None = None
     """Path of the first execution's trace."""
+    unique_interleavings: int = 0
+    """How many Mazurkiewicz classes the executions that ran to their end belong to."""
+    races_detected: int = 0
+    """How many data races the executions showed, each once per pair of places and location."""
+    seed: int | None = None
+    """What a random search drew from; the same seed gives the same executions."""
+    detection_bounds: dict[int, float] = field(default_factory=dict)
+    """Of a random search, for bugs of each depth: with what probability at least one would have been found.
+
+    A bug of depth d needs d - 1 preemptions at certain places. The bounds hold for bugs that show within as many steps
+    as the first execution had, and count the attempts of probabilistic concurrency testing only.
+    """
 
     @property
     def property_holds(self) -> bool | None:
@@ -59,9 +103,9 @@ class InterleavingResult:
         return self.failures[0].trace if self.failures else None
 
     @property
-    def counterexample(self) -> str | None:
-        """The same as :attr:`trace`: a counterexample is a file."""
-        return self.trace
+    def counterexample(self) -> str | Schedule | None:
+        """What fails: a trace file, the same as :attr:`trace`, or the order of markers."""
+        return (self.failures[0].schedule or self.trace) if self.failures else None
 
     def assert_holds(self, *, allow_bounded: bool = False) -> None:
         """Raise ``AssertionError`` unless the property holds.

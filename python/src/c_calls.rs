@@ -155,7 +155,15 @@ const ROWS: &[Row] = &[
         &[(A::ReadWhole, "bisect_left bisect_right"), (A::WriteWhole, "insort_left insort_right")],
     ),
     ("_functools", "", &[(A::ReadWhole, "reduce")]),
+    // These are caught inside the call, where they can wait.
+    ("_thread", "LockType", &[(A::Nothing, LOCK)]),
+    ("_thread", "RLock", &[(A::Nothing, LOCK)]),
+    ("_queue", "SimpleQueue", &[(A::Nothing, "put put_nowait get get_nowait empty qsize")]),
+    ("time", "", &[(A::Nothing, "sleep")]),
 ];
+
+/// The methods of locks.
+const LOCK: &str = "acquire release locked acquire_lock release_lock locked_lock __enter__ __exit__";
 
 /// Builtin types whose constructor consumes its arguments.
 const CONSUMERS: &[&str] = &["list", "tuple", "set", "frozenset", "dict", "bytes", "bytearray", "str"];

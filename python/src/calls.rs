@@ -214,7 +214,11 @@ unsafe fn act(
             Some(Action::SetDefault | Action::RemoveKey) if container::calls_overrides(object) => {
                 several(&[object], object, arguments)
             }
-            None => unknown(object, arguments),
+            None => {
+                // It may have advanced something that is not seen.
+                crate::spinning::progress();
+                unknown(object, arguments)
+            }
             Some(Action::Nothing) => None,
             Some(Action::ReadWhole) => several(&[], object, arguments),
             Some(Action::WriteWhole) => several(&[object], object, arguments),

@@ -40,6 +40,11 @@ pub fn advance(time: Duration) {
     let _ = NANOS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now.saturating_add(nanos)));
 }
 
+/// Takes back the time that has passed on this clock alone, for the next run of this process.
+pub fn reset() {
+    NANOS.store(0, Ordering::Relaxed);
+}
+
 /// The time that has passed on this clock alone; none for a thread that is not controlled.
 pub fn ahead() -> Duration {
     match controlled::controlled_thread() {

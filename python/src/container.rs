@@ -347,6 +347,7 @@ pub unsafe fn note_length(object: *mut ffi::PyObject, id: ObjectId) -> i64 {
         let length = ffi::PyList_Size(object) as i64;
         if let Some(run) = crate::run::get() {
             run.recording.initial(Location::new(id, Part::Shape), || Value::Int(length));
+            run.gate.tell_length(id, length);
         }
         length
     }

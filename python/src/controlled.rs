@@ -2,14 +2,15 @@
 //!
 //! Not here: whose turn it is (run).
 
+use crate::epoch;
 use crate::shim;
 use crate::site::Site;
 use frontrun_formats::ThreadId;
 use std::cell::Cell;
 
 thread_local! {
-    /// The calling thread's number plus 1; 0 for a thread that is not controlled.
-    static ME: Cell<u32> = const { Cell::new(0) };
+    /// The run that the calling thread belongs to, and its number there plus 1; 0 for a thread that is not controlled.
+    static ME: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
     /// How many calls into code that must stay invisible are under way on this thread.
     static QUIET: Cell<u32> = const { Cell::new(0) };
     /// The site that this thread reached last: where a lock operation that follows is said to happen.
@@ -21,18 +22,33 @@ thread_local! {
 /// The calling thread, when it is controlled and not inside code that must stay invisible.
 #[inline]
 pub fn visible_thread() -> Option<ThreadId> {
-    if QUIET.get() > 0 { None } else { ME.get().checked_sub(1).map(ThreadId) }
+    if QUIET.get() > 0 { None } else { controlled_thread() }
 }
 
 /// The calling thread, when it is controlled.
+#[inline]
 pub fn controlled_thread() -> Option<ThreadId> {
-    ME.get().checked_sub(1).map(ThreadId)
+    let (run, number) = ME.get();
+    if run == epoch::current() { number.checked_sub(1).map(ThreadId) } else { None }
 }
 
 /// Makes the calling thread the controlled thread `thread`, or an uncontrolled one.
 pub fn become_thread(thread: Option<ThreadId>) {
-    ME.set(thread.map_or(0, |id| id.0 + 1));
+    ME.set(thread.map_or((0, 0), |id| (epoch::current(), id.0 + 1)));
+    LAST.set(std::ptr::null());
     shim::control(thread.is_some());
+}
+
+/// Makes the calling thread one of a run that is over.
+pub fn become_stale() {
+    ME.set((0, 1));
+}
+
+/// Whether the calling thread belongs to a run that is over: it has to end.
+#[inline]
+pub fn is_stale() -> bool {
+    let (run, number) = ME.get();
+    number > 0 && run != epoch::current()
 }
 
 /// Notes the site that this thread has reached.
@@ -54,8 +70,14 @@ pub fn is_same_call() -> bool {
 
 /// The site that this thread reached last.
 pub fn last_site() -> Option<&'static Site> {
-    // SAFETY: sites are constants of code objects whose frames are still running, or of functions that live on.
+    // SAFETY: sites are constants of code objects whose frames are still running, or of functions that live on; those
+    // of an earlier run have been forgotten.
     unsafe { LAST.get().as_ref() }
+}
+
+/// Whether what this thread does must stay invisible.
+pub fn is_quiet() -> bool {
+    QUIET.get() > 0
 }
 
 /// Makes what follows on this thread invisible until [`loud`].

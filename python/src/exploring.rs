@@ -4,9 +4,9 @@ use frontrun_cli::render::lanes::{self, LaneOptions, Rows};
 use frontrun_cli::render::style::Style;
 use frontrun_replayer::proof::{self, ProofConfig};
 use frontrun_replayer::report::Report;
-use frontrun_replayer::{AfterFailure, ExploreConfig, ReplayError, Runner, Worker};
+use frontrun_replayer::{AfterFailure, ExploreConfig, Plan, ReplayError, Runner, SamplerKind, Worker};
 use frontrun_replayer::{explore, trace_file};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 use std::os::fd::{FromRawFd, IntoRawFd, RawFd};
@@ -34,12 +34,45 @@ pub fn socket_pairs(count: usize) -> PyResult<Vec<(RawFd, RawFd)>> {
         .collect()
 }
 
+/// What is to be sampled, as keyword arguments of `explore_served`.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct SamplingPlan {
+    attempts: u64,
+    seed: u64,
+    samplers: Vec<String>,
+    steps: u32,
+}
+
+impl TryFrom<SamplingPlan> for Plan {
+    type Error = PyErr;
+
+    fn try_from(plan: SamplingPlan) -> PyResult<Plan> {
+        let unknown = |name: &str| PyValueError::new_err(format!("no sampler is called {name:?}"));
+        let kind = |name: &String| match name.as_str() {
+            "walk" => Ok(SamplerKind::Walk),
+            "pos" => Ok(SamplerKind::Pos),
+            name => match name.strip_prefix("pct").and_then(|depth| depth.parse().ok()) {
+                Some(depth) if depth > 0 => Ok(SamplerKind::Pct { depth }),
+                _ => Err(unknown(name)),
+            },
+        };
+        let samplers: Vec<SamplerKind> = plan.samplers.iter().map(kind).collect::<PyResult<_>>()?;
+        if samplers.is_empty() {
+            return Err(PyValueError::new_err("at least one sampler is needed"));
+        }
+        Ok(Plan { attempts: plan.attempts, seed: plan.seed, samplers, steps: plan.steps })
+    }
+}
+
 /// Explores through the servers behind the sockets `fds`.
 ///
 /// # Errors
 /// `KeyboardInterrupt` when the user interrupts; `RuntimeError` when the directory cannot be used.
 #[pyfunction]
-#[pyo3(signature = (fds, directory, max_executions, max_seconds, preemption_bound, stop_on_first, timeout_per_run))]
+#[pyo3(signature = (
+    fds, directory, max_executions, max_seconds, preemption_bound, stop_on_first, timeout_per_run, fail_on_race, plan
+))]
 #[expect(clippy::too_many_arguments, reason = "the options of one Python call, passed by keyword")]
 pub fn explore_served<'py>(
     py: Python<'py>,
@@ -50,18 +83,23 @@ pub fn explore_served<'py>(
     preemption_bound: Option<u32>,
     stop_on_first: bool,
     timeout_per_run: f64,
+    fail_on_race: bool,
+    plan: Option<SamplingPlan>,
 ) -> PyResult<Bound<'py, PyDict>> {
+    // First of all, so that the servers end whatever happens here.
+    let runners: Vec<Box<dyn Runner>> = fds
+        .into_iter()
+        // SAFETY: the descriptors were made for this call and nobody else uses them.
+        .map(|fd| Box::new(Worker::new(unsafe { UnixStream::from_raw_fd(fd) })) as Box<dyn Runner>)
+        .collect();
     let mut config = ExploreConfig::new(directory);
     config.max_executions = max_executions;
     config.max_time = max_seconds.map(Duration::from_secs_f64);
     config.preemption_bound = preemption_bound;
     config.after_failure = if stop_on_first { AfterFailure::Stop } else { AfterFailure::Continue };
     config.timeout_per_run = Duration::from_secs_f64(timeout_per_run);
-    let runners: Vec<Box<dyn Runner>> = fds
-        .into_iter()
-        // SAFETY: the descriptors were made for this call and nobody else uses them.
-        .map(|fd| Box::new(Worker::new(unsafe { UnixStream::from_raw_fd(fd) })) as Box<dyn Runner>)
-        .collect();
+    config.fail_on_race = fail_on_race;
+    config.sampling = plan.map(TryInto::try_into).transpose()?;
     let interrupt = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = channel();
     let flag = Arc::clone(&interrupt);
@@ -126,6 +164,16 @@ pub fn explain(trace: PathBuf) -> PyResult<String> {
     Ok(lanes::lanes(&execution, options))
 }
 
+/// Which of the main thread's children made each step of a trace: a list for `Request(turns=…)`. Steps of the main
+/// thread and of threads that the children started are left out, and so are the begin and the end of a thread.
+#[pyfunction]
+pub fn turns(trace: PathBuf) -> PyResult<Vec<u32>> {
+    let execution = trace_file::read(&trace).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    let events = execution.events.iter().filter(|event| !event.operation.is_lifecycle());
+    let paths = events.filter_map(|event| execution.path(event.thread));
+    Ok(paths.filter_map(|path| if let [_, child] = path.0[..] { Some(child) } else { None }).collect())
+}
+
 /// The report as a dictionary.
 fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>> {
     let failures = PyList::empty(py);
@@ -135,11 +183,13 @@ fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict
         entry.set_item("message", &failure.message)?;
         entry.set_item("details", &failure.details)?;
         entry.set_item("trace", failure.trace.display().to_string())?;
+        entry.set_item("attempt", failure.executions_before + 1)?;
         failures.append(entry)?;
     }
     let result = PyDict::new(py);
     result.set_item("verdict", report.verdict().name())?;
     result.set_item("executions", report.executions)?;
+    result.set_item("classes", report.classes)?;
     result.set_item("failures", failures)?;
     result.set_item("outcomes", &report.outcomes)?;
     result.set_item("bounded_by", report.bounded_by.map(|bound| bound.name()))?;
@@ -147,6 +197,10 @@ fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict
     result.set_item("diverged", report.diverged)?;
     result.set_item("cut_runs", report.cut_runs)?;
     result.set_item("waiting", report.waiting)?;
+    result.set_item("races", report.races.len())?;
+    result.set_item("most_threads", report.most_threads)?;
+    result.set_item("sampled", report.sampled)?;
+    result.set_item("horizon", report.horizon)?;
     result.set_item("first_trace", report.first_trace.as_ref().map(|path| path.display().to_string()))?;
     result.set_item("first_divergence", report.first_divergence.as_ref().map(|d| format!("{d:?}")))?;
     Ok(result)

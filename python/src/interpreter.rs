@@ -22,6 +22,9 @@ const PREVIOUS: usize = if cfg!(Py_3_12) { 8 } else { 48 };
 /// Offsets in a code object.
 const CO_CONSTS: usize = 24;
 const CO_FLAGS: usize = 48;
+const CO_NLOCALSPLUS: usize = if cfg!(Py_3_12) { 72 } else { 76 };
+/// Offset of the instruction that a frame executes, in all versions.
+const INSTRUCTION: usize = 56;
 /// Who owns the frame: 1 for a generator or coroutine.
 const OWNER: usize = if cfg!(Py_3_12) { 70 } else { 69 };
 /// Offset of the frame in a generator or coroutine object.
@@ -65,6 +68,27 @@ impl Frame {
         // SAFETY: as the caller promises; callers of a live frame are live.
         let previous = unsafe { self.pointer(PREVIOUS) };
         (!previous.is_null()).then_some(Frame(previous.cast()))
+    }
+
+    /// A number for the frame, as long as it lives.
+    pub fn address(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Where in its code the frame is, and how many slots its variables take.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn progress(self) -> (usize, usize) {
+        // SAFETY: as the caller promises; the type check selects the layout.
+        unsafe {
+            let code = self.pointer(CODE);
+            if code.is_null() || ffi::PyCode_Check(code) == 0 {
+                return (0, 0);
+            }
+            let variables = code.cast::<u8>().add(CO_NLOCALSPLUS).cast::<i32>().read();
+            (self.pointer(INSTRUCTION) as usize, usize::try_from(variables).unwrap_or(0))
+        }
     }
 
     /// The last constant of the frame's code, and whether that is the body of a function; `None` for the frame with
@@ -128,6 +152,15 @@ impl Frame {
             }
         }
     }
+}
+
+/// The hash of an exact `int` or `str`.
+///
+/// # Safety
+/// `object` is live and of one of these types.
+pub unsafe fn exact_hash(object: *mut ffi::PyObject) -> isize {
+    // SAFETY: these types hash by their content and cannot fail.
+    unsafe { ffi::PyObject_Hash(object) }
 }
 
 /// Where the memory block of an object starts: in front of it lie the collector's header and, for some types,
@@ -208,6 +241,15 @@ pub unsafe fn view_dict(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
 pub unsafe fn rlock_count(lock: *mut ffi::PyObject) -> u64 {
     // SAFETY: `rlockobject`: header, lock, owner, count.
     unsafe { lock.cast::<u8>().add(32).cast::<u64>().read() }
+}
+
+/// The identifier of the thread that holds a re-entrant lock.
+///
+/// # Safety
+/// `lock` is a live `_thread.RLock`.
+pub unsafe fn rlock_owner(lock: *mut ffi::PyObject) -> Option<u64> {
+    // SAFETY: `rlockobject`: header, lock, owner, count.
+    unsafe { (rlock_count(lock) > 0).then(|| lock.cast::<u8>().add(24).cast::<u64>().read()) }
 }
 
 /// Whether this build's layout is that of the running interpreter: same minor version, or the name of the version that

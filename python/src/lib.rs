@@ -1,10 +1,13 @@
 //! The Python face: the only crate that knows the interpreter.
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
-//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`names`] objects and keys ·
-//! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads ·
-//! [`database`] databases, [`io`] files, with their [`footprint`], [`file_locks`], [`channels`] and [`buffered`] files, named by [`outside`], told by [`shim`] · [`run`] the
-//! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
+//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] ·
+//! [`spinning`] loops that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later ·
+//! [`freed`] when an address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`]
+//! over [`replaced`], [`clock`] and [`threads`] blocking, time and threads ·
+//! [`database`] databases, [`io`] files, with their [`footprint`], [`file_locks`], [`channels`] and [`buffered`] files,
+//! named by [`outside`], told by [`shim`] · [`run`] the execution of this process, one
+//! of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
 use pyo3::prelude::*;
@@ -21,6 +24,7 @@ mod clock;
 mod container;
 mod controlled;
 mod database;
+mod epoch;
 mod exploring;
 mod file_locks;
 mod footprint;
@@ -29,6 +33,7 @@ mod interpreter;
 mod io;
 mod iteration;
 mod loading;
+mod lock_waits;
 mod locks;
 mod names;
 mod observed;
@@ -42,6 +47,7 @@ mod shim;
 mod simple_queue;
 mod site;
 mod sources;
+mod spinning;
 mod threads;
 mod time_calls;
 mod visible;
@@ -70,13 +76,19 @@ mod _core {
     #[pymodule_export]
     use super::database::{database_access, database_lock, database_open, database_unlock};
     #[pymodule_export]
-    use super::exploring::{confirm_served, explain, explore_served, socket_pairs};
+    use super::exploring::{confirm_served, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
     use super::io::{note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]
-    use super::serving::{Request, begin_run, finish_run, has_begun, observe, remember_output, serve};
+    use super::lock_waits::{lock_holder, locks_taken, observe_lock_waits};
+    #[pymodule_export]
+    use super::locks::is_lock_free;
+    #[pymodule_export]
+    use super::serving::{
+        Request, abort_run, begin_run, finish_run, has_begun, observe, remember_output, serve, take_failure,
+    };
     #[pymodule_export]
     use super::threads::{
         abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, is_concurrent,

@@ -4,13 +4,14 @@
 
 use crate::clock::Wait;
 use crate::observed::read;
-use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, keep, replace, step};
-use crate::{controlled as thread, interpreter, names, run};
+use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, keep, replace, restore, step};
+use crate::{controlled as thread, interpreter, lock_waits, names, run};
 use frontrun_formats::{Location, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::c_void;
 use std::ptr;
+use std::time::Duration;
 
 static LOCK_ACQUIRE: Original = Original::new();
 static LOCK_RELEASE: Original = Original::new();
@@ -21,8 +22,8 @@ static RLOCK_IS_OWNED: Original = Original::new();
 static RLOCK_SAVE: Original = Original::new();
 static RLOCK_RESTORE: Original = Original::new();
 
-/// How an acquisition was asked to wait; `None` for arguments that the original function has to refuse.
-unsafe fn wait_asked(arguments: Object, keywords: Object) -> Option<Wait> {
+/// The arguments `blocking` and `timeout` of an acquisition, borrowed; null for one that is not given.
+unsafe fn asked(arguments: Object, keywords: Object) -> (Object, Object) {
     // SAFETY: a tuple and a dictionary or null, as the calling convention has it; references are borrowed.
     unsafe {
         let argument = |at: isize, name: &std::ffi::CStr| {
@@ -34,23 +35,36 @@ unsafe fn wait_asked(arguments: Object, keywords: Object) -> Option<Wait> {
                 ffi::PyDict_GetItemString(keywords, name.as_ptr())
             }
         };
-        decide_wait(argument(0, c"blocking"), argument(1, c"timeout"))
+        (argument(0, c"blocking"), argument(1, c"timeout"))
     }
 }
 
-/// `(False,)`: the arguments of an acquisition that must not wait.
-unsafe fn no_wait() -> Object {
-    // SAFETY: makes a new tuple with a new reference to `False`.
-    unsafe { ffi::PyTuple_Pack(1, ffi::Py_False()) }
-}
-
-unsafe fn try_original(original: &Original, object: Object) -> Object {
-    // SAFETY: the tuple lives across the call.
+/// An acquisition by a thread that is not controlled: the original, or attempts when the thread is observed.
+unsafe fn acquire_uncontrolled(
+    original: &Original,
+    object: Object,
+    arguments: *mut c_void,
+    keywords: *mut c_void,
+) -> Object {
+    // SAFETY: called through the method's definition.
     unsafe {
-        let arguments = no_wait();
-        let result = original.call(object, arguments.cast(), ptr::null_mut());
-        ffi::Py_XDECREF(arguments);
-        result
+        if !lock_waits::is_observed() {
+            let taken = original.call(object, arguments, keywords);
+            if taken == ffi::Py_True() {
+                lock_waits::forget_holder(object);
+            }
+            return taken;
+        }
+        let (blocking, timeout) = asked(arguments.cast(), keywords.cast());
+        let taken = match decide_wait(blocking, timeout) {
+            // An attempt, or arguments that the original has to refuse.
+            None | Some(Wait::Impatient(Duration::ZERO)) => original.call(object, arguments, keywords),
+            _ => lock_waits::acquire(object, timeout, || lock_waits::attempt(original, object)),
+        };
+        if taken == ffi::Py_True() {
+            lock_waits::note_taken(object, ptr::eq(original, &raw const LOCK_ACQUIRE));
+        }
+        taken
     }
 }
 
@@ -64,7 +78,8 @@ unsafe fn acquire(
 ) -> Object {
     // SAFETY: the caller holds the lock of the interpreter and the turn.
     unsafe {
-        let Some(wait) = wait_asked(arguments.cast(), keywords.cast()) else {
+        let (blocking, timeout) = asked(arguments.cast(), keywords.cast());
+        let Some(wait) = decide_wait(blocking, timeout) else {
             return original.call(object, arguments, keywords);
         };
         let lock = names::number(object);
@@ -73,7 +88,7 @@ unsafe fn acquire(
         let Some(operation) = await_turn(me, wait, operations) else {
             return ffi::Py_NewRef(ffi::Py_False());
         };
-        let taken = try_original(original, object);
+        let taken = lock_waits::attempt(original, object);
         run::execute(me, thread::last_site(), operation, u8::from(taken == ffi::Py_True()));
         taken
     }
@@ -84,7 +99,7 @@ unsafe extern "C" fn lock_acquire(object: Object, a: *mut c_void, b: *mut c_void
     unsafe {
         match controlled(object) {
             Some(me) => acquire(me, &LOCK_ACQUIRE, object, a, b, || is_locked(object)),
-            None => LOCK_ACQUIRE.call(object, a, b),
+            None => acquire_uncontrolled(&LOCK_ACQUIRE, object, a, b),
         }
     }
 }
@@ -115,6 +130,8 @@ unsafe extern "C" fn lock_release(object: Object, a: *mut c_void, b: *mut c_void
             run::initial_sync(lock, Part::State, || if is_locked(object) { i64::from(u32::MAX) } else { 0 });
             run::reach(me, site, None);
             run::execute(me, site, Operation::Release { lock }, u8::from(is_locked(object)));
+        } else {
+            lock_waits::forget_holder(object);
         }
         LOCK_RELEASE.call(object, a, b)
     }
@@ -148,7 +165,8 @@ unsafe extern "C" fn rlock_acquire(object: Object, a: *mut c_void, b: *mut c_voi
             Some(me) if !is_owned(object) => {
                 acquire(me, &RLOCK_ACQUIRE, object, a, b, || interpreter::rlock_count(object) > 0)
             }
-            _ => RLOCK_ACQUIRE.call(object, a, b),
+            Some(_) => RLOCK_ACQUIRE.call(object, a, b),
+            None => acquire_uncontrolled(&RLOCK_ACQUIRE, object, a, b),
         }
     }
 }
@@ -186,35 +204,68 @@ unsafe extern "C" fn rlock_restore(object: Object, a: *mut c_void, b: *mut c_voi
             let held = || if interpreter::rlock_count(object) > 0 { i64::from(u32::MAX) } else { 0 };
             run::initial_sync(lock, Part::State, held);
             step(me, Operation::Acquire { lock }, true, 1);
+        } else if lock_waits::is_observed()
+            && !lock_waits::await_free(object, || interpreter::rlock_count(object) == 0)
+        {
+            return ptr::null_mut();
         }
         RLOCK_RESTORE.call(object, a, b)
     }
 }
 
-/// Replaces the C functions of this process for good; while nothing is recorded they pass everything on.
+/// The methods that are replaced: class, name, original, replacement.
+fn methods() -> [(&'static str, &'static str, &'static Original, usize); 14] {
+    let (acquire, release) = (lock_acquire as *const () as usize, lock_release as *const () as usize);
+    let locked = lock_locked as *const () as usize;
+    let (racquire, rrelease) = (rlock_acquire as *const () as usize, rlock_release as *const () as usize);
+    [
+        ("LockType", "acquire", &LOCK_ACQUIRE, acquire),
+        ("LockType", "acquire_lock", &LOCK_ACQUIRE, acquire),
+        ("LockType", "__enter__", &LOCK_ACQUIRE, acquire),
+        ("LockType", "release", &LOCK_RELEASE, release),
+        ("LockType", "release_lock", &LOCK_RELEASE, release),
+        ("LockType", "__exit__", &LOCK_RELEASE, release),
+        ("LockType", "locked", &LOCK_LOCKED, locked),
+        ("LockType", "locked_lock", &LOCK_LOCKED, locked),
+        ("RLock", "acquire", &RLOCK_ACQUIRE, racquire),
+        ("RLock", "__enter__", &RLOCK_ACQUIRE, racquire),
+        ("RLock", "release", &RLOCK_RELEASE, rrelease),
+        ("RLock", "__exit__", &RLOCK_RELEASE, rrelease),
+        ("RLock", "_release_save", &RLOCK_SAVE, rlock_save as *const () as usize),
+        ("RLock", "_acquire_restore", &RLOCK_RESTORE, rlock_restore as *const () as usize),
+    ]
+}
+
+/// Replaces the C functions of this process; while nothing is recorded or observed they pass everything on.
 ///
 /// # Errors
 /// When a name that every supported interpreter has is missing.
 pub fn install(py: Python<'_>) -> PyResult<()> {
     let thread = py.import("_thread")?;
-    let lock = thread.getattr("LockType")?;
-    for name in ["acquire", "acquire_lock", "__enter__"] {
-        replace(&lock, name, &LOCK_ACQUIRE, lock_acquire as *const () as usize)?;
+    for (class, name, original, with) in methods() {
+        replace(&thread.getattr(class)?, name, original, with)?;
     }
-    for name in ["release", "release_lock", "__exit__"] {
-        replace(&lock, name, &LOCK_RELEASE, lock_release as *const () as usize)?;
+    keep(&thread.getattr("RLock")?, "_is_owned", &RLOCK_IS_OWNED)
+}
+
+/// Puts the original C functions back.
+///
+/// # Errors
+/// As for [`install`].
+pub fn uninstall(py: Python<'_>) -> PyResult<()> {
+    let thread = py.import("_thread")?;
+    methods()
+        .into_iter()
+        .try_for_each(|(class, name, original, _)| restore(&thread.getattr(class)?, name, original))
+}
+
+/// Whether a lock of the interpreter, re-entrant or not, is free now.
+#[pyfunction]
+pub fn is_lock_free(lock: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let thread = lock.py().import("_thread")?;
+    if lock.is_instance(&thread.getattr("RLock")?)? {
+        // SAFETY: an instance of the class.
+        return Ok(unsafe { interpreter::rlock_count(lock.as_ptr()) } == 0);
     }
-    for name in ["locked", "locked_lock"] {
-        replace(&lock, name, &LOCK_LOCKED, lock_locked as *const () as usize)?;
-    }
-    let rlock = thread.getattr("RLock")?;
-    for name in ["acquire", "__enter__"] {
-        replace(&rlock, name, &RLOCK_ACQUIRE, rlock_acquire as *const () as usize)?;
-    }
-    for name in ["release", "__exit__"] {
-        replace(&rlock, name, &RLOCK_RELEASE, rlock_release as *const () as usize)?;
-    }
-    keep(&rlock, "_is_owned", &RLOCK_IS_OWNED)?;
-    replace(&rlock, "_release_save", &RLOCK_SAVE, rlock_save as *const () as usize)?;
-    replace(&rlock, "_acquire_restore", &RLOCK_RESTORE, rlock_restore as *const () as usize)
+    Ok(!lock.call_method0("locked")?.is_truthy()?)
 }

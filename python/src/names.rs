@@ -1,11 +1,11 @@
 //! Python objects as the trace names them: object numbers and keys, found without running any Python code.
 
+use crate::epoch::Numbered;
 use crate::{class, interpreter, run};
 use frontrun_formats::{KeyId, ObjectId, StringId};
 use frontrun_recorder::key::Key;
 use pyo3::ffi;
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How deep a tuple key is followed.
 const MAX_DEPTH: u32 = 8;
@@ -80,12 +80,12 @@ pub unsafe fn key(object: *mut ffi::PyObject) -> Option<KeyId> {
 pub struct Name<'a> {
     /// The `str` object.
     pub object: *mut ffi::PyObject,
-    known: Option<&'a AtomicU32>,
+    known: Option<&'a Numbered>,
 }
 
 impl<'a> Name<'a> {
-    /// A name whose number is kept in `known` (0: not yet known, else the number plus 1).
-    pub fn kept(object: *mut ffi::PyObject, known: &'a AtomicU32) -> Self {
+    /// A name whose number is kept in `known`.
+    pub fn kept(object: *mut ffi::PyObject, known: &'a Numbered) -> Self {
         Name { object, known: Some(known) }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Name<'a> {
 
     /// The number of the name as a key. The caller holds the turn and the lock.
     pub fn key(self) -> KeyId {
-        if let Some(known) = self.known.and_then(|known| known.load(Ordering::Relaxed).checked_sub(1)) {
+        if let Some(known) = self.known.and_then(Numbered::get) {
             return KeyId(known);
         }
         // SAFETY: as the caller promises.
@@ -111,7 +111,7 @@ impl<'a> Name<'a> {
         let key =
             run.map_or(KeyId(0), |run| run.recording.key(Key::Str(interpreter::text(self.object).into())));
         if let Some(known) = self.known {
-            known.store(key.0 + 1, Ordering::Relaxed);
+            known.set(key.0);
         }
         key
     }

@@ -154,6 +154,20 @@ pub fn replace(holder: &Bound<'_, PyAny>, name: &str, original: &Original, with:
     Ok(())
 }
 
+/// Puts the original C function back behind the method `name` of `holder`, if it was ever replaced.
+pub fn restore(holder: &Bound<'_, PyAny>, name: &str, original: &Original) -> PyResult<()> {
+    let found = holder.getattr(name)?;
+    let function = original.0.load(Ordering::Relaxed);
+    // SAFETY: a live callable, whose definition is static and writable; the original was read from it.
+    unsafe {
+        let definition = interpreter::method_def(found.as_ptr());
+        if !definition.is_null() && function != 0 {
+            (&raw mut (*definition).ml_meth).cast::<usize>().write(function);
+        }
+    }
+    Ok(())
+}
+
 /// Notes a function without replacing it.
 pub fn keep(holder: &Bound<'_, PyAny>, name: &str, original: &Original) -> PyResult<()> {
     let found = holder.getattr(name)?;

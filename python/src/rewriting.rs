@@ -68,7 +68,7 @@ pub fn version(py: Python<'_>) -> PyResult<PyVersion> {
 }
 
 /// Returns `code` with a hook before every visible instruction, in nested code objects too. Code without such
-/// instructions comes back as it is.
+/// instructions, or with hooks already, comes back as it is.
 ///
 /// # Errors
 /// When the code object is malformed.
@@ -76,6 +76,10 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, in_scope: bool) -> PyResult<Bound<
     let py = code.py();
     let old_consts = code.getattr("co_consts")?.cast_into::<PyTuple>()?;
     let consts = PyList::empty(py);
+    // SAFETY: borrowed constants of a live code object, with the lock held.
+    if old_consts.iter().any(|constant| unsafe { site::of_constant(constant.as_ptr()) }.is_some()) {
+        return Ok(code.clone());
+    }
     let mut nested_changed = false;
     for constant in &old_consts {
         if constant.is_instance_of::<PyCode>() {

@@ -20,13 +20,14 @@ use frontrun_recorder::parking::Seat;
 use frontrun_recorder::recording::Recording;
 use pyo3::ffi;
 use std::cell::UnsafeCell;
-use std::sync::Arc;
+use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::outside::Outside;
 use crate::site::Site;
-use crate::{controlled, interpreter, reporter, sources};
+use crate::{clock, controlled, epoch, interpreter, reporter, sources};
 
 /// Everything that belongs to the execution under way.
 pub struct Run {
@@ -57,6 +58,10 @@ static RUN: Slot = Slot(UnsafeCell::new(None));
 static IDENTITIES: Numbers = Numbers(UnsafeCell::new(None));
 /// Whether a run is under way and has had a second thread: until then nothing can be shared.
 static RECORDING: AtomicBool = AtomicBool::new(false);
+/// Whether the run shares its process with the caller, so that its end must leave both alive.
+static IN_CALLER: AtomicBool = AtomicBool::new(false);
+/// How the last run in the caller's process failed.
+static LAST_FAILURE: Mutex<Option<Failure>> = Mutex::new(None);
 
 /// Whether hooks have to look at all.
 #[inline]
@@ -96,7 +101,8 @@ pub unsafe fn identities() -> Option<&'static mut Identities> {
 
 /// Begins the run of this process, with the calling thread as its main thread. Hooks stay silent until the first
 /// spawn.
-pub fn begin(gate: Gate, mut recording: Recording) {
+pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
+    IN_CALLER.store(in_caller, Ordering::Relaxed);
     recording.thread(ThreadInfo { path: ThreadPath::main(), name: "MainThread".to_owned() });
     recording.string("");
     recording.site(NOWHERE);
@@ -144,6 +150,14 @@ pub fn reach(me: ThreadId, position: Option<&Site>, pending: Option<Operation>) 
     reach_within(me, position, pending, None)
 }
 
+/// Tells the gate what `me` does next, before it reaches that switch point.
+pub fn announce(me: ThreadId, operation: &Operation) {
+    // SAFETY: `me` holds the turn and the lock.
+    if let Some(run) = unsafe { get() } {
+        run.gate.announce(me, operation);
+    }
+}
+
 /// Like [`reach`] for an operation that can block, but waits for it no longer than `patience`, which runs out only when
 /// no thread is enabled. Returns whether it did: then the giving up is the step, and has been recorded.
 pub fn reach_patiently(
@@ -157,7 +171,9 @@ pub fn reach_patiently(
     if !unsafe { get() }.is_some_and(|run| run.gate.has_elapsed(me)) {
         return false;
     }
-    crate::clock::advance(patience.unwrap_or_default());
+    if let Some(time) = patience.filter(|time| *time < Duration::MAX) {
+        clock::advance(time);
+    }
     execute(me, position, Operation::Elapse { of: Box::new(operation) }, 1);
     true
 }
@@ -191,7 +207,7 @@ pub fn depart(me: ThreadId) {
     match run.gate.decide(me, None, None) {
         Decision::Go => {}
         Decision::Switch(next) => hand_over(&run.seats[next.index()].clone(), None),
-        Decision::Stuck => end_stuck(),
+        Decision::Stuck => _ = end_stuck(),
         Decision::Diverged(divergence) => end_diverged(&divergence, None),
     }
 }
@@ -250,11 +266,11 @@ pub fn execute_first_spawn(me: ThreadId, operation: Operation, file: &str, funct
     execute_at(me, site, operation, 1, || fingerprint(kind, file, &place));
 }
 
-fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, print: impl FnOnce() -> u32) {
+fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, print: impl Fn() -> u32) {
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return };
     run.at[me.index()] = site;
-    match run.gate.execute(me, &operation, print) {
+    match run.gate.execute(me, &operation, result, print) {
         Ok(()) => {
             // Writing the trace is no I/O of the program.
             controlled::quiet();
@@ -275,7 +291,7 @@ pub fn site_number(site: &Site) -> SiteId {
     let file = run.recording.string(interpreter::text(site.file));
     let function = run.recording.string(interpreter::text(site.function));
     let number = run.recording.site(frontrun_formats::Site { file, function, ..site.position });
-    site.number.store(number.0 + 1, Ordering::Relaxed);
+    site.number.set(number.0);
     number
 }
 
@@ -300,7 +316,9 @@ pub fn note_failure(failure: Failure) {
     }
 }
 
-fn end_stuck() -> ! {
+/// Ends the run where nobody can go on. Returns, that nobody ran meanwhile, only if it is one in the caller's process:
+/// then the thread is stale.
+fn end_stuck() -> bool {
     let details = reporter::describe_waiting();
     let message = {
         // SAFETY: the caller holds the turn and the lock.
@@ -308,8 +326,33 @@ fn end_stuck() -> ! {
         format!("{waiting} threads wait and none can go on")
     };
     let failure = Failure { kind: FailureKind::Deadlock, message, thread: None, details };
-    finish(Outcome::Failed(failure));
-    leave(1)
+    end_failed(failure);
+    false
+}
+
+/// Ends the run with a failure, the process too unless it is the caller's: then every thread of the run is woken, to
+/// find that it is stale.
+pub fn end_failed(failure: Failure) {
+    // SAFETY: the interpreter's lock is held, and no borrow is alive.
+    let seats = unsafe { get() }.map(|run| run.seats.clone()).unwrap_or_default();
+    finish(Outcome::Failed(failure.clone()));
+    if !IN_CALLER.load(Ordering::Relaxed) {
+        leave(1)
+    }
+    *LAST_FAILURE.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    seats.iter().for_each(|seat| seat.let_go());
+}
+
+/// How the last run in the caller's process failed, if it did.
+pub fn take_failure() -> Option<Failure> {
+    LAST_FAILURE.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Raises `SystemExit` in a thread whose run is over.
+pub fn refuse() -> c_int {
+    // SAFETY: the interpreter's lock is held.
+    unsafe { ffi::PyErr_SetNone(ffi::PyExc_SystemExit) };
+    -1
 }
 
 fn end_diverged(divergence: &Divergence, at: Option<SiteId>) -> ! {
@@ -369,6 +412,12 @@ pub fn finish(outcome: Outcome) -> bool {
     let end = End { pending, sources, observed: run.observed, outcome };
     if let Err(error) = run.recording.finish(&end) {
         eprintln!("frontrun: the trace could not be completed: {error}");
+    }
+    if IN_CALLER.load(Ordering::Relaxed) {
+        epoch::advance();
+        clock::reset();
+        // SAFETY: the interpreter's lock is held, and no borrow is alive.
+        unsafe { *IDENTITIES.0.get() = None };
     }
     failed
 }

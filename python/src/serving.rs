@@ -2,12 +2,12 @@
 //!
 //! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
 
-use crate::{buffered, c_calls, freed, io, locks, run, simple_queue, sources, time_calls};
-use frontrun_formats::{Environment, Header, Outcome, Schedule, Target};
+use crate::{buffered, c_calls, controlled, freed, io, locks, run, simple_queue, sources, time_calls};
+use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;
 use frontrun_recorder::recording::Recording;
 use frontrun_replayer::{RunRequest, Served, descriptors, serve_many};
-use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use std::fs::OpenOptions;
 use std::os::fd::{FromRawFd, RawFd};
@@ -22,9 +22,17 @@ pub struct Request(RunRequest);
 impl Request {
     /// A request that did not come over a socket: where the trace goes, and the schedule's file if there is one.
     #[new]
-    #[pyo3(signature = (trace, schedule=None, parent=None))]
-    fn new(trace: PathBuf, schedule: Option<PathBuf>, parent: Option<u64>) -> PyResult<Self> {
-        let schedule = schedule.map_or(Ok(Schedule::default()), |path| read_schedule(&path))?;
+    #[pyo3(signature = (trace, schedule=None, parent=None, turns=None))]
+    fn new(
+        trace: PathBuf,
+        schedule: Option<PathBuf>,
+        parent: Option<u64>,
+        turns: Option<Vec<u32>>,
+    ) -> PyResult<Self> {
+        let mut schedule = schedule.map_or(Ok(Schedule::default()), |path| read_schedule(&path))?;
+        if let Some(turns) = turns {
+            schedule.tail = Tail::Turns(turns);
+        }
         let request = RunRequest { id: 0, schedule, trace, output: None, timeout_ms: 0, parent };
         Ok(Request(request))
     }
@@ -57,9 +65,14 @@ pub struct Facts {
     platform: String,
 }
 
-/// Begins the run of this process: writes the header, schedule included, before anything happens.
+/// Begins the run of this process: writes the header, schedule included, before anything happens. A run in the caller's
+/// own process (`in_caller`) leaves it alive when it ends.
 #[pyfunction]
-pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts) -> PyResult<()> {
+#[pyo3(signature = (request, facts, in_caller=false))]
+pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: bool) -> PyResult<()> {
+    if has_begun() {
+        return Err(PyRuntimeError::new_err("a run is under way in this process already"));
+    }
     let Request(request) = request;
     let file = OpenOptions::new().write(true).create(true).truncate(true).open(&request.trace)?;
     let header = Header {
@@ -87,7 +100,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts) -> PyResult<()
     // SAFETY: the interpreter's lock is held.
     unsafe { freed::install() };
     io::install();
-    run::begin(Gate::new(request.schedule.clone()), recording);
+    run::begin(Gate::new(request.schedule.clone()), recording, in_caller);
     Ok(())
 }
 
@@ -110,13 +123,30 @@ pub fn has_begun() -> bool {
 /// Ends the run: completes the trace. Returns whether the execution failed.
 #[pyfunction]
 pub fn finish_run() -> bool {
-    run::finish(Outcome::Passed)
+    let failed = run::finish(Outcome::Passed);
+    controlled::become_thread(None);
+    failed
 }
 
 /// Notes where this process prints, so that its forked runs find it wherever the program puts the descriptor.
 #[pyfunction]
 pub fn remember_output() {
     descriptors::remember_output();
+}
+
+/// Ends a run in the caller's process that takes too long. May be called from any thread.
+#[pyfunction]
+pub fn abort_run(message: String) {
+    if has_begun() {
+        let failure = Failure { kind: FailureKind::Hang, message, thread: None, details: String::new() };
+        run::end_failed(failure);
+    }
+}
+
+/// How the last run in the caller's process failed: kind, message, details.
+#[pyfunction]
+pub fn take_failure() -> Option<(&'static str, String, String)> {
+    run::take_failure().map(|failure| (failure.kind.name(), failure.message, failure.details))
 }
 
 /// Serves runs over the sockets `fds`, one server process each. Returns in each forked child, with its request; in

@@ -6,12 +6,13 @@
 //!
 //! Invariant: the hook runs no Python code of the program and leaves its reference counts as they were.
 
+use crate::epoch::Numbered;
 use frontrun_formats::SiteId;
 use frontrun_recorder::bytecode::{SiteKind, SiteSpec};
 use pyo3::ffi;
 use std::ffi::{c_int, c_void};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// A guarded instruction.
 #[repr(C)]
@@ -21,6 +22,8 @@ pub struct Site {
     pub kind: SiteKind,
     /// Whether the code is in scope; else it counts on behalf of its caller (behalf).
     pub in_scope: bool,
+    /// See [`SiteSpec::in_loop`].
+    pub in_loop: bool,
     /// Its decoded argument.
     pub arg: u32,
     /// Index in `localsplus` of the first slot above the operands.
@@ -33,10 +36,10 @@ pub struct Site {
     pub function: *mut ffi::PyObject,
     /// Source position and original offset.
     pub position: frontrun_formats::Site,
-    /// The number in the trace of this process plus 1; 0 before first use.
-    pub number: AtomicU32,
-    /// The number of `name` as a key plus 1; 0 before first use.
-    pub name_key: AtomicU32,
+    /// The number in the trace.
+    pub number: Numbered,
+    /// The number of `name` as a key.
+    pub name_key: Numbered,
 }
 
 static TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(ptr::null_mut());
@@ -126,13 +129,14 @@ pub unsafe fn new(
         ffi::Py_INCREF(place.function);
         (&raw mut (*site).kind).write(spec.kind);
         (&raw mut (*site).in_scope).write(place.in_scope);
+        (&raw mut (*site).in_loop).write(spec.in_loop);
         (&raw mut (*site).arg).write(spec.arg);
         (&raw mut (*site).top).write(place.n_localsplus + spec.depth);
         (&raw mut (*site).name).write(name);
         (&raw mut (*site).file).write(place.file);
         (&raw mut (*site).function).write(place.function);
-        (&raw mut (*site).number).write(AtomicU32::new(0));
-        (&raw mut (*site).name_key).write(AtomicU32::new(0));
+        (&raw mut (*site).number).write(Numbered::new());
+        (&raw mut (*site).name_key).write(Numbered::new());
         (&raw mut (*site).position).write(frontrun_formats::Site {
             file: frontrun_formats::StringId(0),
             function: frontrun_formats::StringId(0),
@@ -150,6 +154,6 @@ pub unsafe fn new(
 impl Site {
     /// The site's number in the trace, if it has been used there.
     pub fn known_number(&self) -> Option<SiteId> {
-        self.number.load(Ordering::Relaxed).checked_sub(1).map(SiteId)
+        self.number.get().map(SiteId)
     }
 }

@@ -9,14 +9,17 @@
 use crate::clock::{self, Wait};
 use crate::{controlled, names, run};
 use frontrun_formats::{Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath};
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyValueError};
 use pyo3::prelude::*;
 use std::time::Duration;
 
-/// The number of the calling thread if it is controlled and visible, else `None`.
+/// The number of the calling thread if it is controlled and visible, else `None`; an error in a thread whose run is over.
 #[pyfunction]
-pub fn current() -> Option<u32> {
-    controlled::visible_thread().map(|thread| thread.0)
+pub fn current() -> PyResult<Option<u32>> {
+    if !controlled::is_quiet() {
+        go_on()?;
+    }
+    Ok(controlled::visible_thread().map(|thread| thread.0))
 }
 
 /// Whether the calling thread is controlled, visible, and not the only one: until a second thread starts, every
@@ -39,7 +42,13 @@ pub fn loud() {
 }
 
 fn me() -> PyResult<ThreadId> {
+    go_on()?;
     controlled::controlled_thread().ok_or_else(|| PyRuntimeError::new_err("this thread is not controlled"))
+}
+
+/// An error in a thread whose run is over.
+fn go_on() -> PyResult<()> {
+    if controlled::is_stale() { Err(PySystemExit::new_err(())) } else { Ok(()) }
 }
 
 /// Records a step of the calling thread at the site that it reached last.
@@ -56,6 +65,7 @@ pub fn spawn(name: String, file: &str, function: &str, line: u32) -> PyResult<u3
     let child = run::seat_child(me, name)
         .ok_or_else(|| PyRuntimeError::new_err("no run is under way in this process"))?;
     let operation = Operation::Spawn { thread: child };
+    run::announce(me, &operation);
     if controlled::last_site().is_some() {
         step(me, operation, false, 1);
     } else {
@@ -84,40 +94,65 @@ pub fn abandon(thread: u32) {
 /// Makes the calling thread the spawned thread `thread`; it stays invisible until `begin()`.
 #[pyfunction]
 pub fn adopt(thread: u32) {
-    controlled::become_thread(Some(ThreadId(thread)));
+    if run::seat(ThreadId(thread)).is_some() {
+        controlled::become_thread(Some(ThreadId(thread)));
+    } else {
+        controlled::become_stale();
+    }
     controlled::quiet();
 }
 
-/// Arrives, waits for the first turn, and records the start.
+/// Arrives, waits for the first turn, and records the start. Returns whether there was one: not if the run is over.
 #[pyfunction]
-pub fn begin() -> PyResult<()> {
+pub fn begin() -> PyResult<bool> {
+    if is_let_go() {
+        return Ok(false);
+    }
     let me = me()?;
     if let Some(seat) = run::seat(me) {
         seat.occupy();
         run::wait_at(&seat);
     }
     controlled::loud();
+    if is_let_go() {
+        return Ok(false);
+    }
     run::execute(me, None, Operation::Start, 1);
-    Ok(())
+    Ok(true)
 }
 
 /// Records the end of the calling thread, which keeps the turn until `depart()`.
 #[pyfunction]
 pub fn end() -> PyResult<()> {
+    if is_let_go() {
+        return Ok(());
+    }
     let me = me()?;
+    run::announce(me, &Operation::End);
     run::reach(me, None, None);
-    run::execute(me, None, Operation::End, 1);
-    controlled::quiet();
+    if !is_let_go() {
+        run::execute(me, None, Operation::End, 1);
+        controlled::quiet();
+    }
     Ok(())
 }
 
 /// Passes the turn on from a thread that has ended.
 #[pyfunction]
-pub fn depart() -> PyResult<()> {
-    let me = me()?;
-    controlled::become_thread(None);
-    run::depart(me);
-    Ok(())
+pub fn depart() {
+    if let Some(me) = controlled::controlled_thread() {
+        controlled::become_thread(None);
+        run::depart(me);
+    }
+}
+
+/// Whether the calling thread belongs to a run that is over; then it is not controlled any more.
+fn is_let_go() -> bool {
+    let over = controlled::is_stale();
+    if over {
+        controlled::become_thread(None);
+    }
+    over
 }
 
 /// Waits until a thread has ended, or `timeout` seconds. Returns whether it has.
@@ -140,6 +175,7 @@ pub fn join(thread: u32, timeout: Option<f64>) -> PyResult<bool> {
     if run::reach_patiently(me, site, operation.clone(), patience) {
         return Ok(false);
     }
+    go_on()?;
     run::execute(me, site, operation, 1);
     Ok(true)
 }
@@ -176,18 +212,21 @@ pub fn primitive(
     if !kind.starts_with("condition") {
         run::initial_sync(id, Part::State, || state);
     }
-    let waits = |wait: Operation, attempt: Operation| wait_for(me, timeout, wait, attempt);
+    let waits = |wait: Operation, attempt: Operation| {
+        let done = wait_for(me, timeout, wait, attempt);
+        go_on().map(|()| done)
+    };
     let operation = match kind {
         "event_wait" => {
-            return Ok(waits(Operation::EventWait { event: id }, Operation::EventIsSet { event: id }));
+            return waits(Operation::EventWait { event: id }, Operation::EventIsSet { event: id });
         }
         "semaphore_acquire" => {
             let attempt = Operation::SemaphoreTry { semaphore: id };
-            return Ok(waits(Operation::SemaphoreAcquire { semaphore: id }, attempt));
+            return waits(Operation::SemaphoreAcquire { semaphore: id }, attempt);
         }
         "condition_wake" => {
             let attempt = Operation::ConditionWakeTimed { condition: id, lock };
-            return Ok(waits(Operation::ConditionWake { condition: id, lock }, attempt));
+            return waits(Operation::ConditionWake { condition: id, lock }, attempt);
         }
         "event_set" => Operation::EventSet { event: id },
         "event_clear" => Operation::EventClear { event: id },
@@ -199,6 +238,7 @@ pub fn primitive(
         _ => return Err(PyValueError::new_err(format!("no primitive operation is called {kind}"))),
     };
     run::reach(me, controlled::last_site(), None);
+    go_on()?;
     Ok(execute_predicted(me, operation))
 }
 

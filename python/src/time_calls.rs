@@ -31,6 +31,7 @@ unsafe extern "C" fn sleep(module: Object, seconds: *mut c_void, b: *mut c_void)
 unsafe fn seconds(original: &Original, module: Object) -> Object {
     // SAFETY: the original takes nothing and returns a new float.
     unsafe {
+        crate::spinning::progress();
         let now = original.call(module, ptr::null_mut(), ptr::null_mut());
         let ahead = clock::ahead();
         if now.is_null() || ahead.is_zero() {
@@ -46,6 +47,7 @@ unsafe fn seconds(original: &Original, module: Object) -> Object {
 unsafe fn nanoseconds(original: &Original, module: Object) -> Object {
     // SAFETY: the original takes nothing and returns a new int.
     unsafe {
+        crate::spinning::progress();
         let now = original.call(module, ptr::null_mut(), ptr::null_mut());
         let ahead = i64::try_from(clock::ahead().as_nanos()).unwrap_or(i64::MAX);
         if now.is_null() || ahead == 0 {

@@ -10,9 +10,10 @@ use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::Site;
-use crate::{attribute, behalf, calls, class, container, controlled, iteration, names, run};
+use crate::{attribute, behalf, calls, class, container, controlled, iteration, names, run, spinning};
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
+use frontrun_recorder::gate::only_reads;
 use pyo3::ffi;
 use std::ffi::c_int;
 
@@ -28,16 +29,18 @@ pub unsafe extern "C" fn hook(
     if run::is_recording() {
         // SAFETY: the slot belongs to the type of sites, and bytecode called it.
         unsafe { reached(&*site.cast::<Site>()) }
+    } else if controlled::is_stale() {
+        run::refuse()
     } else {
         0
     }
 }
 
-/// Handles the hook of `site`. Always succeeds: returns 0.
+/// Handles the hook of `site`: returns 0, or -1 with an exception set when the run is over.
 ///
 /// # Safety
 /// Called from bytecode, right before the instruction of `site`.
-unsafe fn reached(site: &Site) -> c_int {
+unsafe fn reached(site: &'static Site) -> c_int {
     let Some(me) = controlled::visible_thread() else { return 0 };
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
     unsafe {
@@ -46,10 +49,28 @@ unsafe fn reached(site: &Site) -> c_int {
             return 0;
         }
         controlled::set_last_site(site);
+        if matches!(site.kind, SiteKind::ForIter | SiteKind::Send | SiteKind::YieldValue) {
+            spinning::progress();
+        }
         let Some(mut observed) = observe(site, frame) else { return 0 };
+        if site.in_loop && only_reads(&observed.0) {
+            if spinning::await_change(me, site, frame) {
+                return if controlled::is_stale() { run::refuse() } else { 0 };
+            }
+            if let Operation::ListGet { .. } = observed.0 {
+                // A watch that has begun here has to be told the length.
+                observed = observe(site, frame).unwrap_or(observed);
+            }
+        }
+        run::announce(me, &observed.0);
         if run::reach(me, Some(site), None) {
+            if controlled::is_stale() {
+                return run::refuse();
+            }
             controlled::set_last_site(site);
             observed = observe(site, frame).unwrap_or((Operation::Pause, 1));
+        } else if controlled::is_stale() {
+            return run::refuse();
         }
         run::execute(me, Some(site), observed.0, observed.1);
     }

@@ -1,4 +1,4 @@
-//! Who runs next: enforces a schedule's prefix, then lets the lowest enabled thread go first.
+//! Who runs next: enforces a schedule's prefix, then lets the lowest enabled thread go first, or the one that is drawn.
 //!
 //! Model: every controlled thread is either at a switch point (parked, or about to decide) or ended. A thread
 //! at a switch point has a pending operation when it may block; without one it is always enabled. One thread
@@ -7,11 +7,14 @@
 //!
 //! Invariant: the decision is a pure function of the schedule and of what was executed so far; never of time.
 //!
-//! Not here: waiting (parking), what is written down (recording).
+//! Not here: waiting (parking), what is written down (recording), how threads are drawn (sampling).
 
+use crate::sampling::Draws;
+use crate::watch::Watches;
 use frontrun_formats::semantics::{self, State};
-use frontrun_formats::{Location, Operation, Schedule, ThreadId, ThreadPath, Value};
+use frontrun_formats::{Location, ObjectId, Operation, Part, Schedule, Tail, ThreadId, ThreadPath, Value};
 use rustc_hash::FxHashMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// What a thread at a switch point should do.
@@ -56,6 +59,8 @@ struct Seated {
     path: ThreadPath,
     /// What it waits to do, where that can block.
     pending: Option<Operation>,
+    /// What it is about to do where that cannot block, if anybody needs to know.
+    announced: Option<Operation>,
     /// How long it is willing to wait, where it is not for ever.
     patience: Option<Duration>,
     /// Its time has run out: it may go on although its operation is not enabled.
@@ -68,11 +73,18 @@ struct Seated {
 
 /// Abstract values of synchronisation objects, as far as they have been seen.
 #[derive(Debug, Default)]
-pub struct SyncState(FxHashMap<Location, Value>);
+pub struct SyncState {
+    values: FxHashMap<Location, Value>,
+    watches: Watches,
+}
 
 impl State for SyncState {
     fn value(&self, at: Location) -> Value {
-        self.0.get(&at).cloned().unwrap_or(Value::Int(0))
+        self.values.get(&at).cloned().unwrap_or(Value::Int(0))
+    }
+
+    fn has_changed(&self, at: Location, thread: ThreadId) -> bool {
+        self.watches.has_changed(at, thread)
     }
 }
 
@@ -90,6 +102,10 @@ pub struct Gate {
     state: SyncState,
     /// Whether a lower thread may have become enabled since the last decision.
     stale: bool,
+    /// Where threads are drawn at random after the prefix.
+    draws: Option<Draws>,
+    /// Which children of the main thread make the next steps, where the caller says so.
+    turns: VecDeque<ThreadPath>,
 }
 
 impl Gate {
@@ -98,6 +114,14 @@ impl Gate {
         let resolved =
             schedule.threads.iter().map(|p| (*p == ThreadPath::main()).then_some(ThreadId(0))).collect();
         let main = Seated { path: ThreadPath::main(), ..Seated::default() };
+        let draws = match schedule.tail {
+            Tail::Lowest | Tail::Turns(_) => None,
+            Tail::Sampled(ref sampling) => Some(Draws::new(sampling.clone())),
+        };
+        let turns = match &schedule.tail {
+            Tail::Turns(turns) => turns.iter().map(|child| ThreadPath::main().child(*child)).collect(),
+            _ => VecDeque::new(),
+        };
         Gate {
             threads: vec![main],
             order: vec![ThreadId(0)],
@@ -106,6 +130,8 @@ impl Gate {
             executed: 0,
             state: SyncState::default(),
             stale: true,
+            draws,
+            turns,
         }
     }
 
@@ -143,12 +169,19 @@ impl Gate {
 
     /// Tells the gate the value that a location had before the run touched it.
     pub fn set_initial(&mut self, at: Location, value: Value) {
-        self.state.0.entry(at).or_insert(value);
+        self.state.values.entry(at).or_insert(value);
     }
 
     /// Whether the gate has been told, or has seen, a value of this location.
     pub fn knows(&self, at: Location) -> bool {
-        self.state.0.contains_key(&at)
+        self.state.values.contains_key(&at)
+    }
+
+    /// Notes what `me` is about to do, where the draws hang on it.
+    pub fn announce(&mut self, me: ThreadId, operation: &Operation) {
+        if self.draws.is_some() || !self.turns.is_empty() {
+            self.threads[me.index()].announced = Some(operation.clone());
+        }
     }
 
     /// Decides who goes next when `me`, which holds the turn, has reached a switch point. `pending` is its
@@ -165,16 +198,74 @@ impl Gate {
         if let Some(entry) = self.schedule.entries.get(self.executed) {
             return self.follow(me, entry.thread as usize);
         }
-        if !self.stale && self.is_enabled(me) {
-            return Decision::Go;
-        }
-        self.stale = false;
-        match self.order.iter().copied().find(|thread| self.is_enabled(*thread)) {
+        let next = if self.draws.is_some() {
+            self.draw()
+        } else if !self.turns.is_empty() {
+            self.take_turn()
+        } else {
+            if !self.stale && self.is_enabled(me) {
+                return Decision::Go;
+            }
+            self.stale = false;
+            self.order.iter().copied().find(|thread| self.is_enabled(*thread))
+        };
+        match next {
             Some(next) if next == me => Decision::Go,
             Some(next) => Decision::Switch(next),
             None if self.threads.iter().all(|thread| thread.ended) => Decision::Go,
             None => self.elapse(me),
         }
+    }
+
+    /// Draws one of the enabled threads, if there are any.
+    fn draw(&mut self) -> Option<ThreadId> {
+        let enabled: Vec<ThreadId> =
+            self.order.iter().copied().filter(|thread| self.is_enabled(*thread)).collect();
+        if enabled.is_empty() {
+            return None;
+        }
+        // Spawns and starts conflict with nobody else's steps. Doing them at once loses no class of executions, and
+        // leaves all threads to draw from.
+        let begins = |next: &Operation| matches!(next, Operation::Spawn { .. } | Operation::Start);
+        if let Some(begun) = enabled.iter().copied().find(|thread| self.next_of(*thread).is_some_and(begins))
+        {
+            return Some(begun);
+        }
+        let mut draws = self.draws.take()?;
+        let next = draws.draw(&enabled, |one, other| self.conflict(one, other));
+        self.draws = Some(draws);
+        Some(next)
+    }
+
+    /// The thread whose turn it is by the caller's list.
+    fn take_turn(&mut self) -> Option<ThreadId> {
+        let enabled = |thread: &ThreadId| self.is_enabled(*thread);
+        let is_main = |thread: &ThreadId| *thread == ThreadId(0);
+        let begins_or_ends = |thread: &ThreadId| self.next_of(*thread).is_some_and(Operation::is_lifecycle);
+        let first = |thread: &ThreadId| is_main(thread) || begins_or_ends(thread);
+        if let Some(thread) = self.order.iter().copied().filter(enabled).find(first) {
+            return Some(thread);
+        }
+        while let Some(path) = self.turns.pop_front() {
+            let named = self.order.iter().copied().find(|thread| self.threads[thread.index()].path == path);
+            if let Some(thread) = named.filter(|thread| self.is_enabled(*thread)) {
+                return Some(thread);
+            }
+        }
+        self.order.iter().copied().find(|thread| self.is_enabled(*thread))
+    }
+
+    /// What a thread is about to do, as far as it is known.
+    fn next_of(&self, thread: ThreadId) -> Option<&Operation> {
+        let seated = &self.threads[thread.index()];
+        seated.pending.as_ref().or(seated.announced.as_ref())
+    }
+
+    /// Whether what two threads are about to do conflicts, as far as it is known.
+    fn conflict(&self, one: ThreadId, other: ThreadId) -> bool {
+        let effect =
+            |thread: ThreadId| self.next_of(thread).map(|next| semantics::effect(next, thread, &self.state));
+        effect(one).zip(effect(other)).is_some_and(|(one, other)| one.conflicts(&other))
     }
 
     /// Nobody is enabled: time passes until the first thread gives up waiting. Which one that is must not hang on when
@@ -225,7 +316,8 @@ impl Gate {
         &mut self,
         thread: ThreadId,
         operation: &Operation,
-        fingerprint: impl FnOnce() -> u32,
+        result: u8,
+        fingerprint: impl Fn() -> u32,
     ) -> Result<(), Divergence> {
         if let Some(entry) = self.schedule.entries.get(self.executed)
             && entry.expect != 0
@@ -233,22 +325,83 @@ impl Gate {
         {
             return Err(self.divergence(Actual::Elsewhere));
         }
+        if let Some(draws) = &mut self.draws {
+            draws.note(thread, fingerprint());
+        }
         self.executed += 1;
         let seated = &mut self.threads[thread.index()];
-        (seated.pending, seated.patience, seated.elapsed) = (None, None, false);
+        (seated.pending, seated.announced, seated.patience, seated.elapsed) = (None, None, None, false);
         match *operation {
             Operation::Elapse { .. } => self.stale = true,
             Operation::Join { thread } => self.threads[thread.index()].joined = true,
             _ => {}
         }
-        if is_synchronisation(operation) {
-            for (at, value) in semantics::effect(operation, thread, &self.state).values {
-                self.state.0.insert(at, value);
+        let synchronises = is_synchronisation(operation);
+        if synchronises || self.state.watches.any() && is_of_a_list(operation) {
+            let effect = semantics::effect(operation, thread, &self.state);
+            if self.state.watches.any() {
+                self.watch_over(thread, &effect.reads, !effect.writes.is_empty(), |at| {
+                    effect.writes.iter().any(|written| written.overlaps(at))
+                });
             }
-            self.threads[thread.index()].ended |= *operation == Operation::End;
-            self.stale = true;
+            if synchronises {
+                self.state.values.extend(effect.values);
+                self.threads[thread.index()].ended |= *operation == Operation::End;
+                self.stale = true;
+            }
+        } else if self.state.watches.any() {
+            let reads = plain_reads(operation);
+            let writes =
+                reads.is_empty() && !matches!(operation, Operation::Pause | Operation::Elapse { .. });
+            self.watch_over(thread, reads, writes, |at| semantics::has_written(operation, result, at));
         }
         Ok(())
+    }
+
+    /// Takes note of an event in the watches of all threads.
+    fn watch_over(
+        &mut self,
+        thread: ThreadId,
+        reads: &[Location],
+        writes: bool,
+        hits: impl Fn(Location) -> bool,
+    ) {
+        let watches = &mut self.state.watches;
+        if writes {
+            watches.end(thread);
+            watches.written(thread, hits);
+            // A thread that waits for a change may be enabled now.
+            self.stale = true;
+        } else {
+            reads.iter().for_each(|at| watches.read(thread, *at));
+        }
+    }
+
+    /// Begins to gather what the thread reads, since it may be going round a loop.
+    pub fn begin_watch(&mut self, thread: ThreadId) {
+        self.state.watches.begin(thread);
+    }
+
+    /// Ends that, since the thread has made progress of which the gate knows nothing.
+    pub fn end_watch(&mut self, thread: ThreadId) {
+        self.state.watches.end(thread);
+    }
+
+    /// Whether the thread has changed nothing since then.
+    pub fn is_watching(&self, thread: ThreadId) -> bool {
+        self.state.watches.gathered(thread).is_some()
+    }
+
+    /// Tells the gate how long a list is before an operation on it, as far as a watch hangs on that.
+    pub fn tell_length(&mut self, list: ObjectId, length: i64) {
+        if self.state.watches.any() {
+            self.state.values.insert(Location::new(list, Part::Shape), Value::Int(length));
+        }
+    }
+
+    /// What the thread has read since then, unless it has changed anything.
+    pub fn watched(&self, thread: ThreadId) -> Option<Box<[Location]>> {
+        self.state.watches.gathered(thread).map(|read| read.iter().map(|(at, _)| *at).collect())
     }
 
     /// Whether `thread` could go on.
@@ -285,6 +438,33 @@ impl Gate {
     }
 }
 
+/// The locations of an operation that does nothing but read locations that it names.
+fn plain_reads(operation: &Operation) -> &[Location] {
+    match operation {
+        Operation::Read { at } => std::slice::from_ref(at),
+        Operation::Touch { reads, writes } if writes.is_empty() => reads,
+        Operation::AwaitChange { of } => of,
+        _ => &[],
+    }
+}
+
+/// Whether an operation on data changes nothing.
+pub fn only_reads(operation: &Operation) -> bool {
+    matches!(operation, Operation::ListGet { .. }) || !plain_reads(operation).is_empty()
+}
+
+fn is_of_a_list(operation: &Operation) -> bool {
+    use Operation as O;
+    matches!(
+        operation,
+        O::ListAppend { .. }
+            | O::ListPop { .. }
+            | O::ListGet { .. }
+            | O::ListSet { .. }
+            | O::ListChange { .. }
+    )
+}
+
 /// Whether an operation acts on a synchronisation object, so that it can enable or disable others.
 fn is_synchronisation(operation: &Operation) -> bool {
     use Operation as O;
@@ -303,6 +483,7 @@ fn is_synchronisation(operation: &Operation) -> bool {
             | O::ListSet { .. }
             | O::ListChange { .. }
             | O::Clear { .. }
+            | O::AwaitChange { .. }
             | O::Pause
             | O::Elapse { .. }
     )
@@ -311,7 +492,7 @@ fn is_synchronisation(operation: &Operation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrun_formats::{ObjectId, ScheduleEntry};
+    use frontrun_formats::{Sampler, Sampling, ScheduleEntry};
 
     const LOCK: Operation = Operation::Acquire { lock: ObjectId(0) };
 
@@ -321,7 +502,7 @@ mod tests {
 
     fn spawned(gate: &mut Gate) -> ThreadId {
         let child = gate.seat(ThreadId(0));
-        gate.execute(ThreadId(0), &Operation::Spawn { thread: child }, || 1).unwrap();
+        gate.execute(ThreadId(0), &Operation::Spawn { thread: child }, 1, || 1).unwrap();
         child
     }
 
@@ -334,16 +515,16 @@ mod tests {
             gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None),
             Decision::Switch(child)
         );
-        gate.execute(child, &Operation::Start, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
         assert_eq!(gate.decide(child, None, None), Decision::Go);
-        gate.execute(child, &Operation::End, || 1).unwrap();
+        gate.execute(child, &Operation::End, 1, || 1).unwrap();
         assert_eq!(gate.decide(child, None, None), Decision::Switch(ThreadId(0)));
     }
 
     #[test]
     fn nobody_enabled_is_stuck() {
         let mut gate = Gate::new(Schedule::default());
-        gate.execute(ThreadId(0), &LOCK, || 1).unwrap();
+        gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Stuck);
     }
 
@@ -352,13 +533,14 @@ mod tests {
         let schedule = Schedule {
             threads: vec![ThreadPath::main(), ThreadPath::main().child(0)],
             entries: vec![entry(0), entry(0), entry(1), entry(1)],
+            ..Schedule::default()
         };
         let mut gate = Gate::new(schedule);
         let child = spawned(&mut gate);
         assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Go);
-        gate.execute(ThreadId(0), &LOCK, || 1).unwrap();
+        gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Switch(child));
-        gate.execute(child, &Operation::Start, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
         let Decision::Diverged(divergence) = gate.decide(child, Some(LOCK), None) else {
             panic!("must diverge")
         };
@@ -367,11 +549,27 @@ mod tests {
 
     #[test]
     fn a_wrong_fingerprint_diverges() {
-        let mut schedule = Schedule { threads: vec![ThreadPath::main()], entries: vec![entry(0)] };
+        let mut schedule =
+            Schedule { threads: vec![ThreadPath::main()], entries: vec![entry(0)], ..Schedule::default() };
         schedule.entries[0].expect = 7;
         let mut gate = Gate::new(schedule);
-        let divergence = gate.execute(ThreadId(0), &Operation::Pause, || 8).unwrap_err();
+        let divergence = gate.execute(ThreadId(0), &Operation::Pause, 1, || 8).unwrap_err();
         assert_eq!(divergence.actual, Actual::Elsewhere);
+    }
+
+    #[test]
+    fn a_sampled_tail_draws_from_the_enabled_threads_only() {
+        for seed in 0..50 {
+            let sampler = Sampler::Pos;
+            let sampling = Sampling { sampler, seed, steps: 100, mirrored: false, ignored: vec![] };
+            let mut gate = Gate::new(Schedule { tail: Tail::Sampled(sampling), ..Schedule::default() });
+            let child = spawned(&mut gate);
+            gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
+            let first = gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None);
+            assert_eq!(first, Decision::Switch(child));
+            gate.execute(child, &Operation::Start, 1, || 1).unwrap();
+            assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Stuck);
+        }
     }
 
     #[test]
@@ -381,11 +579,11 @@ mod tests {
         let join = Operation::Join { thread: child };
         let second = Some(Duration::from_secs(1));
         assert_eq!(gate.decide(ThreadId(0), Some(join.clone()), second), Decision::Switch(child));
-        gate.execute(child, &Operation::Start, || 1).unwrap();
-        gate.execute(child, &LOCK, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
+        gate.execute(child, &LOCK, 1, || 1).unwrap();
         assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Switch(ThreadId(0)));
         assert!(gate.has_elapsed(ThreadId(0)));
-        gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, || 1).unwrap();
+        gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, 1, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
     }
 }

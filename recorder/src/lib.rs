@@ -1,8 +1,9 @@
 //! What happened: rewriting bytecode, naming threads and objects, deciding whose turn it is, and writing one
 //! execution down.
 //!
-//! Module map: [`bytecode`] where hooks go · [`gate`] who runs next · [`parking`] where threads wait ·
-//! [`identity`] and [`key`] which object and which key is which · [`recording`] the trace being written.
+//! Module map: [`bytecode`] where hooks go · [`gate`] who runs next, over [`sampling`] · [`parking`] where threads wait ·
+//! [`identity`] and [`key`] which object and which key is which · [`recording`] the trace being written · [`watch`] what a loop
+//! has read.
 //!
 //! Not here: the interpreter. This crate knows bytes, addresses and operations; what connects them to CPython
 //! is the crate `python`.
@@ -13,3 +14,5 @@ pub mod identity;
 pub mod key;
 pub mod parking;
 pub mod recording;
+pub mod sampling;
+pub mod watch;

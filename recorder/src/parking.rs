@@ -43,6 +43,13 @@ impl Seat {
         }
     }
 
+    /// Wakes whoever waits at this seat, or for its thread, for good.
+    pub fn let_go(&self) {
+        *self.arrival.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.arrived.notify_all();
+        self.give_turn();
+    }
+
     /// Waits until the turn is given, and takes it.
     pub fn wait(&self) {
         while !self.turn.swap(false, Ordering::Acquire) {

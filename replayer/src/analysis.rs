@@ -2,8 +2,10 @@
 
 use crate::divergence::Divergence;
 use crate::error::ReplayError;
-use frontrun_analyzer::{Access, AnalyzeError, Race, Tuning};
+use crate::sampling::Ground;
+use frontrun_analyzer::{Access, Alternative, AnalyzeError, Race, Tuning};
 use frontrun_formats::{Execution, Schedule, ThreadPath};
+use std::ops::ControlFlow;
 
 /// A race as a report tells it, independent of the numbering of one execution.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +38,8 @@ pub struct Insight {
     pub complete: bool,
     /// Its races.
     pub races: Vec<RaceReport>,
+    /// What random schedules can learn from it; of the first attempt only.
+    pub ground: Ground,
 }
 
 /// Why a complete recording has no [`Insight`].
@@ -51,7 +55,7 @@ pub enum Refusal {
 pub fn examine(execution: &Execution) -> Result<Insight, Refusal> {
     let analysis = frontrun_analyzer::analyze(execution).map_err(|error| refusal(execution, error))?;
     let races = analysis.races.iter().map(|race| report(execution, race)).collect();
-    let mut insight = Insight { class: analysis.class, alternatives: Vec::new(), complete: true, races };
+    let mut insight = Insight { class: analysis.class, complete: true, races, ..Insight::default() };
     let mut alternatives = analysis.alternatives;
     if !(analysis.explorable && analysis.complete) {
         // It says why not, or finds more of them.
@@ -62,6 +66,24 @@ pub fn examine(execution: &Execution) -> Result<Insight, Refusal> {
         }
     }
     insight.alternatives = alternatives.into_iter().map(|alternative| alternative.schedule).collect();
+    Ok(insight)
+}
+
+/// Analyzes a complete recording whose alternatives are not to be run: class, races, and what the others can learn from
+/// it; one alternative, if there is any and the execution followed the run rule.
+pub fn examine_sampled(execution: &Execution) -> Result<Insight, Refusal> {
+    let refused = |error| refusal(execution, error);
+    let sketch = frontrun_analyzer::sketch(execution).map_err(refused)?;
+    let races = sketch.races.iter().map(|race| report(execution, race)).collect();
+    let mut insight = Insight { class: sketch.class, complete: true, races, ..Insight::default() };
+    if execution.header.schedule.tail.is_lowest() {
+        insight.ground = Ground::of(execution, &sketch.relevant);
+        let take_one = |alternative: Alternative| {
+            insight.alternatives.push(alternative.schedule);
+            ControlFlow::Break(())
+        };
+        frontrun_analyzer::visit_children(execution, take_one).map_err(refused)?;
+    }
     Ok(insight)
 }
 

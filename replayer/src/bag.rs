@@ -116,7 +116,11 @@ mod tests {
 
     fn item(length: usize) -> WorkItem {
         let entry = ScheduleEntry { thread: 0, expect: 0, head: true, opens_step: true };
-        let schedule = Schedule { threads: vec![ThreadPath::main()], entries: vec![entry; length] };
+        let schedule = Schedule {
+            threads: vec![ThreadPath::main()],
+            entries: vec![entry; length],
+            ..Schedule::default()
+        };
         WorkItem { schedule, parent: None }
     }
 

@@ -220,6 +220,7 @@ pub fn phrase(operation: &Operation) -> &'static str {
         Operation::QueueGet { .. } => "get from a queue",
         Operation::QueueTryPut { .. } => "offer to a queue",
         Operation::QueueTryGet { .. } => "poll a queue",
+        Operation::AwaitChange { .. } => "wait for a change",
         Operation::Pause => "pause",
         Operation::Elapse { .. } => "give up waiting",
     }

@@ -8,22 +8,24 @@
 //! as such, and two executions of one class are an error of ours, because the analyzer promises that each
 //! class is reached once.
 //!
-//! Not here: how a run is made (worker, spawn), what a run means (classify), what follows from it all (report).
+//! Not here: how a run is made (worker, spawn), what a run means (examination), which schedules are drawn (sampling),
+//! what follows from it all (report).
 
-use crate::analysis::{self, Insight, RaceReport, Refusal};
+use crate::analysis::{Insight, RaceReport, Refusal};
 use crate::bag::{Added, Bag, WorkItem};
-use crate::classify::{self, Classified, RunEnd};
+use crate::classify::RunEnd;
 use crate::divergence::Divergence;
 use crate::error::ReplayError;
-use crate::preemption;
+use crate::examination::{self, Criteria, Examined};
 use crate::progress::{Progress, Silent, Snapshot};
 use crate::protocol::{RunReply, RunRequest};
 use crate::report::{BoundedBy, FoundFailure, Report};
-use crate::trace_file;
+use crate::sampling::Plan;
 use crate::worker::Runner;
 use crate::workspace::{KeepTraces, Workspace};
 use frontrun_formats::Execution;
 use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -44,6 +46,10 @@ pub struct ExploreConfig {
     pub max_time: Option<Duration>,
     /// Schedules with more preemptions are left out.
     pub preemption_bound: Option<u32>,
+    /// Draw executions at random instead of running every class.
+    pub sampling: Option<Plan>,
+    /// Whether a data race is a failure.
+    pub fail_on_race: bool,
     /// Whether to go on after a failure.
     pub after_failure: AfterFailure,
     /// A run that takes longer is killed.
@@ -72,6 +78,8 @@ impl ExploreConfig {
             max_executions: None,
             max_time: None,
             preemption_bound: None,
+            sampling: None,
+            fail_on_race: false,
             after_failure: AfterFailure::Stop,
             timeout_per_run: Duration::from_secs(5),
             directory,
@@ -137,6 +145,9 @@ struct Shared {
     stopped: Option<BoundedBy>,
     classes: FxHashSet<u64>,
     races: FxHashSet<RaceReport>,
+    /// Runs that wait for one with a lower number, and the lowest number that has not been counted; sampling only.
+    held: BTreeMap<u64, Option<(WorkItem, Examined)>>,
+    next_to_count: u64,
     /// For naming what a diverged run was expected to do.
     first: Option<Arc<Execution>>,
     /// Whether runs change something outside their processes, so that no two may be under way at a time.
@@ -147,18 +158,6 @@ struct Shared {
     lost_runners: Vec<String>,
 }
 
-/// One run, as far as it can be judged without the others.
-struct Examined {
-    classified: Classified,
-    insight: Option<Insight>,
-    /// Items left out because of the preemption bound.
-    beyond_bound: u64,
-    /// The recording, if it could be read.
-    execution: Option<Execution>,
-    /// What the analyzer had to say against it.
-    refusal: Option<Refusal>,
-}
-
 impl Exploration<'_> {
     fn lock(&self) -> MutexGuard<'_, Shared> {
         // A panic elsewhere ends the exploration when the scope joins; until then the numbers are consistent.
@@ -166,6 +165,8 @@ impl Exploration<'_> {
     }
 
     fn work(&self, mut runner: Box<dyn Runner>) {
+        let ExploreConfig { preemption_bound, fail_on_race, ref sampling, .. } = *self.config;
+        let criteria = Criteria { preemption_bound, fail_on_race, sampled: sampling.is_some() };
         while let Some((number, item, disturbances)) = self.take() {
             let request = RunRequest {
                 id: number,
@@ -178,9 +179,9 @@ impl Exploration<'_> {
             match run_twice_if_cut(&mut *runner, &request) {
                 Ok(reply) => {
                     let first = self.lock().first.clone();
-                    let examined = self.examine(&item, &request, &reply, first.as_deref());
+                    let examined = examination::examine(&criteria, &request, &reply, first.as_deref());
                     if self.is_undisturbed(&examined, disturbances) {
-                        self.count(number, &item, examined);
+                        self.settle(number, Some((item, examined)));
                     } else {
                         self.put_back(number, item);
                     }
@@ -198,6 +199,7 @@ impl Exploration<'_> {
     fn put_back(&self, number: u64, item: WorkItem) {
         self.lock().bag.put_back(item);
         self.workspace.discard(number);
+        self.settle(number, None);
         self.changed.notify_all();
     }
 
@@ -244,44 +246,31 @@ impl Exploration<'_> {
         }
     }
 
-    fn examine(
-        &self,
-        item: &WorkItem,
-        request: &RunRequest,
-        reply: &RunReply,
-        first: Option<&Execution>,
-    ) -> Examined {
-        let recording = trace_file::read(&request.trace);
-        let reason = recording.as_ref().err().map(ToString::to_string);
-        let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());
-        let known: Vec<&Execution> = first.into_iter().collect();
-        let classified = classify::classify(reply, read, &item.schedule, &known);
-        let mut examined =
-            Examined { classified, insight: None, beyond_bound: 0, execution: recording.ok(), refusal: None };
-        let Some(execution) = examined.execution.as_ref().filter(|_| examined.classified.complete) else {
-            return examined;
-        };
-        match analysis::examine(execution) {
-            Ok(mut insight) => {
-                if let Some(bound) = self.config.preemption_bound {
-                    let before = insight.alternatives.len();
-                    insight.alternatives.retain(|schedule| preemption::count(schedule, execution) <= bound);
-                    examined.beyond_bound = (before - insight.alternatives.len()) as u64;
-                }
-                examined.insight = Some(insight);
-            }
-            Err(refusal) => examined.refusal = Some(refusal),
+    /// Enters a run into the books, or notes that run `number` was not made. Sampled runs are entered in the order of
+    /// their numbers and none behind the last one that counts, so that a seed always gives the same report.
+    fn settle(&self, number: u64, run: Option<(WorkItem, Examined)>) {
+        let shared = &mut *self.lock();
+        if self.config.sampling.is_none() {
+            return run.into_iter().for_each(|(item, examined)| self.count(shared, number, &item, examined));
         }
-        examined
+        shared.held.insert(number, run);
+        while let Some(run) = shared.held.remove(&shared.next_to_count) {
+            let number = shared.next_to_count;
+            shared.next_to_count += 1;
+            let Some((item, examined)) = run else { continue };
+            if shared.stopped == Some(BoundedBy::FirstFailure) {
+                self.workspace.discard(number);
+                shared.bag.put_back(item);
+            } else {
+                self.count(shared, number, &item, examined);
+            }
+        }
     }
 
-    /// Enters a run into the books.
-    fn count(&self, number: u64, item: &WorkItem, examined: Examined) {
-        let mut shared = self.lock();
-        let shared = &mut *shared;
+    fn count(&self, shared: &mut Shared, number: u64, item: &WorkItem, examined: Examined) {
         let executions_before = shared.report.executions;
         shared.report.executions += 1;
-        shared.count_execution(&examined);
+        shared.count_execution(&examined, self.config.sampling.is_some());
         if shared.report.first_trace.is_none() && examined.execution.is_some() {
             match self.workspace.keep_first(number) {
                 Ok(path) => shared.report.first_trace = Some(path),
@@ -311,7 +300,10 @@ impl Exploration<'_> {
             RunEnd::Unrecorded(reason) => shared.fault(reason),
         }
         self.workspace.discard(number);
-        shared.add_alternatives(item, examined.insight, examined.beyond_bound);
+        match &self.config.sampling {
+            None => shared.add_alternatives(item, examined.insight, examined.beyond_bound),
+            Some(plan) => shared.add_attempts(item, examined.insight, plan),
+        }
         if shared.first.is_none() {
             shared.first = examined.execution.map(Arc::new);
         }
@@ -345,7 +337,8 @@ impl Exploration<'_> {
         report.bounded_by = stopped
             .or((report.beyond_preemption_bound > 0).then_some(BoundedBy::Preemptions))
             .or((report.left_out > 0).then_some(BoundedBy::Memory))
-            .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns));
+            .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns))
+            .or(report.sampled.then_some(BoundedBy::Attempts));
         report
     }
 }
@@ -377,7 +370,7 @@ impl Shared {
     }
 
     /// What the recording says whatever became of the run, and whether its class is new.
-    fn count_execution(&mut self, examined: &Examined) {
+    fn count_execution(&mut self, examined: &Examined, sampled: bool) {
         if let Some(execution) = &examined.execution {
             self.report.most_threads = self.report.most_threads.max(execution.threads.len());
             if let Some(observed) = &execution.observed {
@@ -390,12 +383,27 @@ impl Shared {
             None => {}
         }
         match &examined.insight {
-            Some(insight) if !self.classes.insert(insight.class) => self.fault(format!(
+            Some(insight) if !self.classes.insert(insight.class) && !sampled => self.fault(format!(
                 "two executions of one equivalence class ({:016x}): please report this frontrun bug",
                 insight.class
             )),
             Some(_) => {}
             None => self.report.cut_runs += 1,
+        }
+    }
+
+    /// After the first attempt: draws the others, unless there is no other class to be found.
+    fn add_attempts(&mut self, item: &WorkItem, insight: Option<Insight>, plan: &Plan) {
+        let is_only = insight.as_ref().is_some_and(|i| i.complete && i.alternatives.is_empty());
+        let insight = insight.unwrap_or_default();
+        self.races.extend(insight.races);
+        if item.schedule.tail.is_lowest() && !is_only {
+            self.report.sampled = true;
+            self.report.horizon = plan.horizon(&insight.ground);
+            // The bag gives back first what was added last.
+            for schedule in plan.schedules(&insight.ground).into_iter().rev() {
+                self.bag.add(WorkItem { schedule, parent: None });
+            }
         }
     }
 

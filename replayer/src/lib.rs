@@ -11,7 +11,7 @@
 //! Module map, bottom up: [`error`] · [`protocol`] between explorer and server · [`pin`], `reap`, `output`
 //! processes · [`server`] inside the interpreter · [`worker`] its client · [`trace_file`], [`analysis`] the
 //! seams to the neighbours · [`divergence`], [`classify`],
-//! [`state`], [`preemption`] judging a run · [`bag`],
+//! [`state`], [`preemption`], `examination` judging a run · [`sampling`] random schedules · [`bag`],
 //! [`workspace`], [`report`], [`progress`], [`explore`] the loop · [`target`], [`spawn`] fresh interpreters ·
 //! [`session`] a whole program · [`proof`] doing it again.
 //!
@@ -23,6 +23,7 @@ pub mod classify;
 pub mod descriptors;
 pub mod divergence;
 pub mod error;
+mod examination;
 pub mod explore;
 mod output;
 pub mod pin;
@@ -32,6 +33,7 @@ pub mod proof;
 pub mod protocol;
 mod reap;
 pub mod report;
+pub mod sampling;
 pub mod server;
 pub mod session;
 pub mod spawn;
@@ -45,6 +47,7 @@ pub use error::ReplayError;
 pub use explore::{AfterFailure, ExploreConfig};
 pub use protocol::{RunReply, RunRequest};
 pub use report::{BoundedBy, FoundFailure, Report, Verdict};
+pub use sampling::{Plan, SamplerKind};
 pub use server::{Served, serve, serve_many};
 pub use session::{Startup, explore_program};
 pub use spawn::SpawnRunner;

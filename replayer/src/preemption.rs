@@ -25,7 +25,7 @@ pub fn count(schedule: &Schedule, parent: &Execution) -> u32 {
         .iter()
         .map(|path| parent.threads.iter().position(|info| info.path == *path).map(|n| ThreadId(n as u32)))
         .collect();
-    let mut state = AbstractState::of(&parent.initial);
+    let mut state = AbstractState::of(parent);
     let mut done: FxHashMap<ThreadId, usize> = FxHashMap::default();
     let mut previous: Option<u32> = None;
     let mut preemptions = 0;
@@ -79,6 +79,7 @@ mod tests {
         Schedule {
             threads: of.threads.iter().map(|info| info.path.clone()).collect(),
             entries: threads.iter().map(entry).collect(),
+            ..Schedule::default()
         }
     }
 

@@ -123,7 +123,11 @@ mod tests {
         let entry = ScheduleEntry { thread: 0, expect: 7, head: true, opens_step: true };
         RunRequest {
             id: 3,
-            schedule: Schedule { threads: vec![ThreadPath::main()], entries: vec![entry] },
+            schedule: Schedule {
+                threads: vec![ThreadPath::main()],
+                entries: vec![entry],
+                ..Schedule::default()
+            },
             trace: "/tmp/x.frz".into(),
             output: None,
             timeout_ms: 5,

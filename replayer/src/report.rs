@@ -54,6 +54,8 @@ pub enum BoundedBy {
     Memory,
     /// Runs that were cut short (hang, crash): what would have come after them is not known.
     CutRuns,
+    /// Executions were drawn at random, and these are all that were to be drawn.
+    Attempts,
     /// The first failure, at which the exploration was to stop.
     FirstFailure,
 }
@@ -68,6 +70,7 @@ impl BoundedBy {
             BoundedBy::Interrupt => "interrupt",
             BoundedBy::Memory => "memory",
             BoundedBy::CutRuns => "cut_runs",
+            BoundedBy::Attempts => "attempts",
             BoundedBy::FirstFailure => "first_failure",
         }
     }
@@ -119,6 +122,10 @@ pub struct Report {
     pub left_out: u64,
     /// The most threads that any execution had.
     pub most_threads: usize,
+    /// Whether executions were drawn at random, and other classes may exist.
+    pub sampled: bool,
+    /// Over how many steps of an execution change points were spread ([`frontrun_formats::Sampler::Pct`]).
+    pub horizon: u32,
     /// The recording of the first execution.
     pub first_trace: Option<PathBuf>,
     /// Races, each once per pair of sites and location.

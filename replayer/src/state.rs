@@ -2,6 +2,7 @@
 //!
 //! It follows [`frontrun_formats::semantics`] and adds nothing to it.
 
+use frontrun_formats::semantics::changes::{self, Changes};
 use frontrun_formats::{
     Effect, Execution, Location, ObjectId, Operation, Part, State, ThreadId, Value, semantics,
 };
@@ -13,13 +14,15 @@ pub struct AbstractState {
     values: FxHashMap<Location, Value>,
     /// What a write of a whole object left in each of its parts that was not written since.
     whole: FxHashMap<ObjectId, Value>,
+    changes: Changes,
 }
 
 impl AbstractState {
     /// The state before the first event.
-    pub fn of(initial: &[(Location, Value)]) -> AbstractState {
-        let mut state = AbstractState::default();
-        for (at, value) in initial {
+    pub fn of(execution: &Execution) -> AbstractState {
+        let changes = Changes::of(changes::all_awaited(execution));
+        let mut state = AbstractState { changes, ..AbstractState::default() };
+        for (at, value) in &execution.initial {
             state.store(*at, value.clone());
         }
         state
@@ -28,6 +31,7 @@ impl AbstractState {
     /// Executes an operation that is enabled.
     pub fn execute(&mut self, operation: &Operation, thread: ThreadId) -> Effect {
         let effect = semantics::effect(operation, thread, self);
+        self.changes.executed(thread, &effect);
         for (at, value) in &effect.values {
             self.store(*at, value.clone());
         }
@@ -49,10 +53,14 @@ impl State for AbstractState {
         let whole = || self.whole.get(&at.object);
         self.values.get(&at).or_else(whole).cloned().unwrap_or(Value::Int(0))
     }
+
+    fn has_changed(&self, at: Location, thread: ThreadId) -> bool {
+        self.changes.has_changed(at, thread)
+    }
 }
 
 /// What each event of an execution read and wrote.
 pub fn effects(execution: &Execution) -> Vec<Effect> {
-    let mut state = AbstractState::of(&execution.initial);
+    let mut state = AbstractState::of(execution);
     execution.events.iter().map(|event| state.execute(&event.operation, event.thread)).collect()
 }

@@ -25,7 +25,8 @@ pub fn write_schedule(path: &Path, schedule: &Schedule) -> Result<(), ReplayErro
 /// The part that the execution was told keeps its step structure; each later event is a step of its own, as the
 /// run rule has it. Of an execution that was cut off before all it was told was recorded, what it was told is the order.
 pub fn schedule_of(execution: &Execution) -> Schedule {
-    if execution.events.len() < execution.header.schedule.entries.len() {
+    let told_more = execution.events.len() < execution.header.schedule.entries.len();
+    if told_more || (execution.truncated && !execution.header.schedule.tail.is_lowest()) {
         return execution.header.schedule.clone();
     }
     let told = &execution.header.schedule.entries;
@@ -36,6 +37,7 @@ pub fn schedule_of(execution: &Execution) -> Schedule {
     Schedule {
         threads: execution.threads.iter().map(|info| info.path.clone()).collect(),
         entries: entries.collect(),
+        ..Schedule::default()
     }
 }
 

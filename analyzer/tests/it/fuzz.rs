@@ -128,6 +128,13 @@ fn waits_that_are_given_up() {
 }
 
 #[test]
+fn loops_that_wait_for_a_change() {
+    use Feature::{Data, Event, List, Lock, Patience, Rmw, Spin, Touch, WildList};
+    let features = [Spin, Spin, Spin, Spin, Data, Rmw, Touch, Lock, Event, Patience, List, WildList];
+    check("changes", &features, COHERENT, 600);
+}
+
+#[test]
 fn everything() {
     check("everything", ALL, COHERENT, 500);
 }

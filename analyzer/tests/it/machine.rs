@@ -246,6 +246,7 @@ impl Names {
                 *condition = self.object(*condition);
                 *lock = self.object(*lock);
             }
+            Operation::AwaitChange { of } => of.iter_mut().for_each(|at| *at = self.location(*at)),
             Operation::Elapse { of } => **of = self.operation(of),
             Operation::Start | Operation::End | Operation::Pause => {}
         }

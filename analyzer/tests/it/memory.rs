@@ -6,14 +6,18 @@
 //! here, which tests the table).
 
 use crate::program::{Initial, Op};
+use frontrun_formats::semantics::changes::Changes;
 use frontrun_formats::semantics::{self, Effect, State, UNKNOWN_RESULT, Value};
 use frontrun_formats::{KeyId, Location, ObjectId, Operation, Part, StringId, ThreadId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A number for an operation's object that is the same in all executions of a program.
 pub fn object(kind: u32, number: u32) -> ObjectId {
     ObjectId(kind * 10_000 + number)
 }
+
+/// How many elements of a list are followed.
+const ITEMS: u32 = 8;
 
 const VARIABLES: u32 = 0;
 const DICT: u32 = 1;
@@ -28,6 +32,10 @@ const QUEUE: u32 = 8;
 /// Variables are attributes of a few objects, so that several are parts of one.
 fn variable(number: u32) -> Location {
     Location::new(object(VARIABLES, number / 4), Part::Name(StringId(number)))
+}
+
+fn item(list: u32, index: u32) -> Location {
+    Location::new(object(LIST, list), Part::Index(index))
 }
 
 /// How the operation is recorded.
@@ -109,6 +117,8 @@ pub fn operation(op: &Op) -> Operation {
         Op::Start => Operation::Start,
         Op::End => Operation::End,
         Op::Pause => Operation::Pause,
+        Op::AwaitItem(n, index) => Operation::AwaitChange { of: [item(*n, *index)].into() },
+        Op::AwaitChange(of) => Operation::AwaitChange { of: of.iter().map(|x| variable(*x)).collect() },
     }
 }
 
@@ -116,6 +126,10 @@ pub fn operation(op: &Op) -> Operation {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Concrete {
     variables: BTreeMap<u32, i64>,
+    /// Which threads are up to date with a variable that somebody has written.
+    informed: BTreeMap<u32, BTreeSet<usize>>,
+    /// The same for elements of lists.
+    item_informed: BTreeMap<(u32, u32), BTreeSet<usize>>,
     dicts: BTreeMap<u32, Vec<(u32, i64)>>,
     lists: BTreeMap<u32, Vec<i64>>,
     locks: BTreeMap<u32, usize>,
@@ -157,6 +171,12 @@ impl Concrete {
             Op::BarrierLeave(b, generation) => self.barriers.get(b).is_some_and(|(_, now)| now > generation),
             Op::QueuePut(q, _, bound) => *bound == 0 || self.queue_len(q) < *bound as usize,
             Op::QueueGet(q) => self.queue_len(q) > 0,
+            Op::AwaitItem(list, index) => {
+                self.item_informed.get(&(*list, *index)).is_some_and(|informed| !informed.contains(&thread))
+            }
+            Op::AwaitChange(of) => {
+                of.iter().any(|x| self.informed.get(x).is_some_and(|informed| !informed.contains(&thread)))
+            }
             _ => true,
         }
     }
@@ -169,22 +189,8 @@ impl Concrete {
     pub fn execute(&mut self, thread: usize, op: &Op) -> (i64, bool) {
         match op {
             Op::Patiently(op) => self.execute(thread, op),
-            Op::Read(x) => (self.variable(x), true),
-            Op::Write(x, value) => {
-                self.variables.insert(*x, *value);
-                (0, true)
-            }
-            Op::Add(x, value) => {
-                let old = self.variable(x);
-                self.variables.insert(*x, old + value);
-                (old, true)
-            }
-            Op::Touch(reads, writes, value) => {
-                let seen = reads.iter().fold(0, |sum, x| sum * 31 + self.variable(x));
-                writes.iter().for_each(|x| {
-                    self.variables.insert(*x, *value);
-                });
-                (seen, true)
+            Op::Read(_) | Op::AwaitChange(_) | Op::Write(..) | Op::Add(..) | Op::Touch(..) => {
+                (self.variable_op(thread, op), true)
             }
             Op::Spawn(other) => {
                 self.started.insert(*other, true);
@@ -219,9 +225,56 @@ impl Concrete {
             | Op::PopFront(..)
             | Op::Reverse(..)
             | Op::ListClear(..)
-            | Op::Rotate(..) => self.list_op(op),
+            | Op::Rotate(..) => {
+                self.inform(thread, op);
+                self.list_op(op)
+            }
+            Op::AwaitItem(list, index) => {
+                self.inform(thread, op);
+                (
+                    self.lists.get(list).and_then(|items| items.get(*index as usize)).copied().unwrap_or(-1),
+                    true,
+                )
+            }
             _ => self.counting_op(op),
         }
+    }
+
+    fn variable_op(&mut self, thread: usize, op: &Op) -> i64 {
+        match op {
+            Op::Read(x) => self.look(thread, x),
+            Op::AwaitChange(of) => {
+                let seen: Vec<i64> = of.iter().map(|x| self.look(thread, x)).collect();
+                seen[0]
+            }
+            Op::Write(x, value) => {
+                self.set(thread, x, *value);
+                0
+            }
+            Op::Add(x, value) => {
+                let old = self.variable(x);
+                self.set(thread, x, old + value);
+                old
+            }
+            Op::Touch(reads, writes, value) => {
+                let seen = reads.iter().fold(0, |sum, x| sum * 31 + self.look(thread, x));
+                writes.iter().for_each(|x| self.set(thread, x, *value));
+                seen
+            }
+            _ => unreachable!("{op:?}"),
+        }
+    }
+
+    fn look(&mut self, thread: usize, number: &u32) -> i64 {
+        if let Some(informed) = self.informed.get_mut(number) {
+            informed.insert(thread);
+        }
+        self.variable(number)
+    }
+
+    fn set(&mut self, thread: usize, number: &u32, value: i64) {
+        self.variables.insert(*number, value);
+        self.informed.insert(*number, BTreeSet::from([thread]));
     }
 
     fn variable(&self, number: &u32) -> i64 {
@@ -342,6 +395,45 @@ impl Concrete {
                 (-1, true)
             }
             _ => unreachable!(),
+        }
+    }
+
+    /// Keeps track of who knows which elements, before the operation is executed. A look at an element that is not
+    /// there counts as well.
+    fn inform(&mut self, thread: usize, op: &Op) {
+        const ALL: std::ops::Range<u32> = 0..ITEMS;
+        let length = |list: &u32| self.lists.get(list).map_or(0, |items| items.len() as i64);
+        let place =
+            |list: &u32, index: i64| (if index < 0 { index + length(list) } else { index }).max(0) as u32;
+        let inside =
+            |list: &u32, index: i64| i64::from(place(list, index)) < length(list) && index >= -length(list);
+        let (list, items, writes) = match op {
+            Op::Append(list, _) => (list, length(list) as u32..length(list) as u32 + 1, true),
+            Op::Pop(list) if length(list) == 0 => return,
+            Op::Pop(list) => (list, length(list) as u32 - 1..length(list) as u32, true),
+            Op::ListGet(list, index) => (list, place(list, *index)..place(list, *index) + 1, false),
+            Op::ListSet(list, index, _) => {
+                (list, place(list, *index)..place(list, *index) + 1, inside(list, *index))
+            }
+            Op::ListItems(list) => (list, ALL, false),
+            Op::AwaitItem(list, index) => (list, *index..*index + 1, false),
+            Op::ListLen(_) => return,
+            Op::Insert(list, _)
+            | Op::PopFront(list)
+            | Op::Reverse(list)
+            | Op::ListClear(list)
+            | Op::Rotate(list, _) => (list, ALL, true),
+            _ => unreachable!("{op:?}"),
+        };
+        for index in items {
+            let informed = self.item_informed.entry((*list, index));
+            if writes {
+                informed.and_modify(BTreeSet::clear).or_default().insert(thread);
+            } else {
+                informed.and_modify(|informed| {
+                    informed.insert(thread);
+                });
+            }
         }
     }
 
@@ -483,12 +575,16 @@ fn store(entries: &mut Vec<(u32, i64)>, key: u32, value: i64) -> bool {
 
 /// The abstract state that goes with the concrete one, kept the simplest way that the definition allows.
 #[derive(Clone, Debug, Default)]
-pub struct Abstract(Vec<(Location, Value)>);
+pub struct Abstract(Vec<(Location, Value)>, Changes);
 
 impl State for Abstract {
     fn value(&self, at: Location) -> Value {
         let value = self.0.iter().rev().find(|(written, _)| written.overlaps(at));
         value.map_or(Value::Int(0), |(_, value)| value.clone())
+    }
+
+    fn has_changed(&self, at: Location, thread: ThreadId) -> bool {
+        self.1.has_changed(at, thread)
     }
 }
 
@@ -519,7 +615,13 @@ pub struct Memory {
 
 impl Memory {
     pub fn new(initial: &Initial) -> Memory {
-        Memory { concrete: Concrete::new(initial), table: Abstract(Abstract::initial(initial)) }
+        Memory {
+            concrete: Concrete::new(initial),
+            table: Abstract(
+                Abstract::initial(initial),
+                Changes::of((0..8).map(variable).chain((0..ITEMS).map(|index| item(0, index)))),
+            ),
+        }
     }
 
     pub fn enabled(&self, thread: usize, op: &Op) -> bool {
@@ -534,6 +636,7 @@ impl Memory {
         let recorded = operation(op);
         let effect = semantics::effect(&recorded, ThreadId(thread as u32), &self.table);
         let (value, result) = self.concrete.execute(thread, op);
+        self.table.1.executed(ThreadId(thread as u32), &effect);
         let plain =
             matches!(recorded, Operation::Read { .. } | Operation::Write { .. } | Operation::Touch { .. });
         if !plain && effect.result != UNKNOWN_RESULT {

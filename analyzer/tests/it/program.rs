@@ -69,6 +69,10 @@ pub enum Op {
     Start,
     End,
     Pause,
+    /// Waits until one of these variables has been written since the thread last touched it; observes the first.
+    AwaitChange(Vec<u32>),
+    /// The same for an element of a list.
+    AwaitItem(u32, u32),
     /// Waits for this operation until no thread is enabled; then, if no thread with a lower number is as patient, gives
     /// up with [`GAVE_UP`].
     Patiently(Box<Op>),

@@ -15,6 +15,8 @@ pub enum Line {
     Wait(u32, u32),
     WaitTimed(u32, u32),
     Meet(u32, u32),
+    /// Reads a variable until it has this value, waiting for a change in between.
+    Spin(u32, i64),
 }
 
 /// A random program as text, which can be made smaller.
@@ -44,6 +46,8 @@ pub enum Feature {
     Barrier,
     /// Some waits are patient, others have no limit.
     Patience,
+    /// Loops that read until something changes.
+    Spin,
 }
 
 /// All of them.
@@ -63,6 +67,7 @@ pub const ALL: &[Feature] = &[
     Feature::Queue,
     Feature::Barrier,
     Feature::Patience,
+    Feature::Spin,
 ];
 
 /// SplitMix64.
@@ -110,7 +115,9 @@ impl Script {
         if used.contains(&Feature::TwoDicts) && random.chance(50) {
             script.initial.dicts.push((1, vec![0]));
         }
-        if used.iter().any(|f| matches!(f, Feature::List | Feature::WildList)) && random.chance(60) {
+        if used.iter().any(|f| matches!(f, Feature::List | Feature::WildList | Feature::Spin))
+            && random.chance(60)
+        {
             script.initial.lists.push((0, random.pick(&[vec![7], vec![7, 8], vec![7, 8, 9]])));
         }
         script.add_threads(&mut random);
@@ -132,6 +139,8 @@ impl Script {
                         | Op::QueueGet(_)
                         | Op::QueuePut(..)
                         | Op::Join(_)
+                        | Op::AwaitChange(_)
+                        | Op::AwaitItem(..)
                 )
                 && random.chance(50)
             {
@@ -316,6 +325,22 @@ fn line(random: &mut Random, feature: Feature) -> Line {
                 Op::QueueTryPut(0, value, bound),
             ])
         }
+        Feature::Spin => {
+            return random.pick(&[
+                Line::Spin(x, value),
+                Line::Spin(x, value),
+                Line::Do(Op::AwaitChange(vec![x])),
+                Line::Do(Op::AwaitChange(vec![0, 1])),
+                Line::Do(Op::AwaitItem(0, x)),
+                Line::Do(Op::ListGet(0, x.into())),
+                Line::Do(Op::ListSet(0, x.into(), value)),
+                Line::Do(Op::Append(0, value)),
+                Line::Do(Op::Write(x, value)),
+                Line::Do(Op::Write(x, value)),
+                Line::Do(Op::Read(x)),
+                Line::Increment(x),
+            ]);
+        }
         Feature::Barrier => return Line::Meet(0, 2),
         Feature::Patience => random.pick(&[
             Op::EventWait(0),
@@ -379,6 +404,12 @@ fn execute(context: &mut Context, line: &Line, last: &mut i64) -> Flow {
         Line::WaitTimed(condition, lock) => {
             context.op(Op::CondWait(*condition, *lock))?;
             *last = context.op(Op::CondWakeTimed(*condition, *lock))?;
+        }
+        Line::Spin(x, value) => {
+            *last = context.read(*x)?;
+            while *last != *value {
+                *last = context.op(Op::AwaitChange(vec![*x]))?;
+            }
         }
         Line::Meet(barrier, parties) => {
             let generation = context.op(Op::BarrierArrive(*barrier, *parties))?;

@@ -13,7 +13,7 @@ use crate::signal::{self, INTERRUPTED};
 use frontrun_formats::FailureKind;
 use frontrun_replayer::proof::{self, ProofConfig};
 use frontrun_replayer::{
-    AfterFailure, BoundedBy, ExploreConfig, FoundFailure, KeepTraces, ReplayError, Report, SpawnRunner,
+    AfterFailure, BoundedBy, ExploreConfig, FoundFailure, KeepTraces, Plan, ReplayError, Report, SpawnRunner,
     Startup, Target, Verdict, explore_program, trace_file,
 };
 use std::path::{Path, PathBuf};
@@ -76,6 +76,8 @@ fn config(
         max_executions: args.max_executions,
         max_time: args.max_time.map(Duration::from_secs_f64),
         preemption_bound: args.preemption_bound,
+        sampling: args.sample.map(|attempts| Plan::new(attempts, args.seed)),
+        fail_on_race: args.fail_on_race,
         after_failure: if args.keep_going { AfterFailure::Continue } else { AfterFailure::Stop },
         timeout_per_run: Duration::from_secs_f64(args.timeout),
         directory,

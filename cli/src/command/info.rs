@@ -7,8 +7,8 @@ use crate::render::ending::ending;
 use crate::render::names::counted;
 use crate::render::style::Style;
 use crate::render::value;
-use frontrun_formats::Execution;
 use frontrun_formats::file::FORMAT_VERSION;
+use frontrun_formats::{Execution, Tail};
 use frontrun_replayer::trace_file;
 use std::fmt::Write;
 
@@ -42,7 +42,14 @@ fn text(execution: &Execution) -> String {
     line("hash seed", &environment.hash_seed);
     line("platform", &environment.platform);
     line("frontrun", &format!("{}, format {FORMAT_VERSION}", environment.tool));
-    line("schedule", &counted(header.schedule.entries.len(), "fixed step"));
+    let tail = match &header.schedule.tail {
+        Tail::Lowest => String::new(),
+        Tail::Sampled(sampling) => {
+            format!(", then drawn at random: {:?}, seed {}", sampling.sampler, sampling.seed)
+        }
+        Tail::Turns(turns) => format!(", then {} by the caller's list", counted(turns.len(), "step")),
+    };
+    line("schedule", &format!("{}{tail}", counted(header.schedule.entries.len(), "fixed step")));
     let recorded = format!(
         "{}, {}{}",
         counted(execution.threads.len(), "thread"),

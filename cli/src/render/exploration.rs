@@ -157,6 +157,7 @@ fn bound(report: &Report) -> String {
         Some(BoundedBy::Executions) => format!("stopped by --max-executions, {waiting}"),
         Some(BoundedBy::Time) => format!("stopped by --max-time, {waiting}"),
         Some(BoundedBy::Interrupt) => format!("interrupted, {waiting}"),
+        Some(BoundedBy::Attempts) => "drawn at random: other executions may fail".to_owned(),
         Some(BoundedBy::FirstFailure) => format!("stopped at the first failure, {waiting}"),
         Some(BoundedBy::Preemptions) => format!(
             "{} left out by --preemption-bound",

@@ -29,6 +29,7 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
             put_locations(columns, reads)?;
             put_locations(columns, writes)?;
         }
+        Operation::AwaitChange { ref of } => put_locations(columns, of)?,
         Operation::Start | Operation::End | Operation::Pause => {}
         // What is given up is a wait, so this does not nest.
         Operation::Elapse { .. } => return Err(Fault::Kind(ELAPSE)),
@@ -143,6 +144,7 @@ fn operation(kind: u8, c: &mut Decoder<'_>) -> Result<Operation, Fault> {
             Operation::ListChange { list, delta }
         }
         37 => Operation::Clear { container: c.object()? },
+        39 => Operation::AwaitChange { of: get_locations(c)? },
         other => return Err(Fault::Kind(other)),
     })
 }

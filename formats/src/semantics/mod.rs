@@ -12,6 +12,7 @@
 //!
 //! Not here: the state itself (recorder and analyzer keep theirs, see [`State`]).
 
+pub mod changes;
 mod containers;
 mod synchronization;
 
@@ -66,6 +67,9 @@ pub trait State {
     /// The value of a location: what the last write that overlaps it left there. A write of
     /// [`Part::Whole`] leaves its value in every part of the object.
     fn value(&self, at: Location) -> Value;
+
+    /// Whether somebody has written the location, or a part of it, since `thread` last touched it.
+    fn has_changed(&self, at: Location, thread: ThreadId) -> bool;
 }
 
 /// The result of an operation whose outcome hangs on an unknown value; it agrees with every recorded result.
@@ -180,6 +184,7 @@ pub fn enabled(operation: &Operation, thread: ThreadId, state: &impl State) -> b
             bound == 0 || holds(state_of(queue), &|count| count < i64::from(bound))
         }
         Operation::QueueGet { queue } => holds(state_of(queue), &|count| count > 0),
+        Operation::AwaitChange { ref of } => of.iter().any(|at| state.has_changed(*at, thread)),
         _ => true,
     }
 }
@@ -195,6 +200,9 @@ pub fn effect(operation: &Operation, thread: ThreadId, state: &impl State) -> Ef
         Operation::End => Effect::writes(ended(thread), 1),
         Operation::Join { thread } => Effect::reads(ended(thread), true),
         Operation::Pause | Operation::Elapse { .. } => Effect::nothing(),
+        Operation::AwaitChange { ref of } => {
+            Effect { reads: of.iter().copied().collect(), ..Effect::nothing() }
+        }
         Operation::DictStore { dict, key } => containers::dict_store(dict, key, state),
         Operation::DictSetDefault { dict, key } | Operation::SetAdd { set: dict, key } => {
             containers::dict_set_default(dict, key, state)
@@ -238,6 +246,31 @@ pub fn effect(operation: &Operation, thread: ThreadId, state: &impl State) -> Ef
         Operation::BarrierLeave { barrier, .. } => {
             Effect::reads(Location::new(barrier, Part::Generation), true)
         }
+    }
+}
+
+/// Whether an operation that was executed with this result has written `at`, which is not an element of a list. Agrees
+/// with [`effect`] where the values are known; for those who do not follow the values of containers.
+pub fn has_written(operation: &Operation, result: u8, at: Location) -> bool {
+    let part = |object, part| Location::new(object, part).overlaps(at);
+    let (succeeded, failed) = (result != 0, result == 0);
+    match *operation {
+        Operation::Write { at: written } => written.overlaps(at),
+        Operation::Touch { ref writes, .. } => writes.iter().any(|written| written.overlaps(at)),
+        Operation::DictStore { dict, key } => part(dict, Part::Key(key)) || failed && part(dict, Part::Shape),
+        Operation::DictSetDefault { dict, key } | Operation::SetAdd { set: dict, key } => {
+            failed && (part(dict, Part::Key(key)) || part(dict, Part::Shape))
+        }
+        Operation::DictRemove { dict, key } => {
+            succeeded && (part(dict, Part::Key(key)) || part(dict, Part::Shape))
+        }
+        Operation::ListAppend { list } => part(list, Part::Shape),
+        Operation::ListPop { list } => succeeded && part(list, Part::Shape),
+        Operation::ListSet { list, .. } => succeeded && at == Location::new(list, Part::Whole),
+        Operation::ListChange { list: object, .. } | Operation::Clear { container: object } => {
+            part(object, Part::Whole)
+        }
+        _ => false,
     }
 }
 

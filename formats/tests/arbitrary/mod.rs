@@ -65,6 +65,7 @@ pub fn operation(sizes: Sizes) -> BoxedStrategy<Operation> {
         vec![prop_oneof![Just(Operation::Start), Just(Operation::End), Just(Operation::Pause)].boxed()];
     let at = location(sizes);
     let set = vec(at.clone(), 0..4).prop_map(Vec::into_boxed_slice);
+    all.push(set.clone().prop_map(|of| Operation::AwaitChange { of }).boxed());
     all.push(at.clone().prop_map(|at| Operation::Read { at }).boxed());
     all.push(at.prop_map(|at| Operation::Write { at }).boxed());
     all.push((set.clone(), set).prop_map(|(reads, writes)| Operation::Touch { reads, writes }).boxed());
@@ -180,7 +181,7 @@ fn header() -> impl Strategy<Value = Header> {
                 hash_seed: next(),
                 platform: next(),
             };
-            let schedule = Schedule { threads, entries };
+            let schedule = Schedule { threads, entries, ..Schedule::default() };
             Header { target: Target { command, call }, environment, schedule, parent }
         },
     )

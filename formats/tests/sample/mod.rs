@@ -65,6 +65,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::QueueTryPut { queue: object, bound: 0 },
         Operation::QueueTryGet { queue: object },
         Operation::Pause,
+        Operation::AwaitChange { of: locations().into() },
         Operation::Elapse { of: Box::new(Operation::ConditionWake { condition: object, lock }) },
         Operation::Touch { reads: locations().into(), writes: Box::new([]) },
         Operation::Touch { reads: Box::new([]), writes: locations().into() },
@@ -154,6 +155,7 @@ fn header() -> Header {
         schedule: Schedule {
             threads: vec![ThreadPath::main(), ThreadPath::main().child(0)],
             entries: vec![entry(0, 0), entry(1, u32::MAX)],
+            ..Schedule::default()
         },
         parent: Some(1 << 63),
     }

@@ -36,6 +36,7 @@ pub(super) fn plan(
     let is_resume = |instruction: &Instruction| instruction.op.code == program.table.named.resume;
     // Code without RESUME does not come from the compiler; nobody knows where its prologue ends.
     let body = instructions.iter().position(is_resume).map_or(instructions.len(), |resume| resume + 1);
+    let is_repeated = repeated(program, locations);
     let mut hooks = Vec::with_capacity(instructions.len() / 3);
     for index in body..instructions.len() {
         let Some((kind, arg, method_form)) = visible_operation(program, index) else { continue };
@@ -46,6 +47,7 @@ pub(super) fn plan(
         let keyword_names = keyword_names(program, index);
         let (line, end_line, column, end_column) = coordinates(locations[index]);
         let site = SiteSpec {
+            in_loop: is_repeated(index),
             kind,
             arg,
             method_form,
@@ -61,6 +63,21 @@ pub(super) fn plan(
         hooks.push(Hook { before, site });
     }
     hooks
+}
+
+/// Tells of an instruction whether it, or another one for the same piece of source, lies inside a loop.
+fn repeated<'p>(program: &'p Program, locations: &'p [Location]) -> impl Fn(usize) -> bool + 'p {
+    let jumps = program.instructions.iter().enumerate();
+    let loops: Vec<(usize, usize)> = jumps
+        .filter_map(|(index, instruction)| Some((instruction.target? as usize, index)))
+        .filter(|(target, jump)| target <= jump)
+        .collect();
+    let inside: Vec<Location> =
+        loops.iter().flat_map(|(target, jump)| &locations[*target..=*jump]).copied().collect();
+    move |index| {
+        loops.iter().any(|(target, jump)| (*target..=*jump).contains(&index))
+            || (matches!(locations[index], Location::Range { .. }) && inside.contains(&locations[index]))
+    }
 }
 
 /// The kind, decoded argument and method form of an instruction, if other threads can see what it does.

@@ -206,6 +206,9 @@ impl KindSet {
 /// What a hook has to know about the instruction it guards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SiteSpec {
+    /// Whether the instruction, or another one for the same piece of source, can be executed again without leaving the
+    /// frame. (The compiler writes the condition of a `while` loop twice.)
+    pub in_loop: bool,
     /// The operation.
     pub kind: SiteKind,
     /// The decoded argument; its meaning is given with the kind. Zero if the kind says nothing.

@@ -1,0 +1,291 @@
+"""One exploration: a program of some threads, the processes that run its executions, and the result.
+
+Each execution runs in a process of its own, forked from the caller, so closures work and nothing that a run does to its
+memory is seen by the next one or by the caller.
+
+Not here: which executions are run (the native loop), what callers may ask for (``dpor``, ``bytecode``, ``explore``).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from . import _checkpoint, _core, _preload, _program, _reporter, _threads
+from ._instrument import Scope, instrument_existing, instrument_later
+from .common import Failure, InterleavingResult
+
+_PACKAGE = str(Path(__file__).parent)
+_REPLAY = "FRONTRUN_REPLAY"
+_calls: dict[str, int] = {}
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program that one execution runs: setup, threads, checks."""
+
+    setup: Callable[[], Any]
+    threads: Sequence[Callable[[Any], object]]
+    invariant: Callable[[Any], object] | None = None
+    describe: Callable[[Any], str] | None = None
+    """What is observed of the state at the end, as text."""
+    outcomes: frozenset[str] | None = None
+    """What may be observed, if not everything may."""
+    serial: bool = False
+    """Whether each thread is to end before the next one starts."""
+
+    def __call__(self) -> None:
+        state = self.setup()
+        started = [threading.Thread(target=function, args=(state,)) for function in self.threads]
+        for thread in started:
+            thread.start()
+            if self.serial:
+                thread.join()
+        for thread in started:
+            thread.join()
+        try:
+            if self.invariant is not None:
+                self._check(self.invariant, state)
+        finally:
+            if self.describe is not None:
+                self._observe(self.describe(state))
+
+    def _check(self, invariant: Callable[[Any], object], state: Any) -> None:
+        """Ask the invariant; an exception from it is a failing invariant too."""
+        try:
+            holds = invariant(state)
+        except Exception as error:
+            with _threads.quietly:
+                message, details = _reporter.describe_exception(error)
+            _core.report_failure("invariant", message, details)
+            return
+        if not holds:
+            with _threads.quietly:
+                message = _source_of(invariant)
+            _core.report_failure("invariant", message, "")
+
+    def _observe(self, outcome: str) -> None:
+        _core.observe(outcome)
+        if self.outcomes is not None and outcome not in self.outcomes:
+            serial = "\n".join(sorted(self.outcomes))
+            message = f"no serial order of the threads ends with {outcome}"
+            _core.report_failure("invariant", message, f"serial orders end with\n{serial}\n")
+
+
+def _source_of(invariant: Callable[[Any], object]) -> str:
+    name = getattr(invariant, "__name__", "invariant")
+    try:
+        lines, _ = inspect.getsourcelines(invariant)
+    except (OSError, TypeError):
+        return f"{name} does not hold"
+    return f"{name} does not hold: {lines[0].strip()}"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Executions are to be drawn at random instead of running every class."""
+
+    attempts: int
+    seed: int
+    samplers: tuple[str, ...]
+    steps: int
+
+    def bounds(self, executions: int, threads: int, steps: int) -> dict[int, float]:
+        """With what probability at least a bug of each depth would have been found by so many executions.
+
+        An attempt of probabilistic concurrency testing finds a bug of depth d in a program of n threads and k steps
+        with probability 1/(n k^(d-1)) at least (Burckhardt et al., ASPLOS 2010). The first execution is not drawn.
+        """
+        found: dict[int, float] = {}
+        drawn = [self.samplers[attempt % len(self.samplers)] for attempt in range(executions - 1)]
+        for sampler in {name for name in drawn if name.startswith("pct")}:
+            depth = int(sampler.removeprefix("pct"))
+            # Attempts that mirror others are not independent of them.
+            pairs, rest = divmod(drawn.count(sampler), 2 * steps)
+            independent = pairs * steps + min(rest, steps)
+            found[depth] = 1 - (1 - 1 / (threads * steps ** (depth - 1))) ** independent
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to explore, apart from the program."""
+
+    scope: Scope = field(default_factory=Scope)
+    max_executions: int | None = None
+    preemption_bound: int | None = None
+    stop_on_first: bool = True
+    reproduce_on_failure: int = 10
+    total_timeout: float | None = None
+    timeout_per_run: float = 5.0
+    trace_dir: str | os.PathLike[str] | None = None
+    workers: int | None = None
+    fail_on_race: bool = False
+    sampling: Sampling | None = None
+
+
+def explore(program: Program, options: Options, call: str) -> InterleavingResult:
+    """Explore ``program`` on behalf of the call that is named ``call``, or re-enact one execution of it."""
+    if _REPLAY in os.environ:
+        _replay_if_asked(program, options.scope, call)
+    trace_dir = options.trace_dir
+    directory = os.fspath(trace_dir) if trace_dir is not None else tempfile.mkdtemp(prefix="frontrun-")
+    servers = _Servers(program, options.scope, call, options.workers or len(os.sched_getaffinity(0)))
+    try:
+        report = _core.explore_served(
+            servers.fds,
+            directory,
+            max_executions=options.max_executions,
+            max_seconds=options.total_timeout,
+            preemption_bound=options.preemption_bound,
+            stop_on_first=options.stop_on_first,
+            timeout_per_run=options.timeout_per_run,
+            fail_on_race=options.fail_on_race,
+            plan=vars(options.sampling) if options.sampling else None,
+        )
+    finally:
+        servers.wait()
+    reproduced = None
+    # A run that was cut because it did not end would only be cut again.
+    if report["failures"] and report["failures"][0]["kind"] != "hang" and options.reproduce_on_failure > 0:
+        servers = _Servers(program, options.scope, call, 1)
+        try:
+            trace = report["failures"][0]["trace"]
+            reproduced = _core.confirm_served(
+                servers.fds[0], trace, options.reproduce_on_failure, options.timeout_per_run
+            )
+        finally:
+            servers.wait()
+    return _result(report, reproduced, options.sampling)
+
+
+def _run(request: _core.Request, program: Program, call: str) -> NoReturn:
+    """Be one execution."""
+    header = _program.facts(sys.orig_argv, call, [])
+    _program.begin(request, header)
+    _program.leave(_program.run(program))
+
+
+class _Servers:
+    """The processes that fork executions, one for each worker."""
+
+    def __init__(self, program: Program, scope: Scope, call: str, count: int) -> None:
+        pairs = _core.socket_pairs(count)
+        self.fds = [ours for ours, _ in pairs]
+        _flush()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
+        if self.pid == 0:
+            _serve(program, scope, call, self.fds, [theirs for _, theirs in pairs])
+        for _, theirs in pairs:
+            os.close(theirs)
+
+    def wait(self) -> None:
+        """Wait for the servers, which end when their sockets are closed."""
+        os.waitpid(self.pid, 0)
+
+
+def _serve(program: Program, scope: Scope, call: str, foreign: list[int], fds: list[int]) -> NoReturn:
+    """Be the server; in each forked child, be an execution."""
+    try:
+        for fd in foreign:
+            os.close(fd)
+        instrument_existing(scope)
+        instrument_later(scope)
+        _preload.watch()
+        _run(_checkpoint.serve(fds), program, call)
+    except BaseException as error:
+        print(f"frontrun: the exploration could not be served: {error!r}", file=sys.stderr)
+    finally:
+        os._exit(0)
+
+
+def _flush() -> None:
+    """Flush before a fork, so that no buffered text is written twice."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def name_of_call() -> str:
+    """Name the call from outside of this package: ``file:line:function#ordinal``."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+        frame = frame.f_back
+    place = f"{frame.f_code.co_filename}:{frame.f_lineno}:{frame.f_code.co_qualname}"
+    _calls[place] = _calls.get(place, 0) + 1
+    return f"{place}#{_calls[place]}"
+
+
+def _replay_if_asked(program: Program, scope: Scope, call: str) -> None:
+    """Re-enact one execution, if the environment asks for this call."""
+    asked = json.loads(os.environ[_REPLAY])
+    if asked["call"] != call:
+        return
+    del os.environ[_REPLAY]
+    instrument_existing(scope)
+    instrument_later(scope)
+    _preload.watch()
+    _run(_core.Request(asked["out"], asked["schedule"]), program, call)
+
+
+def _result(
+    report: dict[str, Any], reproduced: tuple[int, int] | None, sampling: Sampling | None
+) -> InterleavingResult:
+    failures = tuple(Failure(**failure) for failure in report["failures"])
+    incomplete = report["waiting"] or report["cut_runs"] or report["errors"] or report["diverged"]
+    bounds = {}
+    if sampling is not None and report["sampled"]:
+        bounds = sampling.bounds(report["executions"], report["most_threads"], report["horizon"])
+    return InterleavingResult(
+        verdict=report["verdict"],
+        num_explored=report["executions"],
+        unique_interleavings=report["classes"],
+        failures=failures,
+        outcomes=report["outcomes"],
+        exhausted=not incomplete and report["bounded_by"] is None,
+        bounded_by=report["bounded_by"],
+        reproduced=reproduced,
+        explanation=_explain(report, failures, reproduced, bounds),
+        first_trace=report["first_trace"],
+        races_detected=report["races"],
+        seed=sampling.seed if sampling is not None else None,
+        detection_bounds=bounds,
+    )
+
+
+def _explain(
+    report: dict[str, Any],
+    failures: tuple[Failure, ...],
+    reproduced: tuple[int, int] | None,
+    bounds: dict[int, float],
+) -> str | None:
+    """Say what failed and how it came about, or why there is no verdict."""
+    parts = []
+    if failures:
+        first = failures[0]
+        parts += [f"{first.kind} after {report['executions']} executions: {first.message}", _core.explain(first.trace)]
+        if reproduced is not None:
+            parts.append(f"reproduced {reproduced[0]}/{reproduced[1]}")
+        parts.append(f"replay it: frontrun replay {first.trace}")
+    parts += report["errors"]
+    if report["first_divergence"]:
+        parts.append(f"an execution could not follow its schedule: {report['first_divergence']}")
+    if report["verdict"] == "bounded":
+        parts.append(f"nothing is proved: bounded by {report['bounded_by']} after {report['executions']} executions")
+        parts += [
+            f"a bug of depth {depth} within the first {report['horizon']} steps of {report['most_threads']} threads "
+            f"would have been found with probability {bound:.2g} or more"
+            for depth, bound in bounds.items()
+        ]
+    return "\n".join(parts) or None

@@ -1,0 +1,150 @@
+"""The front door: one call for systematic and for random exploration of some threads."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
+
+from . import _exploration, _threads
+from ._exploration import Options, Program, name_of_call
+from ._instrument import Scope
+from ._serial import serial_outcomes
+from ._snapshot import snapshot
+from .bytecode import SAMPLERS, sampling
+from .common import InterleavingResult
+
+State = TypeVar("State")
+
+_RANDOM_ONLY = ("max_attempts", "max_ops", "seed", "samplers")
+_SYSTEMATIC_ONLY = ("max_executions", "preemption_bound")
+
+
+def explore(
+    setup: Callable[[], State],
+    workers: Callable[[State], object] | Sequence[Callable[[State], object]],
+    invariant: Callable[[State], object] | None = None,
+    *,
+    count: int | None = None,
+    strategy: Literal["dpor", "random"] = "dpor",
+    max_executions: int | None = None,
+    preemption_bound: int | None = None,
+    max_attempts: int | None = None,
+    max_ops: int | None = None,
+    seed: int | None = None,
+    samplers: Sequence[str] | None = None,
+    stop_on_first: bool = True,
+    reproduce_on_failure: int = 10,
+    total_timeout: float | None = None,
+    timeout_per_run: float = 5.0,
+    serializable_invariant: bool = False,
+    error_on_any_race: bool = False,
+    observe: Callable[[State], object] | None = None,
+    trace_dir: str | os.PathLike[str] | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    jobs: int | None = None,
+) -> InterleavingResult:
+    """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
+
+    An exception that a worker lets out, a deadlock, a crash and a hang are failures in any case. ``invariant`` may be
+    left out when ``serializable_invariant`` or ``error_on_any_race`` say what is right.
+
+    :param setup: makes the state, anew for each execution.
+    :param workers: one callable a thread, or one callable for ``count`` threads; each gets the state.
+    :param invariant: called with the state when all threads have ended; a false value or an exception is a failure.
+    :param count: how many threads run the one worker.
+    :param strategy: ``"dpor"`` runs every class of executions once and can prove; ``"random"`` draws executions.
+    :param max_executions: of ``"dpor"``: end the search after so many executions.
+    :param preemption_bound: of ``"dpor"``: leave out executions with more preemptions.
+    :param max_attempts: of ``"random"``: how many executions are run; 200 by default.
+    :param max_ops: of ``"random"``: after so many steps, 300 by default, an execution goes on as a random walk.
+    :param seed: of ``"random"``: what the executions are drawn from.
+    :param samplers: of ``"random"``: names of the samplers that take turns, see :mod:`frontrun.bytecode`.
+    :param stop_on_first: end the search at the first failure.
+    :param reproduce_on_failure: how often the first failing execution is replayed.
+    :param total_timeout: end the search after so many seconds.
+    :param timeout_per_run: an execution that takes longer is killed and counts as a failure of kind ``hang``.
+    :param serializable_invariant: every execution must end with a state that some serial order of the workers ends
+        with, too. Those are run first. States are compared by the ``repr`` of what ``observe`` returns, or else by
+        their contents: types, attributes, items; not by their own ``repr`` or ``__eq__``.
+    :param error_on_any_race: a data race in any execution is a failure of kind ``race``.
+    :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
+    :param trace_dir: where traces go; a new temporary directory by default.
+    :param include: globs on dotted module names whose code is in scope besides the project's.
+    :param exclude: globs on dotted module names whose code is not in scope.
+    :param jobs: how many executions run at a time; one for each core by default.
+    :returns: verdict, failures with their traces, outcomes; see
+        :meth:`~frontrun.common.InterleavingResult.assert_holds`.
+    """
+    _refuse_foreign(strategy, locals())
+    if invariant is None and not (serializable_invariant or error_on_any_race):
+        message = "an invariant is needed, or serializable_invariant, or error_on_any_race"
+        raise TypeError(message)
+    options = Options(
+        scope=Scope(tuple(include), tuple(exclude)),
+        max_executions=max_executions,
+        preemption_bound=preemption_bound,
+        stop_on_first=stop_on_first,
+        reproduce_on_failure=reproduce_on_failure,
+        total_timeout=total_timeout,
+        timeout_per_run=timeout_per_run,
+        trace_dir=trace_dir,
+        workers=jobs,
+        fail_on_race=error_on_any_race,
+    )
+    if strategy == "random":
+        plan = sampling(max_attempts or 200, seed, samplers or SAMPLERS, max_ops or 300)
+        options = replace(options, sampling=plan)
+    program = Program(setup, _threads_of(workers, count), invariant, _describer(observe, serializable_invariant))
+    call = name_of_call()
+    if serializable_invariant:
+        outcomes, failed = serial_outcomes(program, options, call)
+        if failed is not None:
+            return failed
+        program = replace(program, outcomes=outcomes)
+    return _exploration.explore(program, options, call)
+
+
+def _refuse_foreign(strategy: str, arguments: dict[str, Any]) -> None:
+    """Refuse options that the chosen strategy would ignore."""
+    foreign = {"dpor": _RANDOM_ONLY, "random": _SYSTEMATIC_ONLY}.get(strategy)
+    if foreign is None:
+        message = f"no strategy is called {strategy!r}; there are 'dpor' and 'random'"
+        raise ValueError(message)
+    for name in foreign:
+        if arguments[name] is not None:
+            message = f"{name} has no meaning for strategy={strategy!r}"
+            raise TypeError(message)
+
+
+def _threads_of(workers: Any, count: int | None) -> tuple[Callable[[Any], object], ...]:
+    """The functions of the threads."""
+    if callable(workers):
+        if count is None or count < 1:
+            message = "one worker needs count=N, the number of threads that run it"
+            raise TypeError(message)
+        threads: tuple[Callable[[Any], object], ...] = (workers,) * count
+    elif count is not None:
+        message = "count goes with one worker, not with several"
+        raise TypeError(message)
+    else:
+        threads = tuple(workers)
+    if any(inspect.iscoroutinefunction(function) for function in threads):
+        message = "async workers cannot be explored yet"
+        raise NotImplementedError(message)
+    return threads
+
+
+def _describer(observe: Callable[[Any], object] | None, always: bool) -> Callable[[Any], str] | None:
+    """What makes the text that is observed of a state."""
+    if observe is not None:
+        return lambda state: repr(observe(state))
+    return _snapshot_quietly if always else None
+
+
+def _snapshot_quietly(state: Any) -> str:
+    with _threads.quietly:
+        return snapshot(state)

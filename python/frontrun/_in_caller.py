@@ -1,0 +1,105 @@
+"""One controlled run of some threads in the caller's own process, so that it sees what they do to its objects.
+
+Unlike an execution in a process of its own it has to leave everything as it was: code, classes of ``threading``, the
+clock. A run that ends early (deadlock, time limit) raises ``SystemExit`` in its threads at their next visible step; one
+that is stuck in code without any is left behind as a daemon thread.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import _core, _primitives, _program, _threads
+from ._instrument import Scope, instrument_existing
+
+_GRACE = 1.0
+"""How many seconds a thread of a run that is over has to unwind."""
+
+
+class DeadlockError(RuntimeError):
+    """No thread of a controlled run can go on."""
+
+
+def run_threads(functions: Sequence[Callable[[], object]], turns: Sequence[int], scope: Scope, timeout: float) -> None:
+    """Run ``functions`` in threads of this process; ``turns`` says whose step is next.
+
+    :raises DeadlockError: when no thread can go on.
+    :raises TimeoutError: after ``timeout`` seconds.
+    :raises BaseException: the first exception that a function lets out, when all have ended.
+    """
+    errors: list[BaseException] = []
+    threads = [threading.Thread(target=_keeping(errors, function), daemon=True) for function in functions]
+    with tempfile.TemporaryDirectory(prefix="frontrun-") as directory:
+        request = _core.Request(Path(directory, "run.frz"), turns=list(turns))
+        watchdog = threading.Timer(timeout, _core.abort_run, [f"the threads did not end within {timeout} s"])
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            end = _begin(request, scope)
+            try:
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+            finally:
+                end()
+        except SystemExit:
+            failure = _core.take_failure()
+            if failure is None:
+                raise
+            for thread in threads:
+                thread.join(_GRACE)
+            kind, message, details = failure
+            error = DeadlockError if kind == "deadlock" else TimeoutError
+            raise error(f"{message}\n{details}".strip()) from None
+        finally:
+            # A watchdog that is barking already must not bark at the next run.
+            watchdog.cancel()
+            watchdog.join()
+    if errors:
+        raise errors[0]
+
+
+def _keeping(errors: list[BaseException], function: Callable[[], object]) -> Callable[[], None]:
+    """Run a function and keep what it raises for the caller."""
+
+    def run() -> None:
+        try:
+            function()
+        except SystemExit:
+            return
+        except BaseException as error:
+            errors.append(error)
+
+    return run
+
+
+def _begin(request: _core.Request, scope: Scope) -> Callable[[], None]:
+    """Make the calling thread the main thread of a controlled run; return what ends it and undoes everything.
+
+    No context manager, since the code of ``contextlib`` itself is under control meanwhile.
+    """
+    if _core.has_begun():
+        message = "controlled runs cannot be nested"
+        raise RuntimeError(message)
+    replaced = instrument_existing(scope)
+
+    def end() -> None:
+        _core.finish_run()
+        _primitives.uninstall()
+        _threads.uninstall()
+        for function, code in replaced:
+            function.__code__ = code
+
+    try:
+        _core.begin_run(request, _program.facts(sys.orig_argv, None, []), in_caller=True)
+        _threads.install()
+        _primitives.install()
+    except BaseException:
+        end()
+        raise
+    return end

@@ -1,0 +1,76 @@
+//! One run, as far as it can be judged without the others: what became of it and what could have happened instead.
+
+use crate::analysis::{self, Insight, RaceReport, Refusal};
+use crate::classify::{self, Classified, RunEnd};
+use crate::preemption;
+use crate::protocol::{RunReply, RunRequest};
+use crate::trace_file;
+use frontrun_formats::{Execution, Failure, FailureKind};
+
+/// How an exploration looks at its runs.
+pub(crate) struct Criteria {
+    /// Alternatives with more preemptions are left out.
+    pub(crate) preemption_bound: Option<u32>,
+    /// Whether executions are drawn at random, so that alternatives are not to be run.
+    pub(crate) sampled: bool,
+    /// Whether a data race is a failure.
+    pub(crate) fail_on_race: bool,
+}
+
+/// What one run is found to be.
+pub(crate) struct Examined {
+    pub(crate) classified: Classified,
+    pub(crate) insight: Option<Insight>,
+    /// Items left out because of the preemption bound.
+    pub(crate) beyond_bound: u64,
+    /// The recording, if it could be read.
+    pub(crate) execution: Option<Execution>,
+    /// What the analyzer had to say against it.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// Examines the run that `request` asked for. `first` is the first execution of the exploration, if there is one.
+pub(crate) fn examine(
+    criteria: &Criteria,
+    request: &RunRequest,
+    reply: &RunReply,
+    first: Option<&Execution>,
+) -> Examined {
+    let recording = trace_file::read(&request.trace);
+    let reason = recording.as_ref().err().map(ToString::to_string);
+    let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());
+    let known: Vec<&Execution> = first.into_iter().collect();
+    let classified = classify::classify(reply, read, &request.schedule, &known);
+    let mut examined =
+        Examined { classified, insight: None, beyond_bound: 0, execution: recording.ok(), refusal: None };
+    let Some(execution) = examined.execution.as_ref().filter(|_| examined.classified.complete) else {
+        return examined;
+    };
+    let look = if criteria.sampled { analysis::examine_sampled } else { analysis::examine };
+    match look(execution) {
+        Ok(mut insight) => {
+            if let Some(bound) = criteria.preemption_bound.filter(|_| !criteria.sampled) {
+                let before = insight.alternatives.len();
+                insight.alternatives.retain(|schedule| preemption::count(schedule, execution) <= bound);
+                examined.beyond_bound = (before - insight.alternatives.len()) as u64;
+            }
+            if let Some(race) = insight.races.first().filter(|_| criteria.fail_on_race)
+                && examined.classified.end == RunEnd::Passed
+            {
+                examined.classified.end = RunEnd::Failed(failure(race));
+            }
+            examined.insight = Some(insight);
+        }
+        Err(refusal) => examined.refusal = Some(refusal),
+    }
+    examined
+}
+
+fn failure(race: &RaceReport) -> Failure {
+    let side = |nth: usize| {
+        let access = &race.accesses[nth];
+        format!("{} it at {}:{}", access.action, access.file, access.line)
+    };
+    let message = format!("{}: one thread {}, another {}", race.location, side(0), side(1));
+    Failure { kind: FailureKind::Race, message, thread: None, details: String::new() }
+}

@@ -1,0 +1,196 @@
+"""Loops that wait by reading: decided like any other wait, and never taken for one when they make progress."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from frontrun.dpor import InterleavingResult, explore_dpor
+
+
+class Shared:
+    """What the threads of these programs share."""
+
+    def __init__(self) -> None:
+        self.flag = False
+        self.data = 0
+        self.seen: Any = None
+        self.turn = 0
+        self.count = 0
+        self.wants = [False, False]
+        self.lock = threading.Lock()
+        self.event = threading.Event()
+
+
+def explore(
+    threads: list[Callable[[Shared], object]], holds: Callable[[Shared], object], observe: str
+) -> InterleavingResult:
+    return explore_dpor(Shared, threads, holds, observe=lambda s: getattr(s, observe), stop_on_first=False)
+
+
+def publish(shared: Shared) -> None:
+    shared.data = 1
+    shared.flag = True
+
+
+def increment(shared: Shared) -> None:
+    before = shared.count
+    shared.count = before + 1
+
+
+def spin(shared: Shared) -> None:
+    while not shared.flag:
+        pass
+    shared.seen = shared.data
+
+
+def spin_with_sleep(shared: Shared) -> None:
+    while not shared.flag:
+        time.sleep(0.1)
+    shared.seen = shared.data
+
+
+def spin_for_ever_until_break(shared: Shared) -> None:
+    while True:
+        if shared.flag:
+            break
+    shared.seen = shared.data
+
+
+@pytest.mark.parametrize("reader", [spin, spin_with_sleep, spin_for_ever_until_break])
+def test_a_flag_that_is_waited_for_orders_what_was_written_before_it(reader: Callable[[Shared], object]) -> None:
+    """Either the flag is seen at the first look, or after the one change that can happen."""
+    result = explore([publish, reader], lambda s: s.seen == 1, "seen")
+    assert (result.verdict, result.num_explored, result.outcomes) == ("exhausted", 2, {"1": 2})
+
+
+def test_a_loop_that_nobody_can_end_is_a_failure_and_no_hang() -> None:
+    result = explore([spin], lambda _: True, "seen")
+    assert (result.verdict, result.failure_kind) == ("failed", "deadlock")
+    assert "while not shared.flag" in (result.explanation or "")
+
+
+def petersons(me: int) -> Callable[[Shared], None]:
+    def run(shared: Shared) -> None:
+        shared.wants[me] = True
+        shared.turn = 1 - me
+        while shared.wants[1 - me] and shared.turn == 1 - me:
+            pass
+        increment(shared)
+        shared.wants[me] = False
+
+    return run
+
+
+def dekkers(me: int) -> Callable[[Shared], None]:
+    def run(shared: Shared) -> None:
+        shared.wants[me] = True
+        while shared.wants[1 - me]:
+            if shared.turn != me:
+                shared.wants[me] = False
+                while shared.turn != me:
+                    pass
+                shared.wants[me] = True
+        increment(shared)
+        shared.turn = 1 - me
+        shared.wants[me] = False
+
+    return run
+
+
+def trylock(_: int) -> Callable[[Shared], None]:
+    def run(shared: Shared) -> None:
+        while not shared.lock.acquire(blocking=False):
+            pass
+        increment(shared)
+        shared.lock.release()
+
+    return run
+
+
+@pytest.mark.parametrize("algorithm", [petersons, dekkers, trylock])
+def test_mutual_exclusion_by_spinning_is_proved(algorithm: Callable[[int], Callable[[Shared], None]]) -> None:
+    result = explore([algorithm(0), algorithm(1)], lambda s: s.count == 2, "count")
+    assert result.verdict == "exhausted"
+    assert set(result.outcomes) == {"2"}
+
+
+def test_mutual_exclusion_that_forgets_the_turn_is_refuted() -> None:
+    def forgets(me: int) -> Callable[[Shared], None]:
+        def run(shared: Shared) -> None:
+            while shared.wants[1 - me]:
+                pass
+            shared.wants[me] = True
+            increment(shared)
+            shared.wants[me] = False
+
+        return run
+
+    result = explore([forgets(0), forgets(1)], lambda s: s.count == 2, "count")
+    assert result.failure_kind == "invariant"
+    assert set(result.outcomes) == {"1", "2"}
+
+
+def test_a_loop_over_a_fixed_number_of_rounds_is_no_wait() -> None:
+    def three_looks(shared: Shared) -> None:
+        shared.seen = "gone"
+        for _ in [None] * 3:
+            if shared.flag:
+                shared.seen = "seen"
+                return
+
+    result = explore([publish, three_looks], lambda _: True, "seen")
+    assert (result.num_explored, result.outcomes) == (4, {"'gone'": 1, "'seen'": 3})
+
+
+def test_a_loop_that_counts_is_no_wait() -> None:
+    def counts(shared: Shared) -> None:
+        looks = 0
+        while not shared.flag and looks < 3:
+            looks += 1
+        shared.seen = looks
+
+    result = explore([publish, counts], lambda _: True, "seen")
+    assert (result.num_explored, result.outcomes) == (5, {"0": 1, "1": 1, "2": 1, "3": 2})
+
+
+def test_a_function_that_is_called_again_is_no_loop() -> None:
+    def look(shared: Shared) -> bool:
+        while True:
+            if shared.flag:
+                return True
+            break
+        return False
+
+    def looks_twice(shared: Shared) -> None:
+        shared.seen = (look(shared), look(shared))
+
+    result = explore([publish, looks_twice], lambda _: True, "seen")
+    assert set(result.outcomes) == {"(False, False)", "(False, True)", "(True, True)"}
+
+
+def test_polling_until_a_deadline_may_be_late() -> None:
+    def polls(shared: Shared) -> None:
+        end = time.monotonic() + 5
+        shared.seen = "in time"
+        while not shared.flag:
+            if time.monotonic() > end:
+                shared.seen = "late"
+                return
+            time.sleep(1)
+
+    result = explore([publish, polls], lambda _: True, "seen")
+    assert set(result.outcomes) == {"'late'", "'in time'"}
+
+
+def test_a_short_wait_that_is_repeated_is_one_wait() -> None:
+    def waits(shared: Shared) -> None:
+        while not shared.event.wait(0.1):
+            pass
+        shared.seen = 1
+
+    result = explore([lambda s: s.event.set(), waits], lambda s: s.seen == 1, "seen")
+    assert (result.verdict, result.num_explored) == ("exhausted", 2)
