@@ -373,8 +373,11 @@ def test_threads_that_flush_one_file_object_wait_for_each_other(tmp_path: Path, 
         file.write("x" if mode == "w" else b"x")
         file.flush()
 
+    def setup() -> Any:
+        return (tmp_path / "log").open(mode)
+
     result = explore_dpor(
-        lambda: open(tmp_path / "log", mode),
+        setup,
         [write, write],
         lambda _: (tmp_path / "log").read_text() == "xx",
         stop_on_first=False,
