@@ -11,7 +11,7 @@
 use crate::error::AnalyzeError;
 use crate::kind;
 use crate::locations::{Access, Locations};
-use frontrun_formats::semantics::changes::{self, Changes};
+use frontrun_formats::semantics::changes::Changes;
 use frontrun_formats::semantics::{self, State, UNKNOWN_RESULT, Value};
 use frontrun_formats::{Execution, Location, ObjectId, Operation, Part, ThreadId};
 
@@ -113,7 +113,7 @@ impl Simulation {
     }
 
     fn prepare(&mut self, execution: &Execution) {
-        self.changes = Changes::of(changes::all_awaited(execution));
+        self.changes = Changes::of(execution.awaited());
         let operations = execution.events.iter().map(|event| &event.operation);
         for operation in operations.chain(execution.pending.iter().map(|pending| &pending.operation)) {
             for object in kind::tracked(operation) {

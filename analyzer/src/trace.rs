@@ -20,7 +20,7 @@ use crate::memory::Memory;
 use crate::simulation::Simulation;
 use crate::survey::Survey;
 use crate::threads::Threads;
-use frontrun_formats::semantics::{self, Value};
+use frontrun_formats::semantics::Value;
 use frontrun_formats::{Execution, Location, Operation, ThreadId};
 use std::ops::Range;
 
@@ -122,7 +122,7 @@ impl<'e> Trace<'e> {
             index: Index::default(),
             possible_index: None,
             history: History::default(),
-            changes: Changes::of(semantics::changes::all_awaited(execution), width),
+            changes: Changes::of(execution.awaited(), width),
             accesses: Vec::new(),
             clocks: Vec::new(),
             before: vec![0; width],

@@ -5,7 +5,7 @@ use crate::id::{ObjectId, SiteId, StringId, ThreadId, ThreadPath};
 use crate::location::Location;
 use crate::outcome::Outcome;
 use crate::schedule::Schedule;
-use crate::semantics::Value;
+use crate::semantics::{Value, changes};
 use serde::{Deserialize, Serialize};
 
 /// What is known before the run: written first, so that it survives whatever the run does.
@@ -132,6 +132,16 @@ pub struct Execution {
 }
 
 impl Execution {
+    /// The locations that some thread waits to be changed, each once, in order.
+    pub fn awaited(&self) -> Vec<Location> {
+        let events = self.events.iter().map(|event| &event.operation);
+        let operations = events.chain(self.pending.iter().map(|pending| &pending.operation));
+        let mut all: Vec<Location> = operations.flat_map(changes::awaited).copied().collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+
     /// The text of a string id; empty for an id that the file does not define.
     pub fn text(&self, id: StringId) -> &str {
         self.strings.get(id.index()).map_or("", String::as_str)

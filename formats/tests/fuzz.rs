@@ -184,7 +184,7 @@ impl State for Extreme {
     }
 
     fn has_changed(&self, at: Location, _: ThreadId) -> bool {
-        at.object.0 % 2 == 0
+        at.object.0.is_multiple_of(2)
     }
 }
 

@@ -7,6 +7,8 @@ import threading
 import traceback
 from pathlib import Path
 
+from . import _core
+
 _PACKAGE = str(Path(__file__).parent)
 _THREADING = threading.__file__
 
@@ -47,11 +49,12 @@ def describe_exception(error: BaseException) -> tuple[str, str]:
 
 
 def stream_descriptors() -> list[int]:
-    """Return the descriptors that the program's output streams write to."""
+    """Return the descriptors that the program's output streams write to, whose buffers are no shared state."""
     found = []
     for stream in (sys.stdout, sys.stderr):
         try:
             found.append(stream.fileno())
+            _core.ignore_lock(stream.buffer)
         except (AttributeError, OSError, ValueError):
             continue
     return found

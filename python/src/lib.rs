@@ -4,10 +4,10 @@
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] ·
 //! [`spinning`] loops that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later ·
 //! [`freed`] when an address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`]
-//! over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`database`] databases, [`io`] files, with
-//! their [`footprint`], [`file_locks`] and [`channels`], named by [`outside`], told by [`shim`] · [`run`] the execution
-//! of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers ·
-//! [`sources`]
+//! over [`replaced`], [`clock`] and [`threads`] with their [`seating`] blocking, time and threads ·
+//! [`database`] databases, [`io`] files, with their [`footprint`], [`file_locks`], [`channels`] and [`buffered`] files,
+//! named by [`outside`], told by [`shim`] · [`run`] the execution of this process, one
+//! of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
 use pyo3::prelude::*;
@@ -15,6 +15,7 @@ use std::ffi::OsString;
 
 mod attribute;
 mod behalf;
+mod buffered;
 mod c_calls;
 mod calls;
 mod channels;
@@ -41,6 +42,7 @@ mod replaced;
 mod reporter;
 mod rewriting;
 mod run;
+mod seating;
 mod serving;
 mod shim;
 mod simple_queue;
@@ -81,9 +83,9 @@ mod _core {
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]
-    use super::lock_waits::{lock_holder, locks_taken, observe_lock_waits};
+    use super::lock_waits::{lock_holder, locks_taken};
     #[pymodule_export]
-    use super::locks::is_lock_free;
+    use super::locks::{is_lock_free, observe_lock_waits};
     #[pymodule_export]
     use super::serving::{
         Request, abort_run, begin_run, finish_run, has_begun, observe, remember_output, serve, take_failure,

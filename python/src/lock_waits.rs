@@ -10,7 +10,7 @@
 //! Not here: which functions are replaced (locks), who goes on when (package `frontrun._turns`).
 
 use crate::replaced::{Object, Original};
-use crate::{controlled, interpreter, locks, run};
+use crate::{controlled, interpreter};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::Cell;
@@ -31,30 +31,27 @@ static OBSERVED: AtomicUsize = AtomicUsize::new(0);
 /// Locks that are not re-entrant and that observed threads hold: address, and who took it.
 static HOLDERS: Mutex<Vec<(usize, u64)>> = Mutex::new(Vec::new());
 
-/// Gives the calling thread an observer of its waits for locks, or takes it away.
-#[pyfunction]
-pub fn observe_lock_waits(py: Python<'_>, observer: Option<Py<PyAny>>) -> PyResult<()> {
+/// Gives the calling thread an observer of its waits for locks, or takes it away. Returns whether it was the last one.
+pub fn set_observer(observer: Option<Py<PyAny>>) -> bool {
     let new = observer.map_or(ptr::null_mut(), Py::into_ptr);
     if !new.is_null() {
-        locks::install(py)?;
         TAKEN.set(0);
     }
     let old = OBSERVER.replace(new);
+    let mut was_last = false;
     match (old.is_null(), new.is_null()) {
         (true, false) => _ = OBSERVED.fetch_add(1, Ordering::Relaxed),
         (false, true) => {
-            if OBSERVED.fetch_sub(1, Ordering::Relaxed) == 1 && !run::is_recording() {
-                locks::uninstall(py)?;
-                if let Ok(mut holders) = HOLDERS.lock() {
-                    holders.clear();
-                }
+            was_last = OBSERVED.fetch_sub(1, Ordering::Relaxed) == 1;
+            if was_last && let Ok(mut holders) = HOLDERS.lock() {
+                holders.clear();
             }
         }
         _ => {}
     }
     // SAFETY: the reference was owned by this thread's cell; the interpreter's lock is held.
     unsafe { ffi::Py_XDECREF(old) };
-    Ok(())
+    was_last
 }
 
 /// How many locks the calling thread has taken since it has had its observer.

@@ -236,6 +236,18 @@ fn methods() -> [(&'static str, &'static str, &'static Original, usize); 14] {
     ]
 }
 
+/// Gives the calling thread an observer of its waits for locks, or takes it away.
+#[pyfunction]
+pub fn observe_lock_waits(py: Python<'_>, observer: Option<Py<PyAny>>) -> PyResult<()> {
+    if observer.is_some() {
+        install(py)?;
+    }
+    if lock_waits::set_observer(observer) && !run::is_recording() {
+        uninstall(py)?;
+    }
+    Ok(())
+}
+
 /// Replaces the C functions of this process; while nothing is recorded or observed they pass everything on.
 ///
 /// # Errors

@@ -78,7 +78,9 @@ pub unsafe fn controlled(object: Object) -> Option<ThreadId> {
 
 /// Leaves a lock out of control.
 pub fn ignore(object: Object) {
-    if let Ok(mut ignored) = IGNORED.lock() {
+    if let Ok(mut ignored) = IGNORED.lock()
+        && !ignored.contains(&(object as usize))
+    {
         ignored.push(object as usize);
     }
 }

@@ -69,8 +69,13 @@ pub fn is_recording() -> bool {
     RECORDING.load(Ordering::Relaxed)
 }
 
+/// Hooks record from now on: there is a second thread.
+pub fn start_recording() {
+    RECORDING.store(true, Ordering::Relaxed);
+}
+
 /// The site with number 0: an operation that no source position is known for.
-const NOWHERE: frontrun_formats::Site = frontrun_formats::Site {
+pub const NOWHERE: frontrun_formats::Site = frontrun_formats::Site {
     file: frontrun_formats::StringId(0),
     function: frontrun_formats::StringId(0),
     line: 0,
@@ -123,24 +128,6 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
         *IDENTITIES.0.get() = Some(Identities::default());
     }
     controlled::become_thread(Some(ThreadId(0)));
-}
-
-/// Seats a new child of `parent`; from now on hooks record.
-pub fn seat_child(parent: ThreadId, name: String) -> Option<ThreadId> {
-    // SAFETY: the caller is the controlled thread that holds the turn.
-    let run = unsafe { get() }?;
-    let child = run.gate.seat(parent);
-    run.recording.thread(ThreadInfo { path: run.gate.path(child).clone(), name });
-    run.seats.push(Arc::new(Seat::default()));
-    run.at.push(SiteId(0));
-    RECORDING.store(true, Ordering::Relaxed);
-    Some(child)
-}
-
-/// The seat of a thread, to be waited on without borrowing the run.
-pub fn seat(thread: ThreadId) -> Option<Arc<Seat>> {
-    // SAFETY: the caller holds the lock; the seat is cloned out.
-    unsafe { get() }.and_then(|run| run.seats.get(thread.index()).cloned())
 }
 
 /// Reaches a switch point at `position`: waits until it is `me`'s turn to execute its next operation, which is
@@ -200,18 +187,6 @@ fn reach_within(
     }
 }
 
-/// Passes the turn from a thread that has ended to whoever is next.
-pub fn depart(me: ThreadId) {
-    // SAFETY: `me` still holds the turn, and the lock.
-    let Some(run) = (unsafe { get() }) else { return };
-    match run.gate.decide(me, None, None) {
-        Decision::Go => {}
-        Decision::Switch(next) => hand_over(&run.seats[next.index()].clone(), None),
-        Decision::Stuck => _ = end_stuck(),
-        Decision::Diverged(divergence) => end_diverged(&divergence, None),
-    }
-}
-
 /// What `operation` of `me` will report when it is executed now.
 pub fn predict(me: ThreadId, operation: &Operation) -> bool {
     // SAFETY: `me` holds the turn and the lock.
@@ -232,16 +207,6 @@ pub fn hand_over(theirs: &Seat, mine: Option<&Seat>) {
     }
 }
 
-/// Waits on a seat with the interpreter's lock released.
-pub fn wait_at(mine: &Seat) {
-    // SAFETY: the calling thread holds the lock, and takes it again before it returns.
-    unsafe {
-        let state = ffi::PyEval_SaveThread();
-        mine.wait();
-        ffi::PyEval_RestoreThread(state);
-    }
-}
-
 /// Records that `me`, whose turn it is, executes `operation` at `site`. Does not return when the schedule wants
 /// something else here.
 pub fn execute(me: ThreadId, position: Option<&Site>, operation: Operation, result: u8) {
@@ -254,19 +219,8 @@ pub fn execute(me: ThreadId, position: Option<&Site>, operation: Operation, resu
     execute_at(me, site, operation, result, print);
 }
 
-/// Records a spawn that no site precedes, since hooks were silent until now: at `line` of `file`.
-pub fn execute_first_spawn(me: ThreadId, operation: Operation, file: &str, function: &str, line: u32) {
-    reach(me, None, None);
-    // SAFETY: `me` holds the turn and the lock.
-    let Some(run) = (unsafe { get() }) else { return };
-    let (file_id, function) = (run.recording.string(file), run.recording.string(function));
-    let place = frontrun_formats::Site { file: file_id, function, line, end_line: line, ..NOWHERE };
-    let site = run.recording.site(place);
-    let kind = operation.kind();
-    execute_at(me, site, operation, 1, || fingerprint(kind, file, &place));
-}
-
-fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, print: impl Fn() -> u32) {
+/// Records that `me` executes `operation` at the numbered site, whose fingerprint is `print`.
+pub fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, print: impl Fn() -> u32) {
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return };
     run.at[me.index()] = site;
@@ -318,7 +272,7 @@ pub fn note_failure(failure: Failure) {
 
 /// Ends the run where nobody can go on. Returns, that nobody ran meanwhile, only if it is one in the caller's process:
 /// then the thread is stale.
-fn end_stuck() -> bool {
+pub fn end_stuck() -> bool {
     let details = reporter::describe_waiting();
     let message = {
         // SAFETY: the caller holds the turn and the lock.
@@ -355,7 +309,8 @@ pub fn refuse() -> c_int {
     -1
 }
 
-fn end_diverged(divergence: &Divergence, at: Option<SiteId>) -> ! {
+/// Ends a run that has left its schedule.
+pub fn end_diverged(divergence: &Divergence, at: Option<SiteId>) -> ! {
     let thread = &divergence.thread;
     let expected = format!("event {} to be a step of {thread}", divergence.step);
     let actual = match divergence.actual {

@@ -2,7 +2,7 @@
 //!
 //! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
 
-use crate::{c_calls, controlled, freed, io, locks, run, simple_queue, sources, time_calls};
+use crate::{buffered, c_calls, controlled, freed, io, locks, run, simple_queue, sources, time_calls};
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;
 use frontrun_recorder::recording::Recording;
@@ -92,6 +92,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     };
     let recording =
         Recording::create(file, &header).map_err(|error| PyOSError::new_err(error.to_string()))?;
+    buffered::install(py)?;
     c_calls::install(py)?;
     locks::install(py)?;
     simple_queue::install(py)?;

@@ -7,7 +7,7 @@
 //! Not here: the Python code of the models (package `frontrun._threads`, `frontrun._primitives`).
 
 use crate::clock::{self, Wait};
-use crate::{controlled, names, run};
+use crate::{controlled, names, run, seating};
 use frontrun_formats::{Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyValueError};
 use pyo3::prelude::*;
@@ -62,14 +62,14 @@ fn step(me: ThreadId, operation: Operation, may_block: bool, result: u8) {
 #[pyfunction]
 pub fn spawn(name: String, file: &str, function: &str, line: u32) -> PyResult<u32> {
     let me = me()?;
-    let child = run::seat_child(me, name)
+    let child = seating::seat_child(me, name)
         .ok_or_else(|| PyRuntimeError::new_err("no run is under way in this process"))?;
     let operation = Operation::Spawn { thread: child };
     run::announce(me, &operation);
     if controlled::last_site().is_some() {
         step(me, operation, false, 1);
     } else {
-        run::execute_first_spawn(me, operation, file, function, line);
+        seating::execute_first_spawn(me, operation, file, function, line);
     }
     Ok(child.0)
 }
@@ -77,7 +77,7 @@ pub fn spawn(name: String, file: &str, function: &str, line: u32) -> PyResult<u3
 /// Waits, without holding the interpreter's lock, until a spawned thread has arrived at its seat.
 #[pyfunction]
 pub fn await_arrival(py: Python<'_>, thread: u32) {
-    if let Some(seat) = run::seat(ThreadId(thread)) {
+    if let Some(seat) = seating::seat(ThreadId(thread)) {
         py.detach(|| seat.await_arrival());
     }
 }
@@ -94,7 +94,7 @@ pub fn abandon(thread: u32) {
 /// Makes the calling thread the spawned thread `thread`; it stays invisible until `begin()`.
 #[pyfunction]
 pub fn adopt(thread: u32) {
-    if run::seat(ThreadId(thread)).is_some() {
+    if seating::seat(ThreadId(thread)).is_some() {
         controlled::become_thread(Some(ThreadId(thread)));
     } else {
         controlled::become_stale();
@@ -109,9 +109,9 @@ pub fn begin() -> PyResult<bool> {
         return Ok(false);
     }
     let me = me()?;
-    if let Some(seat) = run::seat(me) {
+    if let Some(seat) = seating::seat(me) {
         seat.occupy();
-        run::wait_at(&seat);
+        seating::wait_at(&seat);
     }
     controlled::loud();
     if is_let_go() {
@@ -142,7 +142,7 @@ pub fn end() -> PyResult<()> {
 pub fn depart() {
     if let Some(me) = controlled::controlled_thread() {
         controlled::become_thread(None);
-        run::depart(me);
+        seating::depart(me);
     }
 }
 

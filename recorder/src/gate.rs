@@ -9,13 +9,18 @@
 //!
 //! Not here: waiting (parking), what is written down (recording), how threads are drawn (sampling).
 
+mod watching;
+
 use crate::sampling::Draws;
 use crate::watch::Watches;
 use frontrun_formats::semantics::{self, State};
-use frontrun_formats::{Location, ObjectId, Operation, Part, Schedule, Tail, ThreadId, ThreadPath, Value};
+use frontrun_formats::{Location, Operation, Schedule, Tail, ThreadId, ThreadPath, Value};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::time::Duration;
+
+pub use watching::only_reads;
+use watching::{is_of_a_list, plain_reads};
 
 /// What a thread at a switch point should do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -358,52 +363,6 @@ impl Gate {
         Ok(())
     }
 
-    /// Takes note of an event in the watches of all threads.
-    fn watch_over(
-        &mut self,
-        thread: ThreadId,
-        reads: &[Location],
-        writes: bool,
-        hits: impl Fn(Location) -> bool,
-    ) {
-        let watches = &mut self.state.watches;
-        if writes {
-            watches.end(thread);
-            watches.written(thread, hits);
-            // A thread that waits for a change may be enabled now.
-            self.stale = true;
-        } else {
-            reads.iter().for_each(|at| watches.read(thread, *at));
-        }
-    }
-
-    /// Begins to gather what the thread reads, since it may be going round a loop.
-    pub fn begin_watch(&mut self, thread: ThreadId) {
-        self.state.watches.begin(thread);
-    }
-
-    /// Ends that, since the thread has made progress of which the gate knows nothing.
-    pub fn end_watch(&mut self, thread: ThreadId) {
-        self.state.watches.end(thread);
-    }
-
-    /// Whether the thread has changed nothing since then.
-    pub fn is_watching(&self, thread: ThreadId) -> bool {
-        self.state.watches.gathered(thread).is_some()
-    }
-
-    /// Tells the gate how long a list is before an operation on it, as far as a watch hangs on that.
-    pub fn tell_length(&mut self, list: ObjectId, length: i64) {
-        if self.state.watches.any() {
-            self.state.values.insert(Location::new(list, Part::Shape), Value::Int(length));
-        }
-    }
-
-    /// What the thread has read since then, unless it has changed anything.
-    pub fn watched(&self, thread: ThreadId) -> Option<Box<[Location]>> {
-        self.state.watches.gathered(thread).map(|read| read.iter().map(|(at, _)| *at).collect())
-    }
-
     /// Whether `thread` could go on.
     pub fn is_enabled(&self, thread: ThreadId) -> bool {
         let seated = &self.threads[thread.index()];
@@ -438,33 +397,6 @@ impl Gate {
     }
 }
 
-/// The locations of an operation that does nothing but read locations that it names.
-fn plain_reads(operation: &Operation) -> &[Location] {
-    match operation {
-        Operation::Read { at } => std::slice::from_ref(at),
-        Operation::Touch { reads, writes } if writes.is_empty() => reads,
-        Operation::AwaitChange { of } => of,
-        _ => &[],
-    }
-}
-
-/// Whether an operation on data changes nothing.
-pub fn only_reads(operation: &Operation) -> bool {
-    matches!(operation, Operation::ListGet { .. }) || !plain_reads(operation).is_empty()
-}
-
-fn is_of_a_list(operation: &Operation) -> bool {
-    use Operation as O;
-    matches!(
-        operation,
-        O::ListAppend { .. }
-            | O::ListPop { .. }
-            | O::ListGet { .. }
-            | O::ListSet { .. }
-            | O::ListChange { .. }
-    )
-}
-
 /// Whether an operation acts on a synchronisation object, so that it can enable or disable others.
 fn is_synchronisation(operation: &Operation) -> bool {
     use Operation as O;
@@ -492,7 +424,7 @@ fn is_synchronisation(operation: &Operation) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrun_formats::{Sampler, Sampling, ScheduleEntry};
+    use frontrun_formats::{ObjectId, Sampler, Sampling, ScheduleEntry};
 
     const LOCK: Operation = Operation::Acquire { lock: ObjectId(0) };
 

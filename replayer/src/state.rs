@@ -2,7 +2,7 @@
 //!
 //! It follows [`frontrun_formats::semantics`] and adds nothing to it.
 
-use frontrun_formats::semantics::changes::{self, Changes};
+use frontrun_formats::semantics::changes::Changes;
 use frontrun_formats::{
     Effect, Execution, Location, ObjectId, Operation, Part, State, ThreadId, Value, semantics,
 };
@@ -20,7 +20,7 @@ pub struct AbstractState {
 impl AbstractState {
     /// The state before the first event.
     pub fn of(execution: &Execution) -> AbstractState {
-        let changes = Changes::of(changes::all_awaited(execution));
+        let changes = Changes::of(execution.awaited());
         let mut state = AbstractState { changes, ..AbstractState::default() };
         for (at, value) in &execution.initial {
             state.store(*at, value.clone());

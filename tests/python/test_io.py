@@ -365,3 +365,35 @@ def test_a_shared_file_lock_is_not_followed(tmp_path: Path) -> None:
 
     result = explore(nothing, [look, look], lambda _: True, tmp_path)
     assert result.verdict == "diverged"
+
+
+@pytest.mark.parametrize("mode", ["w", "wb"])
+def test_threads_that_flush_one_file_object_wait_for_each_other(tmp_path: Path, mode: str) -> None:
+    def write(file: Any) -> None:
+        file.write("x" if mode == "w" else b"x")
+        file.flush()
+
+    def setup() -> Any:
+        return (tmp_path / "log").open(mode)
+
+    result = explore_dpor(
+        setup,
+        [write, write],
+        lambda _: (tmp_path / "log").read_text() == "xx",
+        stop_on_first=False,
+    )
+    assert result.verdict == "exhausted", result.explanation
+
+
+def test_a_line_that_was_not_flushed_is_seen_after_the_close(tmp_path: Path) -> None:
+    def write(directory: Path) -> None:
+        with open(directory / "log", "w") as file:
+            file.write("line")
+
+    def read(directory: Path) -> None:
+        if os.path.exists(directory / "log"):
+            seen.append((directory / "log").read_text())
+
+    seen: list[str] = []
+    result = explore(nothing, [write, read], lambda _: True, tmp_path, observe=lambda _: seen)
+    assert set(result.outcomes) == {"[]", "['']", "['line']"}

@@ -5,7 +5,6 @@
 //! has never touched has changed for it with the first write.
 
 use super::Effect;
-use crate::execution::Execution;
 use crate::id::ThreadId;
 use crate::location::Location;
 use crate::operation::Operation;
@@ -20,16 +19,6 @@ pub fn awaited(operation: &Operation) -> &[Location] {
         },
         _ => &[],
     }
-}
-
-/// The locations that anybody waits for in an execution, each once, in order.
-pub fn all_awaited(execution: &Execution) -> Vec<Location> {
-    let events = execution.events.iter().map(|event| &event.operation);
-    let operations = events.chain(execution.pending.iter().map(|pending| &pending.operation));
-    let mut all: Vec<Location> = operations.flat_map(awaited).copied().collect();
-    all.sort();
-    all.dedup();
-    all
 }
 
 /// Follows the changes of some locations.
