@@ -42,12 +42,10 @@ pub fn observe_lock_waits(py: Python<'_>, observer: Option<Py<PyAny>>) -> PyResu
     let old = OBSERVER.replace(new);
     match (old.is_null(), new.is_null()) {
         (true, false) => _ = OBSERVED.fetch_add(1, Ordering::Relaxed),
-        (false, true) => {
-            if OBSERVED.fetch_sub(1, Ordering::Relaxed) == 1 && !run::is_recording() {
-                locks::uninstall(py)?;
-                if let Ok(mut holders) = HOLDERS.lock() {
-                    holders.clear();
-                }
+        (false, true) if OBSERVED.fetch_sub(1, Ordering::Relaxed) == 1 && !run::is_recording() => {
+            locks::uninstall(py)?;
+            if let Ok(mut holders) = HOLDERS.lock() {
+                holders.clear();
             }
         }
         _ => {}
