@@ -8,7 +8,6 @@ Not here: which executions are run (the native loop), what callers may ask for (
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import sys
@@ -70,7 +69,7 @@ class Program:
             return
         if not holds:
             with _threads.quietly:
-                message = _source_of(invariant)
+                message = _reporter.describe_broken(invariant)
             _core.report_failure("invariant", message, "")
 
     def _observe(self, outcome: str) -> None:
@@ -79,15 +78,6 @@ class Program:
             serial = "\n".join(sorted(self.outcomes))
             message = f"no serial order of the threads ends with {outcome}"
             _core.report_failure("invariant", message, f"serial orders end with\n{serial}\n")
-
-
-def _source_of(invariant: Callable[[Any], object]) -> str:
-    name = getattr(invariant, "__name__", "invariant")
-    try:
-        lines, _ = inspect.getsourcelines(invariant)
-    except (OSError, TypeError):
-        return f"{name} does not hold"
-    return f"{name} does not hold: {lines[0].strip()}"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class _Watch:
     def __init__(self, registry: MarkerRegistry, arrive: Arrive) -> None:
         self.registry = registry
         self.arrive = arrive
+        self.traces = False
         self.replaced_tracer: Any = None
 
     def gates(self, frame: FrameType) -> Gates:
@@ -71,12 +72,18 @@ def hold(registry: MarkerRegistry) -> None:
 
 def unwatch() -> None:
     """Stop watching the calling thread."""
+    made = forget(threading.get_ident())
+    if made is not None and made.traces:
+        sys.settrace(made.replaced_tracer)
+
+
+def forget(ident: int) -> _Watch | None:
+    """Stop watching a thread, which may be stuck, as far as that can be done from outside."""
     with quietly, _lock:
-        made = _watched.pop(threading.get_ident())
-        if _tool is None:
-            sys.settrace(made.replaced_tracer)
-        elif not _watched:
+        made = _watched.pop(ident, None)
+        if made is not None and not _watched:
             _end_monitoring()
+        return made
 
 
 def _begin_monitoring() -> None:
@@ -136,6 +143,7 @@ def _on_line(_: CodeType, __: int) -> Any:
 def _trace(made: _Watch) -> None:
     """Watch the calling thread by a trace function."""
     previous = made.replaced_tracer = sys.gettrace()
+    made.traces = True
 
     def trace(frame: FrameType, event: Event, arg: Any) -> Any:
         inner = previous(frame, event, arg) if previous is not None else None

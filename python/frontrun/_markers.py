@@ -4,7 +4,7 @@ Comments are found by tokenising, so a string that looks like one does not count
 or, on a line of its own, the next line with code. To gate a line is to stop before the first instruction of the
 statement there, each time the statement is executed; within a statement of several lines, before the first instruction
 of the gated line, if it has code of its own. The exit of a ``with`` block, which has the line of its head, is not
-gated.
+gated. A loop whose body is on its own line is one statement, gated once.
 
 Not here: noticing that a thread is there (``_marker_events``), and what happens then (``_turns``).
 """
@@ -247,7 +247,7 @@ class _Flow:
             for at, instruction in enumerate(self._instructions)
             if inside[at]
             and self._can_begin(instruction, head.kind)
-            and any(self._is_preamble(before) or not inside[before] for before in self._previous[at])
+            and any(not inside[before] or self._is_preamble(before) for before in self._previous[at])
         ]
         # What ends a jump out of a ``with`` or ``try`` block has the line of the jump again.
         return found[:1] if head.kind in (ast.Return, ast.Break, ast.Continue) else found

@@ -164,4 +164,4 @@ def _check(invariant: Callable[[Any], object], state: Any) -> tuple[str, str, st
         holds = invariant(state)
     except Exception as error:
         return ("invariant", *_reporter.describe_exception(error))
-    return None if holds else ("invariant", f"{getattr(invariant, '__name__', 'invariant')} does not hold", "")
+    return None if holds else ("invariant", _reporter.describe_broken(invariant), "")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from . import _core
@@ -58,3 +60,13 @@ def stream_descriptors() -> list[int]:
         except (AttributeError, OSError, ValueError):
             continue
     return found
+
+
+def describe_broken(invariant: Callable[..., object]) -> str:
+    """Return one line that says which invariant does not hold."""
+    name = getattr(invariant, "__name__", "invariant")
+    try:
+        lines, _ = inspect.getsourcelines(invariant)
+    except (OSError, TypeError):
+        return f"{name} does not hold"
+    return f"{name} does not hold: {lines[0].strip()}"

@@ -172,12 +172,13 @@ class Turns:
                 self._since = time.monotonic()
                 self._dispatch()
                 while self.error is None and any(self._unfinished()):
-                    patience = [self._until_stalled()] if not self.is_complete() else []
+                    is_ordered = not self.is_complete() or self.running is None
+                    patience = [self._until_stalled()] if is_ordered else []
                     patience += [deadline - time.monotonic()] if deadline is not None else []
                     self._ended.wait(max(0.0, min(patience)) if patience else None)
                     if deadline is not None and time.monotonic() >= deadline and any(self._unfinished()):
                         return self.error is not None
-                    if not self.is_complete():
+                    if is_ordered:
                         self._check_stall()
                 return True
             finally:
@@ -251,7 +252,7 @@ class Turns:
         """After too long a time without a stop, give up, or let everybody go if nothing is left to be ordered."""
         if self.error is not None or self._until_stalled() > 0:
             return
-        if self.is_complete():
+        if self.is_complete() and self.running is not None:
             self._is_free = True
             self._wake_all()
             return

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from . import _core
+from . import _core, _marker_events
 from ._marked_thread import MarkedThread
 from ._marker_exploration import explore_marker_interleavings
 from ._marker_schedules import all_marker_schedules, marker_schedule_strategy
@@ -199,6 +199,9 @@ class TraceExecutor:
             self.coordinator.report_error(TimeoutError(message))
         for thread in self.threads:
             thread.join(_GRACE_SECONDS)
+            if thread.is_alive() and thread.ident is not None:
+                # It is stuck where it cannot be unwound, and is left to itself.
+                _marker_events.forget(thread.ident)
             if thread.error is not None:
                 self.thread_errors.setdefault(thread.name, thread.error)
         self._raise_first()

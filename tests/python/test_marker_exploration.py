@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import builtins
 import random
+import re
 import threading
 import time
 from collections import Counter as Multiset
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from frontrun.common import InterleavingResult, Schedule
+from frontrun.common import InterleavingResult, Schedule, ScheduleError, Step
 from frontrun.trace_markers import (
     TraceExecutor,
     all_marker_schedules,
@@ -187,6 +189,26 @@ def test_every_order_runs_once(names: str, count: int, orders: int) -> None:
     assert (result.verdict, result.num_explored, len(listed)) == ("exhausted", orders, orders)
     assert set(result.outcomes.values()) == {1}
     assert set(result.outcomes) == {repr("".join(step.execution_name for step in s.steps)) for s in listed}
+
+
+def test_the_readme_shows_what_happens(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    source = next(block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "TraceExecutor" in block)
+    file = tmp_path / "test_counter.py"
+    file.write_text(source)
+    scope: dict[str, Any] = {}
+    exec(compile(source, str(file), "exec"), scope)
+    scope["test_this_order_loses_an_update"]()
+    with pytest.raises(AssertionError) as raised:
+        scope["test_no_order_loses_an_update"]()
+    # How many executions run beside the failing one depends on the number of cores.
+    shown = str(raised.value).split("executions")[1]
+    assert shown in readme
+    with pytest.raises(ScheduleError) as cannot:
+        TraceExecutor(Schedule([Step("a", "read_value"), Step("a", "wirte_value")])).run(
+            {"a": scope["Counter"]().increment}
+        )
+    assert str(cannot.value) in readme.replace("\nafter", " after")
 
 
 class TestSchedules:

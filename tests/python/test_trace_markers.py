@@ -264,6 +264,35 @@ class TestWhatCannotHappen:
         with pytest.raises(TimeoutError, match=r"not ended after 0.1 s: t runs"):
             executor.wait(timeout=0.1)
 
+    def test_a_thread_that_cannot_be_unwound_is_left_to_itself(self) -> None:
+        things: queue.SimpleQueue[int] = queue.SimpleQueue()
+        executor = TraceExecutor(schedule("t m"), deadlock_timeout=0.2)
+        with pytest.raises(ScheduleError, match="t runs and has not come to a marker"):
+            executor.run({"t": things.get})
+        if sys.version_info >= (3, 12):
+            assert "frontrun markers" not in [sys.monitoring.get_tool(id_) for id_ in range(6)]
+        things.put(1)
+        executor.threads[0].join(2)
+        assert not executor.threads[0].is_alive()
+
+    @pytest.mark.usefixtures("promptly")
+    def test_a_deadlock_after_the_last_step(self) -> None:
+        locks = threading.Lock(), threading.Lock()
+
+        def work(first: int) -> Callable[[], None]:
+            def run() -> None:
+                with locks[first]:  # frontrun: outer
+                    second = locks[1 - first]  # frontrun: inner
+                    with second:
+                        pass
+
+            return run
+
+        order = schedule("a outer", "b outer", "a inner", "b inner")
+        with pytest.raises(ScheduleError, match=r"the schedule is over, but a waits for a lock.*that b holds; b waits"):
+            frontrun(order, {"a": work(0), "b": work(1)})
+        assert not any(lock.locked() for lock in locks)
+
 
 @pytest.mark.parametrize("make", [threading.Lock, threading.RLock, threading.Condition, threading.Semaphore])
 @pytest.mark.parametrize("first", ["t1", "t2"])
@@ -496,8 +525,11 @@ def f():
     for i in range(2):
         # frontrun: e
         n += 1
+    for i in range(2): n += 1  # frontrun: f
+    for i in [j for j in range(2)]:  # frontrun: g
+        n += 1
 """,
-        "ababacdcdcee",
+        "ababacdcdceefggg",
     ),
     "try, else and match": (
         """
