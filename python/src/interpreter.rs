@@ -225,13 +225,23 @@ pub unsafe fn hash_iterator(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject 
     unsafe { iterator.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read() }
 }
 
-/// The dict of a dict view.
+/// The dict of a dict view, or the mapping of a proxy.
 ///
 /// # Safety
-/// `view` is a live `dict_keys`, `dict_values` or `dict_items`.
+/// `view` is a live `dict_keys`, `dict_values`, `dict_items` or `mappingproxy`.
 pub unsafe fn view_dict(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: `_PyDictViewObject`: header, dict.
+    // SAFETY: `_PyDictViewObject` and `mappingproxyobject`: header, dict.
     unsafe { view.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read() }
+}
+
+/// The object whose buffer a memory view shows; null when the view has been released.
+///
+/// # Safety
+/// `view` is a live `memoryview`.
+pub unsafe fn viewed_object(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: `PyMemoryViewObject`: variable-size header, buffer manager, hash, flags, exports, then a `Py_buffer`, whose
+    // second field is the exporting object.
+    unsafe { view.cast::<u8>().add(64).cast::<*mut ffi::PyObject>().read() }
 }
 
 /// How often a re-entrant lock is held.

@@ -1,7 +1,8 @@
 //! The Python face: the only crate that knows the interpreter.
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
-//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] · [`spinning`] loops that wait by reading · [`names`] objects and keys ·
+//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`operators`],
+//! [`calls`], with the [`actions`] of its table [`c_calls`] and what C code is [`handed`] · [`spinning`] loops that wait by reading · [`names`] objects and keys ·
 //! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the
 //! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
@@ -9,6 +10,7 @@
 use pyo3::prelude::*;
 use std::ffi::OsString;
 
+mod actions;
 mod attribute;
 mod behalf;
 mod c_calls;
@@ -19,12 +21,14 @@ mod container;
 mod controlled;
 mod exploring;
 mod freed;
+mod handed;
 mod interpreter;
 mod iteration;
 mod loading;
 mod locks;
 mod names;
 mod observed;
+mod operators;
 mod replaced;
 mod reporter;
 mod rewriting;

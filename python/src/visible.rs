@@ -10,7 +10,9 @@ use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::Site;
-use crate::{attribute, behalf, calls, class, container, controlled, iteration, names, run, spinning};
+use crate::{
+    attribute, behalf, calls, class, container, controlled, iteration, names, operators, run, spinning,
+};
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
 use frontrun_recorder::gate::only_reads;
@@ -87,18 +89,19 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::DeleteSubscr => container::delete(operand(2), operand(1)),
             K::BinarySlice => container::read_whole(operand(3)),
             K::StoreSlice => container::write_whole(operand(3)),
-            K::Contains => container::contains(operand(1), operand(2)),
-            K::Compare | K::BinaryOp => container::read_both(operand(2), operand(1)),
-            K::InplaceOp => container::extend(operand(2), operand(1)),
+            K::Contains => operators::contains(operand(1), operand(2)),
+            K::Compare => operators::compare(operand(2), operand(1)),
+            K::BinaryOp => operators::binary(site.arg, operand(2), operand(1)),
+            K::InplaceOp => operators::in_place(site.arg, operand(2), operand(1)),
             K::IsTrue => container::truth(operand(1)),
             K::GetIter | K::GetLen | K::MatchKeys => {
                 container::read_shape(operand(if site.kind == K::MatchKeys { 2 } else { 1 }))
             }
             K::ForIter => iteration::next(operand(1)),
             K::UnpackSequence | K::UnpackEx | K::ListExtend | K::SetUpdate | K::DictUpdate | K::DictMerge => {
-                container::read_whole(operand(1))
+                operators::items(operand(1))
             }
-            K::FormatValue => container::read_whole(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
+            K::FormatValue => operators::format(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
             K::YieldValue => iteration::pause(frame.generator()),

@@ -34,8 +34,8 @@ PRIVATE = set(
 # The first opcodes of a call: nothing comes between them and the last.
 CALL_PARTS = {"KW_NAMES", "PRECALL"}
 
-# What a run consists of: the shared state, the threads (see `stepwise`), and what observes the state at the end.
-Begin = Callable[[], tuple[object, list[types.GeneratorType], Callable[[], str]]]
+# What a run consists of: what gives all that is shared, the threads (see `stepwise`), and what observes the end.
+Begin = Callable[[], tuple[Callable[[], object], list[types.GeneratorType], Callable[[], str]]]
 
 
 class TooLarge(Exception):
@@ -71,13 +71,13 @@ def outcomes(begin: Begin, max_steps: int, max_configurations: int) -> set[str]:
     branches: list[tuple[int, ...]] = [()]
     while branches:
         schedule = branches.pop()
-        state, threads, observe = begin()
+        shared, threads, observe = begin()
         live = dict(enumerate(threads))
         # What comes before a thread's first yield is private.
         for choice in (*range(len(threads)), *schedule):
             _step(live, choice)
         while True:
-            configuration = canonical([state, *(_place(live.get(name)) for name in range(len(threads)))])
+            configuration = canonical([shared(), *(_place(live.get(name)) for name in range(len(threads)))])
             if configuration in seen:
                 break
             seen.add(configuration)

@@ -53,7 +53,7 @@ def brute_force(text: str) -> set[str]:
     code = compile(text.replace(END, END.replace("# end", "if 0: yield")), "program.py", "exec")
     stepped: dict[types.CodeType, types.CodeType] = {}
 
-    def begin() -> tuple[object, list[types.GeneratorType], Any]:
+    def begin() -> tuple[Any, list[types.GeneratorType], Any]:
         module: dict[str, Any] = {"__name__": "program"}
         exec(code, module)
         state = module["setup"]()
@@ -63,8 +63,12 @@ def brute_force(text: str) -> set[str]:
                 stepped[function.__code__] = stepwise(function.__code__)
             body = types.FunctionType(stepped[function.__code__], module, closure=function.__closure__)
             threads.append(body(state))
-        shared = [state, module["peek"], *(module.get(name) for name in ("GLOBAL", "Kind", "Parent", "Child"))]
-        return [*shared, "GLOBAL" in module], threads, lambda: observed(module, state)
+        names = ("peek", "GLOBAL", "Kind", "Parent", "Child")
+
+        def shared() -> object:
+            return [state, [module.get(name, name) for name in names]]
+
+        return shared, threads, lambda: observed(module, state)
 
     return outcomes(begin, MAX_STEPS, MAX_CONFIGURATIONS)
 
