@@ -129,7 +129,11 @@ pub unsafe fn calls_overrides(object: *mut ffi::PyObject) -> bool {
 pub unsafe fn get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
-        if is_plain(container, family(container), c"__getitem__") { plain_get(container, key) } else { None }
+        if is_plain(behind(container), family(container), c"__getitem__") {
+            plain_get(container, key)
+        } else {
+            None
+        }
     }
 }
 
@@ -158,7 +162,11 @@ pub unsafe fn plain_get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) 
 pub unsafe fn set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
-        if is_plain(container, family(container), c"__setitem__") { plain_set(container, key) } else { None }
+        if is_plain(behind(container), family(container), c"__setitem__") {
+            plain_set(container, key)
+        } else {
+            None
+        }
     }
 }
 
@@ -186,7 +194,7 @@ pub unsafe fn plain_set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) 
 pub unsafe fn delete(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
-        if is_plain(container, family(container), c"__delitem__") {
+        if is_plain(behind(container), family(container), c"__delitem__") {
             plain_delete(container, key)
         } else {
             None
@@ -413,6 +421,10 @@ pub unsafe fn keyed(
     unsafe {
         let id = names::number(container);
         let Some(key_id) = names::key(key) else { return Some(write(whole(id))) };
+        if names::holds_attributes(container) {
+            // Whether an attribute is there is not followed, and readers of the shape read everything.
+            return Some(write(Location::new(id, Part::Key(key_id))));
+        }
         let present = has(container, key);
         if let Some(run) = crate::run::get() {
             let at = Location::new(id, Part::Key(key_id));

@@ -141,6 +141,8 @@ impl Handed {
             if ffi::Py_TYPE(iterator) == &raw mut ffi::PyGen_Type {
                 return;
             }
+            let look = if applies_code(ffi::Py_TYPE(iterator)) { Look::Deep } else { look };
+            let levels = levels.max(self::levels(look));
             for child in children(iterator) {
                 // Iterators over several iterables keep them in a tuple.
                 if ffi::PyTuple_CheckExact(child) != 0 {
@@ -222,6 +224,13 @@ pub unsafe fn is_native_iterator(class: *mut ffi::PyTypeObject) -> bool {
 unsafe fn name_of(class: *mut ffi::PyTypeObject) -> &'static [u8] {
     // SAFETY: a type's name lives as long as the type, which is at least until the caller has compared it.
     unsafe { std::ffi::CStr::from_ptr((*class).tp_name) }.to_bytes()
+}
+
+/// Whether an iterator does more with the elements than to hand them on.
+unsafe fn applies_code(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: a live type.
+    let name = unsafe { name_of(class) };
+    matches!(name, b"map" | b"filter") || name.starts_with(b"itertools.")
 }
 
 /// Whether an object holds a function and arguments for it.

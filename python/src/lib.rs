@@ -2,7 +2,7 @@
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`operators`],
-//! [`calls`], with the [`actions`] of its table [`c_calls`] and what C code is [`handed`] · [`spinning`] loops that wait by reading · [`names`] objects and keys ·
+//! [`calls`], with the [`actions`] of its table [`c_calls`] and what C code is [`handed`] and does after [`callbacks`] · [`spinning`] loops that wait by reading · [`names`] objects and keys ·
 //! [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`locks`], [`simple_queue`], [`time_calls`] over [`replaced`], [`clock`] and [`threads`] blocking, time and threads · [`run`] the
 //! execution of this process · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
@@ -14,6 +14,7 @@ mod actions;
 mod attribute;
 mod behalf;
 mod c_calls;
+mod callbacks;
 mod calls;
 mod class;
 mod clock;

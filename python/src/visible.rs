@@ -6,12 +6,14 @@
 //!
 //! Not here: attributes, containers and calls, which have modules of their own.
 
+use crate::handed::Handed;
 use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::Site;
 use crate::{
-    attribute, behalf, calls, class, container, controlled, iteration, names, operators, run, spinning,
+    attribute, behalf, callbacks, calls, class, container, controlled, iteration, names, operators, run,
+    spinning,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -53,7 +55,11 @@ unsafe fn reached(site: &'static Site) -> c_int {
             spinning::progress();
         }
         let Some(mut observed) = observe(site, frame) else { return 0 };
-        if site.in_loop && only_reads(&observed.0) && spinning::await_change(me, site, frame, &observed) {
+        if site.in_loop
+            && site.kind != SiteKind::Return
+            && only_reads(&observed.0)
+            && spinning::await_change(me, site, frame, &observed)
+        {
             return 0;
         }
         if run::reach(me, Some(site), None) {
@@ -61,6 +67,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
             observed = observe(site, frame).unwrap_or((Operation::Pause, 1));
         }
         run::execute(me, Some(site), observed.0, observed.1);
+        callbacks::enter(site, frame);
     }
     0
 }
@@ -104,10 +111,29 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::FormatValue => operators::format(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
-            K::YieldValue => iteration::pause(frame.generator()),
+            K::YieldValue | K::Return | K::Reraise => leave(frame),
             K::Send => iteration::resume(operand(2)),
             _ => None,
         }
+    }
+}
+
+/// A frame gives control back: that of a generator which others may hold, or of a function that C code has called.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn leave(frame: Frame) -> Option<Observed> {
+    // SAFETY: the frame is live, and an instruction that is under way has its operands where its site says.
+    unsafe {
+        let pause = iteration::pause(frame.generator());
+        let Some((instruction, caller)) = callbacks::instruction_behind(frame) else { return pause };
+        let Some((operation, _)) = observe(&*instruction.site, caller) else { return pause };
+        let (me, run) = (controlled::visible_thread()?, run::get()?);
+        let mut handed = Handed::default();
+        for operation in pause.map(|(operation, _)| operation).into_iter().chain([operation]) {
+            callbacks::again(operation, me, run.gate.state(), &mut handed);
+        }
+        handed.observed()
     }
 }
 
