@@ -133,7 +133,9 @@ pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<
     unsafe {
         let found = class::lookup(ffi::Py_TYPE(object), name.object);
         if !found.is_null() && is_data_descriptor(found) && !is_slot(found) {
-            return None;
+            // Another class changes what every attribute is.
+            let is_class = crate::interpreter::text(name.object) == "__class__";
+            return is_class.then(|| write(Location::new(names::number(object), Part::Whole)));
         }
         Some(write(entry(object, name)))
     }
@@ -167,6 +169,43 @@ unsafe fn load_descriptor(
     }
 }
 
+/// The class of an instance, as far as it can be another one later.
+///
+/// # Safety
+/// As for [`load`].
+pub unsafe fn load_class(object: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as for `load`; the name is interned for the look-up only.
+    unsafe {
+        if object.is_null() || !class::is_written_in_python(ffi::Py_TYPE(object)) {
+            return None;
+        }
+        let name = ffi::PyUnicode_InternFromString(c"__class__".as_ptr());
+        let at = entry(object, Name::passed(name));
+        ffi::Py_XDECREF(name);
+        Some(read(at))
+    }
+}
+
+/// Reads or writes what a slot's descriptor stands for in `object`.
+///
+/// # Safety
+/// As for [`load`]; `descriptor` is live.
+pub unsafe fn described(
+    descriptor: *mut ffi::PyObject,
+    object: *mut ffi::PyObject,
+    is_write: bool,
+) -> Option<Observed> {
+    // SAFETY: as the caller promises; a descriptor's name follows its header and its type.
+    unsafe {
+        if object.is_null() || !is_slot(descriptor) {
+            return None;
+        }
+        let name = Name::passed(descriptor.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read());
+        let at = entry(object, name);
+        Some(if is_write { write(at) } else { read(at) })
+    }
+}
+
 /// Lets the dictionary of an object's attributes stand for the object, so that `object.__dict__["x"]` and
 /// `object.x` are one location.
 ///
@@ -196,7 +235,7 @@ pub unsafe fn alias_dict(object: *mut ffi::PyObject) {
 unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Option<Observed> {
     // SAFETY: as for `load`.
     unsafe {
-        if !is_heap(class) {
+        if !class::is_heap(class) {
             return None;
         }
         match holder(class, name.object) {
@@ -225,17 +264,12 @@ unsafe fn holder(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> Opt
         }
         for at in 0..ffi::PyTuple_Size(order) {
             let candidate = ffi::PyTuple_GetItem(order, at).cast::<ffi::PyTypeObject>();
-            if is_heap(candidate) && class::dict_has((*candidate).tp_dict, name) {
+            if class::is_heap(candidate) && class::dict_has((*candidate).tp_dict, name) {
                 return Some(candidate);
             }
         }
         None
     }
-}
-
-unsafe fn is_heap(class: *mut ffi::PyTypeObject) -> bool {
-    // SAFETY: a live type.
-    unsafe { ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
 unsafe fn has_dict(class: *mut ffi::PyTypeObject) -> bool {
@@ -251,7 +285,7 @@ unsafe fn is_generic_load(class: *mut ffi::PyTypeObject) -> bool {
         if class::slot((*class).tp_getattro) == class::slot(ffi::PyBaseObject_Type.tp_getattro) {
             return true;
         }
-        is_heap(class) && class::inherits(class, &raw mut ffi::PyBaseObject_Type, c"__getattribute__")
+        class::is_heap(class) && class::inherits(class, &raw mut ffi::PyBaseObject_Type, c"__getattribute__")
     }
 }
 

@@ -3,7 +3,7 @@
 //! One row per type or module; a name that this interpreter does not have is passed over. To add a callable, add
 //! its name to a row with its [`Action`].
 
-use crate::calls::{self, Action};
+use crate::actions::{self, Action};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use rustc_hash::FxHashMap;
@@ -24,11 +24,9 @@ const ROWS: &[Row] = &[
             (A::WriteWhole, "remove extend __iadd__ __imul__ __init__"),
             (A::Permute, "sort reverse"),
             (A::Clear, "clear"),
-            (
-                A::ReadWhole,
-                "index count copy __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __add__ __mul__ __repr__",
-            ),
-            (A::ReadShape, "__len__"),
+            (A::ReadWhole, "index count __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __repr__"),
+            (A::ReadItems, "copy __add__ __mul__ __rmul__"),
+            (A::ReadShape, "__len__ __reversed__"),
             (A::Nothing, "__iter__ __sizeof__ __class_getitem__"),
             (A::ReadKey, "__getitem__"),
             (A::StoreKey, "__setitem__"),
@@ -47,10 +45,11 @@ const ROWS: &[Row] = &[
             (A::RemoveKey, "pop"),
             (A::WriteWhole, "popitem update __ior__ __init__"),
             (A::Clear, "clear"),
-            (A::ReadWhole, "copy __eq__ __ne__ __or__ __ror__ __repr__"),
+            (A::ReadWhole, "__eq__ __ne__ __repr__"),
+            (A::ReadItems, "copy __or__ __ror__ fromkeys"),
             (A::ReadShape, "__len__ __iter__ __reversed__"),
             (A::Contains, "__contains__"),
-            (A::Nothing, "keys values items fromkeys __sizeof__ __class_getitem__"),
+            (A::Nothing, "keys values items __sizeof__ __class_getitem__"),
         ],
     ),
     (
@@ -80,7 +79,8 @@ const ROWS: &[Row] = &[
         &[
             (A::WriteWhole, "append appendleft pop popleft extend extendleft insert remove rotate reverse"),
             (A::Clear, "clear"),
-            (A::ReadWhole, "copy count index __len__ __iter__ __contains__ __getitem__"),
+            (A::ReadItems, "copy __copy__ __len__ __iter__ __reversed__ __add__ __mul__"),
+            (A::ReadWhole, "count index __contains__ __getitem__ __eq__ __repr__"),
         ],
     ),
     (
@@ -91,34 +91,58 @@ const ROWS: &[Row] = &[
             (A::RemoveKey, "pop"),
             (A::WriteWhole, "popitem update move_to_end"),
             (A::Clear, "clear"),
-            (A::ReadWhole, "copy"),
+            (A::ReadWhole, "__eq__ __repr__"),
+            (A::ReadItems, "copy __reversed__"),
             (A::Nothing, "keys values items"),
         ],
     ),
-    ("collections", "defaultdict", &[(A::SetDefault, "__missing__"), (A::ReadWhole, "copy __copy__")]),
+    ("collections", "defaultdict", &[(A::SetDefault, "__missing__"), (A::ReadItems, "copy __copy__")]),
+    ("_collections_abc", "dict_keys", &[(A::ReadWhole, VIEW)]),
+    ("_collections_abc", "dict_values", &[(A::ReadWhole, VIEW)]),
+    ("_collections_abc", "dict_items", &[(A::ReadWhole, VIEW)]),
     (
         "builtins",
         "bytearray",
         &[
-            (A::WriteWhole, "append extend insert pop remove reverse __setitem__ __delitem__ __iadd__"),
-            (A::Clear, "clear"),
             (
-                A::ReadWhole,
-                "copy count decode find index hex join split startswith endswith rfind strip __len__ __getitem__",
+                A::WriteWhole,
+                "append extend insert pop remove reverse __setitem__ __delitem__ __iadd__ __imul__",
             ),
+            (A::Clear, "clear"),
         ],
     ),
+    (
+        "array",
+        "array",
+        &[(
+            A::WriteWhole,
+            "append extend insert pop remove reverse byteswap frombytes fromfile fromlist fromunicode clear \
+                 __setitem__ __delitem__ __iadd__ __imul__",
+        )],
+    ),
+    ("builtins", "memoryview", &[(A::WriteWhole, "release __exit__ __setitem__ __delitem__")]),
     (
         "builtins",
         "object",
         &[
             (A::PlainSetAttr, "__setattr__ __delattr__"),
             (A::PlainGetAttr, "__getattribute__"),
-            (A::Nothing, "__init__ __new__ __eq__ __hash__ __repr__ __str__ __reduce_ex__"),
+            (A::ReadObject, "__reduce_ex__ __reduce__ __getstate__ __dir__"),
+            (A::ReadItems, "__new__"),
+            (
+                A::Nothing,
+                "__init__ __eq__ __ne__ __hash__ __repr__ __str__ __init_subclass__ __subclasshook__",
+            ),
         ],
     ),
-    ("builtins", "str", &[(A::ReadWhole, "join format"), (A::Nothing, "split strip lower upper replace")]),
-    ("builtins", "bytes", &[(A::ReadWhole, "join")]),
+    ("builtins", "str", &[(A::ReadEverything, "format format_map")]),
+    ("builtins", "BaseException", &[(A::Nothing, "__init__ __str__ __repr__ with_traceback add_note")]),
+    ("types", "MemberDescriptorType", &[(A::Describe, "__get__"), (A::SetDescribed, "__set__ __delete__")]),
+    ("types", "FunctionType", &[(A::Nothing, "__get__ __call__")]),
+    ("types", "MethodType", &[(A::Nothing, "__get__ __call__")]),
+    ("builtins", "property", &[(A::Nothing, "__get__ __set__ __delete__ getter setter deleter")]),
+    ("builtins", "classmethod", &[(A::Nothing, "__get__")]),
+    ("builtins", "staticmethod", &[(A::Nothing, "__get__ __call__")]),
     (
         "builtins",
         "",
@@ -129,22 +153,24 @@ const ROWS: &[Row] = &[
             (A::GetAttr, "getattr hasattr"),
             (A::SetAttr, "setattr delattr"),
             (A::Vars, "vars"),
+            (A::ReadClass, "isinstance"),
+            (A::ReadObject, "dir"),
             (
                 A::Nothing,
-                "isinstance issubclass id callable hash abs divmod round pow chr ord hex oct bin globals locals",
+                "issubclass id callable hash abs divmod round pow chr ord hex oct bin globals locals __build_class__ \
+                 exec eval compile open input",
             ),
-            (A::Nothing, "__build_class__ exec eval compile open input dir"),
         ],
     ),
     (
         "_operator",
         "",
         &[
-            (A::ReadKey, "getitem"),
-            (A::StoreKey, "setitem"),
-            (A::DeleteKey, "delitem"),
+            (A::GetItem, "getitem"),
+            (A::SetItem, "setitem"),
+            (A::DeleteItem, "delitem"),
+            (A::Contains, "contains"),
             (A::ReadShape, "length_hint truth not_"),
-            (A::ReadWhole, "eq ne lt le gt ge add concat contains countOf indexOf"),
             (A::WriteWhole, "iadd iconcat ior iand isub ixor imul"),
         ],
     ),
@@ -154,7 +180,10 @@ const ROWS: &[Row] = &[
         "",
         &[(A::ReadWhole, "bisect_left bisect_right"), (A::WriteWhole, "insort_left insort_right")],
     ),
-    ("_functools", "", &[(A::ReadWhole, "reduce")]),
+    ("_functools", "", &[(A::ReadWhole, "reduce"), (A::Nothing, "cmp_to_key")]),
+    ("_pickle", "", &[(A::ReadEverything, "dumps dump")]),
+    ("itertools", "", &[(A::ReadShape, "tee")]),
+    ("_weakref", "", &[(A::Nothing, "proxy getweakrefcount getweakrefs")]),
     // These are caught inside the call, where they can wait.
     ("_thread", "LockType", &[(A::Nothing, LOCK)]),
     ("_thread", "RLock", &[(A::Nothing, LOCK)]),
@@ -165,11 +194,47 @@ const ROWS: &[Row] = &[
 /// The methods of locks.
 const LOCK: &str = "acquire release locked acquire_lock release_lock locked_lock __enter__ __exit__";
 
-/// Builtin types whose constructor consumes its arguments.
-const CONSUMERS: &[&str] = &["list", "tuple", "set", "frozenset", "dict", "bytes", "bytearray", "str"];
+/// The methods of a dictionary's views.
+const VIEW: &str =
+    "isdisjoint __contains__ __len__ __iter__ __reversed__ __eq__ __le__ __and__ __or__ __sub__ __xor__";
 
-/// Constructors that only ask for an iterator or a truth value.
-const PEEKERS: &[&str] = &["enumerate", "zip", "map", "filter", "reversed", "bool"];
+/// What constructors do with their arguments.
+const CONSTRUCTORS: &[(&str, Action, &str)] = &[
+    ("builtins", A::ReadItems, "list tuple set frozenset bytes bytearray int float complex memoryview"),
+    ("builtins", A::ReadWhole, "dict str"),
+    ("builtins", A::ReadShape, "enumerate zip map filter reversed bool"),
+    ("builtins", A::ReadClass, "type"),
+    ("builtins", A::Nothing, "super object property classmethod staticmethod range slice"),
+    ("collections", A::ReadItems, "deque"),
+    ("collections", A::ReadWhole, "OrderedDict defaultdict"),
+    ("array", A::ReadItems, "array"),
+    ("functools", A::Nothing, "partial _lru_cache_wrapper"),
+    ("operator", A::Nothing, "attrgetter itemgetter methodcaller"),
+    ("weakref", A::Nothing, "ref ProxyType"),
+    ("types", A::Nothing, "MethodType FunctionType MappingProxyType"),
+];
+
+/// Types and modules ("" for the class) that change nothing: what no row names reads what it is given.
+const READERS: &[(&str, &str)] = &[
+    ("builtins", "str"),
+    ("builtins", "bytes"),
+    ("builtins", "bytearray"),
+    ("builtins", "memoryview"),
+    ("builtins", "int"),
+    ("builtins", "float"),
+    ("builtins", "complex"),
+    ("builtins", "tuple"),
+    ("builtins", "frozenset"),
+    ("builtins", "range"),
+    ("array", "array"),
+    ("_operator", ""),
+    ("math", ""),
+    ("sys", ""),
+    ("time", ""),
+];
+
+/// Modules whose functions keep what they are given for others, if anything.
+const KEEPERS: &[&str] = &["_thread", "_asyncio", "_contextvars"];
 
 /// Resolves the names and installs the table.
 ///
@@ -186,14 +251,20 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
             }
         }
     }
-    let builtins = py.import("builtins")?;
-    for name in CONSUMERS {
-        table.insert(builtins.getattr(*name)?.as_ptr() as usize, A::ReadWhole);
+    for (module, action, names) in CONSTRUCTORS {
+        for name in names.split_whitespace() {
+            table.insert(py.import(*module)?.getattr(name)?.as_ptr() as usize, *action);
+        }
     }
-    for name in PEEKERS {
-        table.insert(builtins.getattr(*name)?.as_ptr() as usize, A::ReadShape);
+    for (module, class) in READERS {
+        let module = py.import(*module)?;
+        let holder = if class.is_empty() { module.into_any() } else { module.getattr(*class)? };
+        add_others(&mut table, &holder, A::ReadWhole)?;
     }
-    calls::install(table);
+    for module in KEEPERS {
+        add_others(&mut table, py.import(*module)?.as_any(), A::Nothing)?;
+    }
+    actions::install(table);
     Ok(())
 }
 
@@ -211,9 +282,25 @@ fn add(
     };
     if !found.is_none() {
         // SAFETY: a live object, with the interpreter's lock held.
-        let address = unsafe { calls::address(found.as_ptr()) };
+        let address = unsafe { actions::address(found.as_ptr()) };
         if address != 0 {
             table.insert(address, action);
+        }
+    }
+    Ok(())
+}
+
+/// Adds everything that a class or module has itself and no row names.
+fn add_others(
+    table: &mut FxHashMap<usize, Action>,
+    holder: &Bound<'_, PyAny>,
+    action: Action,
+) -> PyResult<()> {
+    for found in holder.getattr("__dict__")?.call_method0("values")?.try_iter()? {
+        // SAFETY: a live object, with the interpreter's lock held.
+        let address = unsafe { actions::address(found?.as_ptr()) };
+        if address != 0 {
+            table.entry(address).or_insert(action);
         }
     }
     Ok(())

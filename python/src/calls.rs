@@ -1,100 +1,25 @@
 //! Calls of C code: what a builtin function or method does to the containers that it is given.
 //!
 //! Model: one declarative table names each known callable and its action. A call of Python code is no operation
-//! (its body is recorded); a C callable that is not in the table and receives a container is taken to write all of
-//! it. What a C callable calls back into Python is recorded there.
+//! (its body is recorded); a C callable that is not in the table is taken to write all of the containers and objects
+//! that it receives, and of those one level inside. What a C callable calls back into Python is recorded there.
 //!
-//! Not here: locks and other blocking calls, which are caught inside the call itself (locks).
+//! Not here: the table (c_calls), locks and other blocking calls, which are caught inside the call itself (locks).
 
+use crate::actions::{self, Action, address};
+use crate::handed::{self, Handed, Look};
 use crate::interpreter::{self, Frame};
 use crate::names::Name;
 use crate::observed::Observed;
 use crate::site::Site;
-use crate::{attribute, container, iteration, names};
-use frontrun_formats::{Location, Operation};
+use crate::{attribute, class, container, iteration, names, operators};
+use frontrun_formats::Operation;
 use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
-use rustc_hash::FxHashMap;
-use std::sync::OnceLock;
-
-/// What a C callable does. The container is `self` of a method, or the first argument of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Nothing that is shared, or something that is recorded elsewhere.
-    Nothing,
-    /// Reads all of the container, and of every other argument.
-    ReadWhole,
-    /// Writes all of the container, reads all of every other argument.
-    WriteWhole,
-    /// Reads how many elements there are, or which.
-    ReadShape,
-    /// Reads the entry that the first argument names.
-    ReadKey,
-    /// Stores the entry that the first argument names.
-    StoreKey,
-    /// Deletes the entry that the first argument names.
-    DeleteKey,
-    /// Asks for the element that the first argument is.
-    Contains,
-    /// `setdefault`.
-    SetDefault,
-    /// `pop(key)`, `discard`, `remove` of a dictionary or set.
-    RemoveKey,
-    /// `add` of a set.
-    AddElement,
-    /// Empties the container.
-    Clear,
-    /// `list.append`.
-    Append,
-    /// `list.pop`.
-    Pop,
-    /// `list.insert`.
-    Insert,
-    /// A list changes, its length does not.
-    Permute,
-    /// `next(iterator)`.
-    Next,
-    /// `getattr(object, name)` and `hasattr`.
-    GetAttr,
-    /// `setattr(object, name, value)` and `delattr`.
-    SetAttr,
-    /// `object.__setattr__` and `object.__delattr__`: the plain store, whatever the class overrides.
-    PlainSetAttr,
-    /// `object.__getattribute__`.
-    PlainGetAttr,
-    /// `vars(object)`.
-    Vars,
-}
 
 #[allow(non_upper_case_globals)]
 unsafe extern "C" {
     static mut PyMethod_Type: ffi::PyTypeObject;
-}
-
-/// Actions by the address of the `PyMethodDef`, or of the type for a constructor.
-static TABLE: OnceLock<FxHashMap<usize, Action>> = OnceLock::new();
-
-/// Installs the table: pairs of a callable's address (see [`address`]) and its action. Later calls do nothing.
-pub fn install(table: FxHashMap<usize, Action>) {
-    let _ = TABLE.set(table);
-}
-
-/// What identifies a C callable: its `PyMethodDef`, its slot wrapper's definition, or the type itself.
-///
-/// # Safety
-/// `callable` is live.
-pub unsafe fn address(callable: *mut ffi::PyObject) -> usize {
-    // SAFETY: the type checks select the layout.
-    unsafe {
-        let class = ffi::Py_TYPE(callable);
-        if class == &raw mut ffi::PyWrapperDescr_Type {
-            return callable.cast::<u8>().add(40).cast::<usize>().read();
-        }
-        if ffi::PyType_Check(callable) != 0 {
-            return callable as usize;
-        }
-        interpreter::method_def(callable) as usize
-    }
 }
 
 struct Call<'a> {
@@ -137,12 +62,27 @@ unsafe fn observe_spread(site: &Site, frame: Frame) -> Option<Observed> {
             return None;
         }
         if ffi::PyTuple_CheckExact(tuple) == 0 {
-            return container::read_whole(tuple);
+            return spread_later(callable, tuple);
         }
         let arguments: Vec<_> =
             (0..ffi::PyTuple_Size(tuple)).map(|nth| ffi::PyTuple_GetItem(tuple, nth)).collect();
         resolve(&Call { callable, receiver: std::ptr::null_mut(), arguments: &arguments })
     }
+}
+
+/// `f(*arguments)`, where the instruction itself makes the tuple: reads what is spread. What C code then does to it is
+/// not told apart.
+unsafe fn spread_later(callable: *mut ffi::PyObject, arguments: *mut ffi::PyObject) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: as for `observe`.
+    unsafe {
+        handed.read(arguments, Look::Items);
+        if ffi::PyCFunction_Check(callable) != 0 {
+            handed.read(callable, Look::Items);
+            handed.write_elements(arguments);
+        }
+    }
+    handed.observed()
 }
 
 /// Splits a callable into what identifies it and the object that it works on.
@@ -162,12 +102,12 @@ unsafe fn resolve(call: &Call<'_>) -> Option<Observed> {
         }
         let address = address(callable);
         if address == 0 {
-            return bound_slot(callable, call.arguments);
+            return call_object(call);
         }
-        let action = TABLE.get().and_then(|table| table.get(&address)).copied();
+        let action = actions::at(address);
         let is_function = ffi::PyCFunction_Check(callable) != 0;
         let bound = if is_function { interpreter::builtin_self(callable) } else { call.receiver };
-        let is_method = !bound.is_null() && ffi::PyModule_Check(bound) == 0;
+        let is_method = !bound.is_null() && ffi::PyModule_Check(bound) == 0 && ffi::PyType_Check(bound) == 0;
         match (is_method, call.arguments.split_first()) {
             (true, _) => act(action, bound, call.arguments),
             (false, Some((first, rest))) => act(action, *first, rest),
@@ -176,28 +116,72 @@ unsafe fn resolve(call: &Call<'_>) -> Option<Observed> {
     }
 }
 
-/// A slot method bound to its object, such as `super().__setattr__`.
-unsafe fn bound_slot(callable: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
+/// Calling an object: a slot method that is bound to its object, such as `super().__setattr__`, or one that C code
+/// defines, such as `functools.partial`. That of a Python class is recorded in its body.
+unsafe fn call_object(call: &Call<'_>) -> Option<Observed> {
     // SAFETY: a method-wrapper holds its descriptor and its object behind the header.
     unsafe {
-        let name = std::ffi::CStr::from_ptr((*ffi::Py_TYPE(callable)).tp_name).to_bytes();
-        if name != b"method-wrapper" {
+        let (callable, class) = (call.callable, ffi::Py_TYPE(call.callable));
+        if class::is_written_in_python(class) {
             return None;
         }
-        let descriptor = callable.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read();
-        let receiver = callable.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read();
-        let action = TABLE.get().and_then(|table| table.get(&address(descriptor))).copied();
-        act(Some(action.unwrap_or(Action::Nothing)), receiver, arguments)
+        if std::ffi::CStr::from_ptr((*class).tp_name).to_bytes() == b"method-wrapper" {
+            let descriptor = callable.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read();
+            let receiver = callable.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read();
+            return act(actions::at(address(descriptor)), receiver, call.arguments);
+        }
+        let mut handed = Handed::default();
+        handed.call(callable);
+        let receiver = (!call.receiver.is_null()).then_some(call.receiver);
+        for argument in receiver.iter().chain(call.arguments) {
+            handed.write(*argument, Look::Attributes);
+        }
+        handed.observed()
     }
 }
 
-/// Calling a type: a builtin one that consumes its arguments reads them.
+/// Calling a type. One that Python code makes an instance of is recorded there; one that is not known reads all.
 unsafe fn construct(class: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
     // SAFETY: as for `observe`.
     unsafe {
-        let action = TABLE.get().and_then(|table| table.get(&(class as usize))).copied()?;
         let (first, rest) = arguments.split_first()?;
+        let class = class.cast::<ffi::PyTypeObject>();
+        let action = if class::is_written_in_python(class) {
+            inherited_action(class)?
+        } else if let Some(action) = actions::at(class as usize) {
+            action
+        } else if handed::is_native_iterator(class) {
+            Action::ReadShape
+        } else if ffi::PyType_IsSubtype(class, ffi::PyExc_BaseException.cast()) != 0 {
+            Action::Nothing
+        } else {
+            Action::Construct
+        };
         act(Some(action), *first, rest)
+    }
+}
+
+/// What making an instance does to the arguments when a Python class leaves it to a builtin base.
+unsafe fn inherited_action(class: *mut ffi::PyTypeObject) -> Option<Action> {
+    // SAFETY: live types; the resolution order is a tuple of types.
+    unsafe {
+        let own = [c"__new__", c"__init__"];
+        if own.iter().any(|name| ffi::PyFunction_Check(unwrapped(class::lookup_text(class, name))) != 0) {
+            return None;
+        }
+        let order = (*class).tp_mro;
+        (0..ffi::PyTuple_Size(order)).find_map(|at| actions::at(ffi::PyTuple_GetItem(order, at) as usize))
+    }
+}
+
+/// The function in a static method, which `__new__` is.
+unsafe fn unwrapped(method: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: a live object or null; a static method holds its function behind the header.
+    unsafe {
+        if !method.is_null() && std::ffi::CStr::from_ptr((*ffi::Py_TYPE(method)).tp_name) == c"staticmethod" {
+            return method.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read();
+        }
+        method
     }
 }
 
@@ -212,7 +196,7 @@ unsafe fn act(
         let argument = arguments.first().copied().filter(|argument| !argument.is_null());
         match action {
             Some(Action::SetDefault | Action::RemoveKey) if container::calls_overrides(object) => {
-                several(&[object], object, arguments)
+                write(object, arguments)
             }
             None => {
                 // It may have advanced something that is not seen.
@@ -220,13 +204,20 @@ unsafe fn act(
                 unknown(object, arguments)
             }
             Some(Action::Nothing) => None,
-            Some(Action::ReadWhole) => several(&[], object, arguments),
-            Some(Action::WriteWhole) => several(&[object], object, arguments),
-            Some(Action::ReadShape) => container::read_shape(object),
-            Some(Action::ReadKey) => container::get(object, argument?),
-            Some(Action::StoreKey) => container::set(object, argument?),
-            Some(Action::DeleteKey) => container::delete(object, argument?),
-            Some(Action::Contains) => container::contains(argument?, object),
+            Some(Action::ReadItems) => read(object, arguments, Look::Items),
+            Some(Action::ReadWhole) => read(object, arguments, Look::Deep),
+            Some(Action::ReadEverything) => read(object, arguments, Look::Everything),
+            Some(Action::Construct) => read(object, arguments, Look::Attributes),
+            Some(Action::ReadObject) => read_object(object),
+            Some(Action::WriteWhole) => write(object, arguments),
+            Some(Action::ReadShape) => read_shapes(object, arguments),
+            Some(Action::ReadKey) => container::plain_get(object, argument?),
+            Some(Action::StoreKey) => container::plain_set(object, argument?),
+            Some(Action::DeleteKey) => container::plain_delete(object, argument?),
+            Some(Action::GetItem) => container::get(object, argument?),
+            Some(Action::SetItem) => container::set(object, argument?),
+            Some(Action::DeleteItem) => container::delete(object, argument?),
+            Some(Action::Contains) => operators::contains(object, argument?),
             Some(Action::SetDefault) => container::set_default(object, argument?),
             Some(Action::RemoveKey) => {
                 container::keyed(object, argument?, |dict, key| Operation::DictRemove { dict, key })
@@ -248,9 +239,12 @@ unsafe fn act(
             Some(Action::SetAttr) => attribute::store(object, exact_name(argument)?),
             Some(Action::PlainSetAttr) => attribute::plain_store(object, exact_name(argument)?),
             Some(Action::PlainGetAttr) => attribute::load(object, exact_name(argument)?),
+            Some(Action::Describe) => attribute::described(object, argument?, false),
+            Some(Action::SetDescribed) => attribute::described(object, argument?, true),
+            Some(Action::ReadClass) => attribute::load_class(object),
             Some(Action::Vars) => {
                 attribute::alias_dict(object);
-                Some(crate::observed::read(container::whole(names::number(object))))
+                None
             }
         }
     }
@@ -274,39 +268,59 @@ unsafe fn pop(list: *mut ffi::PyObject, index: Option<*mut ffi::PyObject>) -> Ob
     }
 }
 
-/// Writes all of `written`, reads all of `object` and the arguments, as far as they are containers.
-unsafe fn several(
-    written: &[*mut ffi::PyObject],
-    object: *mut ffi::PyObject,
-    arguments: &[*mut ffi::PyObject],
-) -> Option<Observed> {
+/// Reads the object and the arguments.
+unsafe fn read(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject], look: Look) -> Option<Observed> {
+    let mut handed = Handed::default();
     // SAFETY: as for `observe`.
     unsafe {
-        let writes: Vec<Location> =
-            written.iter().filter_map(|written| container::whole_of(*written)).collect();
-        let mut reads: Vec<Location> = Vec::new();
-        for read in std::iter::once(object).chain(arguments.iter().copied()) {
-            if let Some(at) = container::whole_of(read)
-                && !writes.contains(&at)
-                && !reads.contains(&at)
-            {
-                reads.push(at);
-            }
+        handed.read(object, look);
+        for argument in arguments {
+            handed.read(*argument, look);
         }
-        match (&reads[..], &writes[..]) {
-            ([], []) => None,
-            ([at], []) => Some(crate::observed::read(*at)),
-            ([], [at]) => Some(crate::observed::write(*at)),
-            _ => Some((Operation::Touch { reads: reads.into(), writes: writes.into() }, 1)),
+    }
+    handed.observed()
+}
+
+/// Writes the object, reads the arguments.
+unsafe fn write(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: as for `observe`.
+    unsafe {
+        handed.write(object, Look::Items);
+        for argument in arguments {
+            handed.read(*argument, Look::Deep);
         }
+    }
+    handed.observed()
+}
+
+/// Reads all attributes of an instance of a Python class, or which there are.
+unsafe fn read_object(object: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as for `observe`.
+    unsafe {
+        class::is_written_in_python(ffi::Py_TYPE(object))
+            .then(|| crate::observed::read(container::whole(names::number(object))))
     }
 }
 
-/// A C callable that the table does not know: it may do anything to the containers that it is given.
-unsafe fn unknown(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
-    // SAFETY: as for `observe`.
-    unsafe {
-        let written: Vec<_> = std::iter::once(object).chain(arguments.iter().copied()).collect();
-        several(&written, object, arguments)
+/// Asks every container for its shape only, as a lazy iterator does when it is made.
+unsafe fn read_shapes(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
+    let mut handed = Handed::default();
+    for object in std::iter::once(&object).chain(arguments) {
+        // SAFETY: as for `observe`.
+        if let Some(at) = unsafe { container::shape_of(*object) } {
+            handed.add(at, false);
+        }
     }
+    handed.observed()
+}
+
+/// A C callable that the table does not know: it may do anything to what it is given.
+unsafe fn unknown(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
+    let mut handed = Handed::default();
+    for object in std::iter::once(&object).chain(arguments) {
+        // SAFETY: as for `observe`.
+        unsafe { handed.write(*object, Look::Attributes) };
+    }
+    handed.observed()
 }

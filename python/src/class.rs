@@ -75,3 +75,39 @@ pub unsafe fn dict_has_text(dict: *mut ffi::PyObject, key: &std::ffi::CStr) -> b
     // SAFETY: as the caller promises; the reference is borrowed.
     unsafe { !ffi::PyDict_GetItemString(dict, key.as_ptr()).is_null() }
 }
+
+/// Whether a class was made at run time, so that it can change.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn is_heap(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
+}
+
+/// Whether a class statement made the class: one that C code makes is named with its module.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn is_written_in_python(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises; a type's name lives as long as the type.
+    unsafe { is_heap(class) && !std::ffi::CStr::from_ptr((*class).tp_name).to_bytes().contains(&b'.') }
+}
+
+/// What a name is in the first class of the resolution order that has it; borrowed, null when none has.
+///
+/// # Safety
+/// As for [`lookup`].
+pub unsafe fn lookup_text(class: *mut ffi::PyTypeObject, name: &std::ffi::CStr) -> *mut ffi::PyObject {
+    // SAFETY: as the caller promises; the name is interned for the look-up only.
+    unsafe {
+        let name = ffi::PyUnicode_InternFromString(name.as_ptr());
+        if name.is_null() {
+            ffi::PyErr_Clear();
+            return name;
+        }
+        let found = lookup(class, name);
+        ffi::Py_DECREF(name);
+        found
+    }
+}

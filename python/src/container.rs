@@ -7,7 +7,7 @@
 //! Not here: method calls (calls), iterators (iteration).
 
 use crate::observed::{Observed, read, write};
-use crate::{class, names};
+use crate::{class, interpreter, names};
 use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
 use pyo3::ffi;
 
@@ -49,7 +49,7 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
             Family::Other
         } else if ffi::PyList_Check(object) != 0 {
             Family::List
-        } else if ffi::PyDict_Check(object) != 0 {
+        } else if ffi::PyDict_Check(object) != 0 || shows_dict(object) {
             Family::Dict
         } else if ffi::PyAnySet_Check(object) != 0 {
             if ffi::PyFrozenSet_Check(object) != 0 { Family::Other } else { Family::Set }
@@ -65,6 +65,15 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
         } else {
             Family::Other
         }
+    }
+}
+
+/// Whether an object shows a dictionary, as `__dict__` of a class does.
+unsafe fn shows_dict(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object; the exact type selects the layout.
+    unsafe {
+        ffi::Py_TYPE(object) == &raw mut ffi::PyDictProxy_Type
+            && ffi::PyDict_Check(interpreter::view_dict(object)) != 0
     }
 }
 
@@ -120,11 +129,23 @@ pub unsafe fn calls_overrides(object: *mut ffi::PyObject) -> bool {
 pub unsafe fn get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
-        let family = family(container);
-        if !is_plain(container, family, c"__getitem__") {
-            return None;
+        if is_plain(behind(container), family(container), c"__getitem__") {
+            plain_get(container, key)
+        } else {
+            None
         }
-        match family {
+    }
+}
+
+/// `container[key]` by the built-in method, whatever the class overrides.
+///
+/// # Safety
+/// As for [`get`].
+pub unsafe fn plain_get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let container = behind(container);
+        match family(container) {
             Family::List => list_element(container, key, false),
             Family::Dict if makes_missing(container) => set_default(container, key),
             Family::Dict => Some(read(dict_entry(container, key))),
@@ -141,11 +162,23 @@ pub unsafe fn get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Opt
 pub unsafe fn set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
-        let family = family(container);
-        if !is_plain(container, family, c"__setitem__") {
-            return None;
+        if is_plain(behind(container), family(container), c"__setitem__") {
+            plain_set(container, key)
+        } else {
+            None
         }
-        match family {
+    }
+}
+
+/// `container[key] = …` by the built-in method, whatever the class overrides.
+///
+/// # Safety
+/// As for [`get`].
+pub unsafe fn plain_set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let container = behind(container);
+        match family(container) {
             Family::List => list_element(container, key, true),
             Family::Dict => keyed(container, key, |dict, key| Operation::DictStore { dict, key }),
             Family::Opaque => Some(write(element(container, key))),
@@ -161,11 +194,23 @@ pub unsafe fn set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Opt
 pub unsafe fn delete(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
-        let family = family(container);
-        if !is_plain(container, family, c"__delitem__") {
-            return None;
+        if is_plain(behind(container), family(container), c"__delitem__") {
+            plain_delete(container, key)
+        } else {
+            None
         }
-        match family {
+    }
+}
+
+/// `del container[key]` by the built-in method, whatever the class overrides.
+///
+/// # Safety
+/// As for [`get`].
+pub unsafe fn plain_delete(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let container = behind(container);
+        match family(container) {
             Family::List if ffi::PyLong_Check(key) != 0 => Some(list_change(container, -1)),
             Family::List | Family::Opaque => write_whole(container),
             Family::Dict => keyed(container, key, |dict, key| Operation::DictRemove { dict, key }),
@@ -174,20 +219,13 @@ pub unsafe fn delete(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> 
     }
 }
 
-/// `element in container`.
+/// `key in container`, of what finds its keys by their hashes.
 ///
 /// # Safety
 /// As for [`get`].
-pub unsafe fn contains(container: *mut ffi::PyObject, element: *mut ffi::PyObject) -> Option<Observed> {
+pub unsafe fn contains_key(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
-    unsafe {
-        match family(container) {
-            Family::Dict | Family::Set => Some(read(dict_entry(container, element))),
-            Family::KeysView => Some(read(dict_entry(crate::interpreter::view_dict(container), element))),
-            Family::List | Family::Opaque | Family::ItemsView => read_whole(container),
-            Family::Other => None,
-        }
-    }
+    unsafe { Some(read(dict_entry(behind(container), key))) }
 }
 
 /// The truth of an object, or its length.
@@ -205,16 +243,25 @@ pub unsafe fn truth(object: *mut ffi::PyObject) -> Option<Observed> {
 /// As for [`get`].
 pub unsafe fn read_shape(object: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
+    unsafe { shape_of(object).map(read) }
+}
+
+/// Which keys or how many elements a container has. Attributes and global variables come and go without a word about
+/// the shape of the dictionary that they are in, so that is all of it.
+///
+/// # Safety
+/// As for [`get`].
+pub unsafe fn shape_of(object: *mut ffi::PyObject) -> Option<Location> {
+    // SAFETY: as the caller promises.
     unsafe {
+        let object = behind(object);
         match family(object) {
-            Family::Other => None,
-            Family::Opaque => read_whole(object),
-            Family::KeysView | Family::ItemsView => read_shape(crate::interpreter::view_dict(object)),
-            Family::List | Family::Dict | Family::Set => {
+            Family::List | Family::Dict | Family::Set if !names::holds_attributes(object) => {
                 let id = names::number(object);
                 note_length(object, id);
-                Some(read(Location::new(id, Part::Shape)))
+                Some(Location::new(id, Part::Shape))
             }
+            _ => whole_of(object),
         }
     }
 }
@@ -243,44 +290,27 @@ pub unsafe fn write_whole(object: *mut ffi::PyObject) -> Option<Observed> {
 /// As for [`get`].
 pub unsafe fn whole_of(object: *mut ffi::PyObject) -> Option<Location> {
     // SAFETY: as the caller promises.
+    unsafe { (family(object) != Family::Other).then(|| whole(names::number(behind(object)))) }
+}
+
+/// The object that a view shows: a dictionary's view, a class's dictionary as it is shown, a view of a buffer.
+///
+/// # Safety
+/// As for [`get`].
+unsafe fn behind(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: as the caller promises; the exact types select the layout.
     unsafe {
         match family(object) {
-            Family::Other => None,
-            Family::KeysView | Family::ItemsView => {
-                Some(whole(names::number(crate::interpreter::view_dict(object))))
+            Family::KeysView | Family::ItemsView => behind(interpreter::view_dict(object)),
+            Family::Dict if ffi::Py_TYPE(object) == &raw mut ffi::PyDictProxy_Type => {
+                behind(interpreter::view_dict(object))
             }
-            _ => Some(whole(names::number(object))),
-        }
-    }
-}
-
-/// A comparison or an operator that reads both operands.
-///
-/// # Safety
-/// As for [`get`].
-pub unsafe fn read_both(left: *mut ffi::PyObject, right: *mut ffi::PyObject) -> Option<Observed> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        match (whole_of(left), whole_of(right)) {
-            (None, None) => None,
-            (Some(one), None) | (None, Some(one)) => Some(read(one)),
-            (Some(left), Some(right)) => {
-                Some((Operation::Touch { reads: Box::new([left, right]), writes: Box::new([]) }, 1))
+            Family::Opaque if ffi::PyMemoryView_Check(object) != 0 => {
+                let exporter = interpreter::viewed_object(object);
+                if exporter.is_null() { object } else { exporter }
             }
+            _ => object,
         }
-    }
-}
-
-/// `target += source` and its like, where the target changes in place.
-///
-/// # Safety
-/// As for [`get`].
-pub unsafe fn extend(target: *mut ffi::PyObject, source: *mut ffi::PyObject) -> Option<Observed> {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let Some(target) = whole_of(target) else { return read_both(target, source) };
-        let reads: Box<[Location]> = whole_of(source).into_iter().collect();
-        Some((Operation::Touch { reads, writes: Box::new([target]) }, 1))
     }
 }
 
@@ -392,6 +422,10 @@ pub unsafe fn keyed(
     unsafe {
         let id = names::number(container);
         let Some(key_id) = names::key(key) else { return Some(write(whole(id))) };
+        if names::holds_attributes(container) {
+            // Whether an attribute is there is not followed, and readers of the shape read everything.
+            return Some(write(Location::new(id, Part::Key(key_id))));
+        }
         let present = has(container, key);
         if let Some(run) = crate::run::get() {
             let at = Location::new(id, Part::Key(key_id));

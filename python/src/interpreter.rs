@@ -19,6 +19,9 @@ const F_LOCALS: usize = 24;
 const F_LOCALS: usize = 40;
 const CODE: usize = if cfg!(Py_3_12) { 0 } else { 32 };
 const PREVIOUS: usize = if cfg!(Py_3_12) { 8 } else { 48 };
+/// Whether C code called the frame, in 3.11; later a frame of its own stands between them.
+const IS_ENTRY: usize = 68;
+const OWNED_BY_C: u8 = 3;
 /// Offsets in a code object.
 const CO_CONSTS: usize = 24;
 const CO_FLAGS: usize = 48;
@@ -89,6 +92,32 @@ impl Frame {
             let variables = code.cast::<u8>().add(CO_NLOCALSPLUS).cast::<i32>().read();
             (self.pointer(INSTRUCTION) as usize, usize::try_from(variables).unwrap_or(0))
         }
+    }
+
+    /// The frame whose instruction called the C code that called this one; `None` for the call of a Python function by
+    /// another.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn caller_through_c(self) -> Option<Frame> {
+        // SAFETY: as the caller promises; callers of a live frame are live.
+        unsafe {
+            let previous = self.caller()?;
+            if cfg!(Py_3_12) {
+                let is_entry = previous.0.add(OWNER).read() == OWNED_BY_C;
+                return if is_entry { previous.caller() } else { None };
+            }
+            (self.0.add(IS_ENTRY).read() != 0).then_some(previous)
+        }
+    }
+
+    /// Where in its code the frame is: the address of the instruction under way.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn instruction(self) -> usize {
+        // SAFETY: as the caller promises.
+        unsafe { self.pointer(INSTRUCTION) as usize }
     }
 
     /// The last constant of the frame's code, and whether that is the body of a function; `None` for the frame with
@@ -225,13 +254,23 @@ pub unsafe fn hash_iterator(iterator: *mut ffi::PyObject) -> *mut ffi::PyObject 
     unsafe { iterator.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read() }
 }
 
-/// The dict of a dict view.
+/// The dict of a dict view, or the mapping of a proxy.
 ///
 /// # Safety
-/// `view` is a live `dict_keys`, `dict_values` or `dict_items`.
+/// `view` is a live `dict_keys`, `dict_values`, `dict_items` or `mappingproxy`.
 pub unsafe fn view_dict(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: `_PyDictViewObject`: header, dict.
+    // SAFETY: `_PyDictViewObject` and `mappingproxyobject`: header, dict.
     unsafe { view.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read() }
+}
+
+/// The object whose buffer a memory view shows; null when the view has been released.
+///
+/// # Safety
+/// `view` is a live `memoryview`.
+pub unsafe fn viewed_object(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: `PyMemoryViewObject`: variable-size header, buffer manager, hash, flags, exports, then a `Py_buffer`, whose
+    // second field is the exporting object.
+    unsafe { view.cast::<u8>().add(64).cast::<*mut ffi::PyObject>().read() }
 }
 
 /// How often a re-entrant lock is held.

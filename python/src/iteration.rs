@@ -3,6 +3,7 @@
 //! Model: an iterator's position is state, but an iterator that only the loop's own stack holds is not shared.
 
 use crate::container::{self, whole};
+use crate::handed::{self, Handed, Look};
 use crate::observed::{Observed, read, write};
 use crate::{interpreter, names};
 use frontrun_formats::{Location, Operation, Part};
@@ -35,10 +36,12 @@ pub unsafe fn next(iterator: *mut ffi::PyObject) -> Option<Observed> {
             let set = interpreter::hash_iterator(iterator);
             return advance(iterator, set, |set| read(whole(names::number(set))));
         }
-        if is_stateful(class) && ffi::Py_REFCNT(iterator) > 1 {
-            return Some(write(Location::new(names::number(iterator), Part::State)));
+        if !handed::is_native_iterator(class) {
+            return None;
         }
-        None
+        let mut handed = Handed::default();
+        handed.read(iterator, Look::Items);
+        handed.observed()
     }
 }
 
@@ -71,15 +74,6 @@ pub unsafe fn resume(receiver: *mut ffi::PyObject) -> Option<Observed> {
     }
 }
 
-/// Whether the iterator's own position is all of its state that no other code records.
-unsafe fn is_stateful(class: *mut ffi::PyTypeObject) -> bool {
-    // SAFETY: live types. A Python class's `__next__` is recorded code.
-    unsafe {
-        let is_generator = class == &raw mut ffi::PyGen_Type;
-        is_generator || ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE == 0
-    }
-}
-
 /// The step over `container`, and the position where others may hold the iterator too. An exhausted iterator
 /// looks at nothing.
 unsafe fn advance(
@@ -106,6 +100,8 @@ unsafe fn advance(
 /// would make a footprint that another order can change.
 unsafe fn dict_step(dict: *mut ffi::PyObject, is_keys: bool) -> Observed {
     // SAFETY: as for `next`.
-    let id = unsafe { names::number(dict) };
-    read(Location::new(id, if is_keys { Part::Shape } else { Part::Whole }))
+    unsafe {
+        let keys = if is_keys { container::shape_of(dict) } else { None };
+        read(keys.unwrap_or_else(|| whole(names::number(dict))))
+    }
 }

@@ -1,22 +1,25 @@
 //! The Python face: the only crate that knows the interpreter.
 //!
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
-//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`calls`] and its table [`c_calls`] ·
-//! [`spinning`] loops that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later ·
-//! [`freed`] when an address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`]
-//! over [`replaced`], [`clock`] and [`threads`] with their [`seating`] blocking, time and threads ·
-//! [`database`] databases, [`io`] files, with their [`footprint`], [`file_locks`], [`channels`] and [`buffered`] files,
-//! named by [`outside`], told by [`shim`] · [`run`] the execution of this process, one
-//! of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the loop for Python callers · [`sources`]
+//! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`operators`], [`calls`], with the
+//! [`actions`] of its table [`c_calls`] and what C code is [`handed`] and does after [`callbacks`] · [`spinning`] loops
+//! that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later · [`freed`] when an
+//! address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
+//! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`database`] databases, [`io`] files,
+//! with their [`footprint`], [`file_locks`], [`channels`] and [`buffered`] files, named by [`outside`], told by [`shim`]
+//! · [`run`] the execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the
+//! loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
 use pyo3::prelude::*;
 use std::ffi::OsString;
 
+mod actions;
 mod attribute;
 mod behalf;
 mod buffered;
 mod c_calls;
+mod callbacks;
 mod calls;
 mod channels;
 mod class;
@@ -29,6 +32,7 @@ mod exploring;
 mod file_locks;
 mod footprint;
 mod freed;
+mod handed;
 mod interpreter;
 mod io;
 mod iteration;
@@ -37,6 +41,7 @@ mod lock_waits;
 mod locks;
 mod names;
 mod observed;
+mod operators;
 mod outside;
 mod replaced;
 mod reporter;

@@ -1,4 +1,4 @@
-//! Code that is executed later: imports, scripts, `exec` of a code object, and raw thread starts.
+//! Code that is executed later: imports, scripts, `exec`, `eval`, and raw thread starts.
 //!
 //! Model: every module body runs through the builtin `exec`, whatever loader compiled it, so its C function is
 //! replaced by one that rewrites the code object first. `_thread.start_new_thread` is replaced in the same way: the
@@ -9,7 +9,7 @@
 use crate::{controlled, interpreter, rewriting};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyCode;
+use pyo3::types::{PyCode, PyString};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::OnceLock;
@@ -20,29 +20,55 @@ type Vector = unsafe extern "C" fn(Object, *const Object, isize, Object) -> Obje
 type Tuple = unsafe extern "C" fn(Object, Object) -> Object;
 
 static EXEC: AtomicUsize = AtomicUsize::new(0);
+static EVAL: AtomicUsize = AtomicUsize::new(0);
 static START: AtomicUsize = AtomicUsize::new(0);
 static SCOPE: OnceLock<Py<PyAny>> = OnceLock::new();
 
 /// Longest argument list that is copied.
 const MOST_ARGUMENTS: usize = 8;
 
-/// `exec(code, …)`: a code object that gets hooks is rewritten first.
+/// `exec(code, …)`: code that gets hooks is rewritten first.
 unsafe extern "C" fn exec(
     module: Object,
     arguments: *const Object,
     count: isize,
     keywords: Object,
 ) -> Object {
-    // SAFETY: called by the interpreter with its vector convention; the copy of the arguments lives across the call.
+    // SAFETY: called by the interpreter with its vector convention.
+    unsafe { run_instrumented(&EXEC, "exec", module, arguments, count, keywords) }
+}
+
+/// `eval(code, …)`: code that gets hooks is rewritten first.
+unsafe extern "C" fn eval(
+    module: Object,
+    arguments: *const Object,
+    count: isize,
+    keywords: Object,
+) -> Object {
+    // Before 3.13 it takes no keywords, and nothing is passed for them.
+    let keywords = if cfg!(Py_3_13) { keywords } else { ptr::null_mut() };
+    // SAFETY: called by the interpreter with its vector convention.
+    unsafe { run_instrumented(&EVAL, "eval", module, arguments, count, keywords) }
+}
+
+unsafe fn run_instrumented(
+    original: &AtomicUsize,
+    mode: &str,
+    module: Object,
+    arguments: *const Object,
+    count: isize,
+    keywords: Object,
+) -> Object {
+    // SAFETY: as the callers promise; the copy of the arguments lives across the call.
     unsafe {
-        let original: Vector = std::mem::transmute::<usize, Vector>(EXEC.load(Ordering::Relaxed));
+        let original: Vector = std::mem::transmute::<usize, Vector>(original.load(Ordering::Relaxed));
         let named = if keywords.is_null() { 0 } else { ffi::PyTuple_Size(keywords) as usize };
         let total = count as usize + named;
         if count < 1 || total > MOST_ARGUMENTS {
             return original(module, arguments, count, keywords);
         }
         let py = Python::assume_attached();
-        let Some(code) = instrumented(py, *arguments) else {
+        let Some(code) = instrumented(py, *arguments, mode) else {
             return original(module, arguments, count, keywords);
         };
         let mut copy = [ptr::null_mut(); MOST_ARGUMENTS];
@@ -52,22 +78,32 @@ unsafe extern "C" fn exec(
     }
 }
 
-/// The rewritten form of a code object that gets hooks; `None` when the original is to run.
-unsafe fn instrumented(py: Python<'_>, object: Object) -> Option<Bound<'_, PyAny>> {
+/// The rewritten form of code that gets hooks; `None` when the original is to run.
+unsafe fn instrumented<'py>(py: Python<'py>, object: Object, mode: &str) -> Option<Bound<'py, PyAny>> {
     // SAFETY: a borrowed argument of a call under way.
     let object = unsafe { Bound::from_borrowed_ptr(py, object) };
     let scope = SCOPE.get()?;
-    if !object.is_instance_of::<PyCode>() {
-        return None;
-    }
     controlled::quiet();
-    let result = object.getattr("co_filename").and_then(|file| {
-        let in_scope: Option<bool> = scope.bind(py).call1((file,))?.extract()?;
-        in_scope.map(|in_scope| rewriting::rewrite(&object, in_scope)).transpose()
+    let result = compiled(object, mode).and_then(|code| {
+        let Some(code) = code else { return Ok(None) };
+        let in_scope: Option<bool> = scope.bind(py).call1((code.getattr("co_filename")?,))?.extract()?;
+        in_scope.map(|in_scope| rewriting::rewrite(&code, in_scope)).transpose()
     });
     controlled::loud();
-    // Code that cannot be instrumented runs as it is.
+    // Code that cannot be instrumented runs as it is, and source with an error is refused once more.
     result.unwrap_or_default()
+}
+
+/// A code object, or source text made one as the builtin itself does; `None` for anything else.
+fn compiled<'py>(object: Bound<'py, PyAny>, mode: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if object.is_instance_of::<PyCode>() {
+        return Ok(Some(object));
+    }
+    if !object.is_exact_instance_of::<PyString>() {
+        return Ok(None);
+    }
+    let source = if mode == "eval" { object.call_method1("lstrip", (" \t",))? } else { object };
+    source.py().import("builtins")?.getattr("compile")?.call1((source, "<string>", mode)).map(Some)
 }
 
 /// `start_new_thread(function, args, kwargs)` by a controlled thread: the model of a thread runs the function.
@@ -104,7 +140,7 @@ fn start_controlled<'py>(
     Ok(result)
 }
 
-/// Replaces `exec` and `start_new_thread` for the rest of this process. `scope` tells for a file name whether its code
+/// Replaces `exec`, `eval` and `start_new_thread` for the rest of this process. `scope` tells for a file name whether its code
 /// is in scope (`True`), counts on behalf of its callers (`False`), or gets no hooks (`None`).
 #[pyfunction]
 pub fn instrument_exec(scope: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -112,7 +148,9 @@ pub fn instrument_exec(scope: &Bound<'_, PyAny>) -> PyResult<()> {
     if SCOPE.set(scope.clone().unbind()).is_err() {
         return Ok(());
     }
-    replace(&py.import("builtins")?.getattr("exec")?, &EXEC, exec as *const () as usize);
+    let builtins = py.import("builtins")?;
+    replace(&builtins.getattr("exec")?, &EXEC, exec as *const () as usize);
+    replace(&builtins.getattr("eval")?, &EVAL, eval as *const () as usize);
     let thread = py.import("_thread")?;
     for name in ["start_new_thread", "start_new"] {
         replace(&thread.getattr(name)?, &START, start as *const () as usize);

@@ -42,12 +42,40 @@ unsafe fn describe(object: *mut ffi::PyObject, id: ObjectId) {
     unsafe {
         let Some(run) = run::get() else { return };
         if ffi::PyType_Check(object) != 0 {
+            alias_class_dict(object.cast(), id);
             run.recording.named_object(id, "type", &type_name(object.cast()));
         } else if let Some(module) = module_of_globals(object) {
             run.recording.named_object(id, "module", module);
         } else {
             run.recording.object(id, &type_name(ffi::Py_TYPE(object)));
         }
+    }
+}
+
+/// Lets the dictionary of a class's attributes stand for the class.
+unsafe fn alias_class_dict(class: *mut ffi::PyTypeObject, id: ObjectId) {
+    // SAFETY: as for `number`; only a class that can change is sure to have its dictionary there.
+    unsafe {
+        let dict = (*class).tp_dict;
+        if class::is_heap(class)
+            && !dict.is_null()
+            && let Some(identities) = run::identities()
+        {
+            identities.alias(interpreter::block(dict), id);
+        }
+    }
+}
+
+/// Whether a dictionary holds the attributes of an object, or global variables.
+///
+/// # Safety
+/// As for [`number`].
+pub unsafe fn holds_attributes(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        ffi::PyDict_CheckExact(object) != 0
+            && (run::identities().is_some_and(|known| known.is_alias(interpreter::block(object)))
+                || module_of_globals(object).is_some())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::site::{self, Place};
 use crate::visible;
 use frontrun_recorder::bytecode::{self, CodeView, KindSet, PyVersion, SiteKind, SiteSpec};
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCode, PyDict, PyList, PyString, PyTuple};
 
@@ -59,7 +60,11 @@ const VISIBLE: KindSet = KindSet::of(&[
     SiteKind::YieldValue,
     SiteKind::BeforeWith,
     SiteKind::WithExceptStart,
+    SiteKind::Return,
 ]);
+
+/// A generator that ends is one that can be resumed again, by whoever else holds it.
+const VISIBLE_IN_GENERATOR: KindSet = VISIBLE.with(SiteKind::Reraise);
 
 /// The interpreter's version as the rewriter names it.
 pub fn version(py: Python<'_>) -> PyResult<PyVersion> {
@@ -100,7 +105,9 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, in_scope: bool) -> PyResult<Bound<
         n_consts: old_consts.len() as u32,
         stack_size: code.getattr("co_stacksize")?.extract()?,
     };
-    let rewritten = bytecode::rewrite(version(py)?, view, VISIBLE)
+    let is_generator = code.getattr("co_flags")?.extract::<i32>()? & ffi::CO_GENERATOR != 0;
+    let kinds = if is_generator { VISIBLE_IN_GENERATOR } else { VISIBLE };
+    let rewritten = bytecode::rewrite(version(py)?, view, kinds)
         .map_err(|error| PyValueError::new_err(format!("cannot instrument {code}: {error}")))?;
     let changes = PyDict::new(py);
     if let Some(rewritten) = rewritten {

@@ -6,11 +6,15 @@
 //!
 //! Not here: attributes, containers and calls, which have modules of their own.
 
+use crate::handed::Handed;
 use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::Site;
-use crate::{attribute, behalf, calls, class, container, controlled, iteration, names, run, spinning};
+use crate::{
+    attribute, behalf, callbacks, calls, class, container, controlled, iteration, names, operators, run,
+    spinning,
+};
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
 use frontrun_recorder::gate::only_reads;
@@ -53,8 +57,9 @@ unsafe fn reached(site: &'static Site) -> c_int {
             spinning::progress();
         }
         let Some(mut observed) = observe(site, frame) else { return 0 };
-        if site.in_loop && only_reads(&observed.0) {
+        if site.in_loop && site.kind != SiteKind::Return && only_reads(&observed.0) {
             if spinning::await_change(me, site, frame) {
+                callbacks::enter(site, frame);
                 return if controlled::is_stale() { run::refuse() } else { 0 };
             }
             if let Operation::ListGet { .. } = observed.0 {
@@ -73,6 +78,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
             return run::refuse();
         }
         run::execute(me, Some(site), observed.0, observed.1);
+        callbacks::enter(site, frame);
     }
     0
 }
@@ -101,24 +107,44 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::DeleteSubscr => container::delete(operand(2), operand(1)),
             K::BinarySlice => container::read_whole(operand(3)),
             K::StoreSlice => container::write_whole(operand(3)),
-            K::Contains => container::contains(operand(1), operand(2)),
-            K::Compare | K::BinaryOp => container::read_both(operand(2), operand(1)),
-            K::InplaceOp => container::extend(operand(2), operand(1)),
+            K::Contains => operators::contains(operand(1), operand(2)),
+            K::Compare => operators::compare(operand(2), operand(1)),
+            K::BinaryOp => operators::binary(site.arg, operand(2), operand(1)),
+            K::InplaceOp => operators::in_place(site.arg, operand(2), operand(1)),
             K::IsTrue => container::truth(operand(1)),
             K::GetIter | K::GetLen | K::MatchKeys => {
                 container::read_shape(operand(if site.kind == K::MatchKeys { 2 } else { 1 }))
             }
             K::ForIter => iteration::next(operand(1)),
             K::UnpackSequence | K::UnpackEx | K::ListExtend | K::SetUpdate | K::DictUpdate | K::DictMerge => {
-                container::read_whole(operand(1))
+                operators::items(operand(1))
             }
-            K::FormatValue => container::read_whole(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
+            K::FormatValue => operators::format(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
-            K::YieldValue => iteration::pause(frame.generator()),
+            K::YieldValue | K::Return | K::Reraise => leave(frame),
             K::Send => iteration::resume(operand(2)),
             _ => None,
         }
+    }
+}
+
+/// A frame gives control back: that of a generator which others may hold, or of a function that C code has called.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn leave(frame: Frame) -> Option<Observed> {
+    // SAFETY: the frame is live, and an instruction that is under way has its operands where its site says.
+    unsafe {
+        let pause = iteration::pause(frame.generator());
+        let Some((instruction, caller)) = callbacks::instruction_behind(frame) else { return pause };
+        let Some((operation, _)) = observe(&*instruction.site, caller) else { return pause };
+        let (me, run) = (controlled::visible_thread()?, run::get()?);
+        let mut handed = Handed::default();
+        for operation in pause.map(|(operation, _)| operation).into_iter().chain([operation]) {
+            callbacks::again(operation, me, run.gate.state(), &mut handed);
+        }
+        handed.observed()
     }
 }
 

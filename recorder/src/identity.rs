@@ -7,7 +7,7 @@
 //! Not here: how a free is noticed (interpreter hooks), how an object is called in reports.
 
 use frontrun_formats::ObjectId;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// One bit per hashed address: a free of memory that was never numbered must cost next to nothing.
 const FILTER_BITS: usize = 1 << 18;
@@ -16,6 +16,8 @@ const FILTER_BITS: usize = 1 << 18;
 #[derive(Debug)]
 pub struct Identities {
     by_block: FxHashMap<usize, ObjectId>,
+    /// The blocks that stand for another object than their own.
+    aliases: FxHashSet<usize>,
     filter: Box<[u64]>,
     next: u32,
 }
@@ -23,7 +25,7 @@ pub struct Identities {
 impl Default for Identities {
     fn default() -> Self {
         let filter = vec![0; FILTER_BITS / 64].into_boxed_slice();
-        Identities { by_block: FxHashMap::default(), filter, next: 0 }
+        Identities { by_block: FxHashMap::default(), aliases: FxHashSet::default(), filter, next: 0 }
     }
 }
 
@@ -62,8 +64,14 @@ impl Identities {
     /// attributes).
     pub fn alias(&mut self, block: usize, id: ObjectId) {
         self.by_block.insert(block, id);
+        self.aliases.insert(block);
         let (word, bit) = Self::bit(block);
         self.filter[word] |= bit;
+    }
+
+    /// Whether `block` stands for another object than its own.
+    pub fn is_alias(&self, block: usize) -> bool {
+        self.aliases.contains(&block)
     }
 
     /// Whether the memory at `block` may belong to a numbered object.
@@ -76,6 +84,7 @@ impl Identities {
     pub fn forget(&mut self, block: usize) {
         if self.may_know(block) {
             self.by_block.remove(&block);
+            self.aliases.remove(&block);
         }
     }
 }

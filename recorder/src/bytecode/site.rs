@@ -146,6 +146,10 @@ site_kinds! {
     YieldValue,
     /// `object`; `arg` is 1 for the result of `__aenter__`, 2 for that of `__aexit__`.
     GetAwaitable,
+    /// `value`, or no operand where a constant is returned. `arg` is of no use here.
+    Return,
+    /// `exception`, which may leave the frame; under it `arg` says what.
+    Reraise,
 }
 
 impl SiteKind {

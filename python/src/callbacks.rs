@@ -1,0 +1,116 @@
+//! C code that calls back into Python: what it does in between is a step of its own.
+//!
+//! Model: the C code of one instruction is atomic as long as it stays in C. When it calls a Python function (a sort key,
+//! `__eq__`, the function of `map`, a generator that is consumed), other threads can run there, and afterwards it looks
+//! at its operands again. So the return from such a function is an operation: what the instruction touches, once more.
+//!
+//! Invariant: operands are looked at only while the instruction that has them is under way, which the position of its
+//! frame tells.
+
+use crate::handed::Handed;
+use crate::interpreter::Frame;
+use crate::site::Site;
+use frontrun_formats::semantics;
+use frontrun_formats::{Location, Operation, Part, ThreadId};
+use frontrun_recorder::bytecode::SiteKind;
+use std::cell::RefCell;
+
+/// Instructions under way that are remembered; further out nobody looks.
+const DEEPEST: usize = 64;
+
+/// Size of a code unit in bytes.
+const UNIT: usize = 2;
+
+/// An instruction that runs C code on what threads share.
+#[derive(Clone, Copy)]
+pub struct Instruction {
+    frame: usize,
+    /// Where the hook of the instruction is.
+    hook: usize,
+    /// The instruction's site.
+    pub site: *const Site,
+}
+
+thread_local! {
+    static UNDER_WAY: RefCell<Vec<Instruction>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes that the instruction of `site`, which touches something, is about to run in `frame`.
+///
+/// # Safety
+/// Called from the hook of `site`.
+pub unsafe fn enter(site: &Site, frame: Frame) {
+    if reach(site.kind) == 0 {
+        return;
+    }
+    // SAFETY: the frame is live.
+    let hook = unsafe { frame.instruction() };
+    let frame = frame.address();
+    UNDER_WAY.with_borrow_mut(|under_way| {
+        if let Some(at) = under_way.iter().rposition(|known| known.frame == frame) {
+            under_way.truncate(at);
+        }
+        if under_way.len() == DEEPEST {
+            under_way.remove(0);
+        }
+        under_way.push(Instruction { frame, hook, site });
+    });
+}
+
+/// The instruction whose C code called the function of `frame`, with its frame, if it touches anything.
+///
+/// # Safety
+/// The frame is live.
+pub unsafe fn instruction_behind(frame: Frame) -> Option<(Instruction, Frame)> {
+    // SAFETY: callers of a live frame are live.
+    unsafe {
+        let caller = frame.caller_through_c()?;
+        let address = caller.address();
+        let known = UNDER_WAY.with_borrow(|known| known.iter().rfind(|at| at.frame == address).copied())?;
+        let distance = caller.instruction().wrapping_sub(known.hook) / UNIT;
+        let reach = reach((*known.site).kind);
+        (1..=reach).contains(&distance).then_some((known, caller))
+    }
+}
+
+/// How many code units behind its hook an instruction that can call back begins at most, counting what belongs to it;
+/// the instruction after it begins later. 0 for instructions that do not call back.
+fn reach(kind: SiteKind) -> usize {
+    use SiteKind as K;
+    match kind {
+        K::Call | K::CallKw => 4,
+        K::ForIter => 2,
+        K::CallFunctionEx
+        | K::Compare
+        | K::Contains
+        | K::BinaryOp
+        | K::InplaceOp
+        | K::BinarySubscr
+        | K::StoreSubscr
+        | K::DeleteSubscr
+        | K::UnpackSequence
+        | K::UnpackEx
+        | K::ListExtend
+        | K::SetUpdate
+        | K::DictUpdate
+        | K::DictMerge
+        | K::FormatValue => 1,
+        _ => 0,
+    }
+}
+
+/// What an operation does when it goes on after a callback: it touches the same objects, in ways that are no longer
+/// told apart.
+pub fn again(operation: Operation, me: ThreadId, state: &impl semantics::State, handed: &mut Handed) {
+    let effect = semantics::effect(&operation, me, state);
+    let all = |at: &Location| match at.part {
+        Part::Key(_) | Part::Index(_) | Part::Shape => Location::new(at.object, Part::Whole),
+        _ => *at,
+    };
+    for at in &effect.reads {
+        handed.add(all(at), false);
+    }
+    for at in &effect.writes {
+        handed.add(all(at), true);
+    }
+}

@@ -1,0 +1,253 @@
+//! What C code gets at through the objects that it is handed.
+//!
+//! Model: a container and, as far as the callee looks, what it contains; the dictionary behind a view; an iterator's
+//! position and what it iterates over; the object of a bound C method. References are followed as the garbage
+//! collector follows them, so no Python code runs. An instance of a Python class is looked into only where nothing is
+//! known of the callee: what known callees do with it is Python code, which is recorded itself.
+
+use crate::actions::{self, Action};
+use crate::container;
+use crate::observed::{Observed, read, write};
+use crate::{class, interpreter, names};
+use frontrun_formats::{Location, Operation, Part};
+use pyo3::ffi;
+use rustc_hash::FxHashSet;
+use std::ffi::{c_int, c_void};
+
+/// How far a callee looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// At what a container consists of.
+    Items,
+    /// At everything that can be reached through containers.
+    Deep,
+    /// At attributes, too; through one container or instance to the next, and no further.
+    Attributes,
+    /// At everything that can be reached, through attributes as well.
+    Everything,
+}
+
+/// The locations of one step of C code.
+#[derive(Default)]
+pub struct Handed {
+    reads: Vec<Location>,
+    writes: Vec<Location>,
+    seen: FxHashSet<(usize, bool)>,
+}
+
+impl Handed {
+    /// The callee reads `object`.
+    ///
+    /// # Safety
+    /// `object` is live or null; the caller holds the turn and the lock.
+    pub unsafe fn read(&mut self, object: *mut ffi::PyObject, look: Look) {
+        // SAFETY: as the caller promises.
+        unsafe { self.visit(object, false, look, levels(look)) }
+    }
+
+    /// The callee writes `object`.
+    ///
+    /// # Safety
+    /// As for [`Handed::read`].
+    pub unsafe fn write(&mut self, object: *mut ffi::PyObject, look: Look) {
+        // SAFETY: as the caller promises.
+        unsafe { self.visit(object, true, look, levels(look)) }
+    }
+
+    /// The callee writes what a sequence contains.
+    ///
+    /// # Safety
+    /// As for [`Handed::read`].
+    pub unsafe fn write_elements(&mut self, sequence: *mut ffi::PyObject) {
+        // SAFETY: as the caller promises.
+        unsafe { self.visit_children(sequence, true, Look::Attributes, 1) }
+    }
+
+    /// An object that C code defines is called: what it holds may be changed, and its own state.
+    ///
+    /// # Safety
+    /// As for [`Handed::read`].
+    pub unsafe fn call(&mut self, callable: *mut ffi::PyObject) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            if !is_stateless(ffi::Py_TYPE(callable)) {
+                self.add(Location::new(names::number(callable), Part::State), true);
+            }
+            self.visit_children(callable, true, Look::Items, 1);
+        }
+    }
+
+    /// The callee touches one location.
+    pub fn add(&mut self, at: Location, is_write: bool) {
+        let locations = if is_write { &mut self.writes } else { &mut self.reads };
+        if !locations.contains(&at) {
+            locations.push(at);
+        }
+    }
+
+    /// The operation, if anything is touched.
+    pub fn observed(self) -> Option<Observed> {
+        let Handed { mut reads, writes, .. } = self;
+        reads.retain(|at| !writes.contains(at));
+        match (&reads[..], &writes[..]) {
+            ([], []) => None,
+            ([at], []) => Some(read(*at)),
+            ([], [at]) if !matches!(at.part, Part::Shape) => Some(write(*at)),
+            _ => Some((Operation::Touch { reads: reads.into(), writes: writes.into() }, 1)),
+        }
+    }
+
+    unsafe fn visit(&mut self, object: *mut ffi::PyObject, is_write: bool, look: Look, levels: u32) {
+        // SAFETY: as the caller of `read` promises.
+        unsafe {
+            if object.is_null() || is_atom(object) || !self.seen.insert((object as usize, is_write)) {
+                return;
+            }
+            let class = ffi::Py_TYPE(object);
+            if let Some(at) = container::whole_of(object) {
+                self.add(at, is_write);
+                if levels > 0 {
+                    self.visit_children(object, is_write, look, levels - 1);
+                }
+            } else if is_native_iterator(class) {
+                self.visit_iterator(object, look, levels);
+            } else if ffi::PyCFunction_Check(object) != 0 {
+                let action = actions::at(actions::address(object));
+                if action != Some(Action::Nothing) {
+                    let reads = action.is_some_and(Action::only_reads);
+                    self.visit(interpreter::builtin_self(object), !reads, look, levels);
+                }
+            } else if class::is_written_in_python(class) {
+                if matches!(look, Look::Attributes | Look::Everything) {
+                    self.add(container::whole(names::number(object)), is_write);
+                    if levels > 0 {
+                        self.visit_children(object, is_write, look, levels - 1);
+                    }
+                }
+            } else if levels > 0 || is_partial(class) {
+                // Immutable itself: a tuple, or an object of C code that holds others.
+                self.visit_children(object, is_write, look, levels);
+            }
+        }
+    }
+
+    /// An iterator that nobody else holds has no position that others could see.
+    unsafe fn visit_iterator(&mut self, iterator: *mut ffi::PyObject, look: Look, levels: u32) {
+        // SAFETY: as the caller of `read` promises.
+        unsafe {
+            if ffi::Py_REFCNT(iterator) > 1 {
+                self.add(Location::new(names::number(iterator), Part::State), true);
+            }
+            if ffi::Py_TYPE(iterator) == &raw mut ffi::PyGen_Type {
+                return;
+            }
+            let look = if applies_code(ffi::Py_TYPE(iterator)) { Look::Deep } else { look };
+            let levels = levels.max(self::levels(look));
+            for child in children(iterator) {
+                // Iterators over several iterables keep them in a tuple.
+                if ffi::PyTuple_CheckExact(child) != 0 {
+                    self.visit_children(child, false, look, levels);
+                } else {
+                    self.visit(child, false, look, levels);
+                }
+            }
+        }
+    }
+
+    unsafe fn visit_children(&mut self, object: *mut ffi::PyObject, is_write: bool, look: Look, levels: u32) {
+        // SAFETY: as the caller of `read` promises.
+        for child in unsafe { children(object) } {
+            // SAFETY: the parent holds the child, and nothing runs meanwhile.
+            unsafe { self.visit(child, is_write, look, levels) };
+        }
+    }
+}
+
+fn levels(look: Look) -> u32 {
+    match look {
+        Look::Items => 0,
+        Look::Deep | Look::Everything => u32::MAX,
+        Look::Attributes => 1,
+    }
+}
+
+/// What the garbage collector reaches from an object in one step.
+unsafe fn children(object: *mut ffi::PyObject) -> Vec<*mut ffi::PyObject> {
+    unsafe extern "C" fn collect(child: *mut ffi::PyObject, found: *mut c_void) -> c_int {
+        // SAFETY: `children` passes its vector.
+        unsafe { (*found.cast::<Vec<*mut ffi::PyObject>>()).push(child) };
+        0
+    }
+    let mut found = Vec::new();
+    // SAFETY: traversing a live object calls nothing but `collect`.
+    unsafe {
+        if let Some(traverse) = (*ffi::Py_TYPE(object)).tp_traverse
+            && ffi::PyType_IS_GC(ffi::Py_TYPE(object)) != 0
+        {
+            traverse(object, collect, (&raw mut found).cast());
+        }
+    }
+    found
+}
+
+/// Whether an object neither changes nor leads to one that C code would look at.
+unsafe fn is_atom(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object.
+    unsafe {
+        ffi::PyUnicode_CheckExact(object) != 0
+            || ffi::PyLong_CheckExact(object) != 0
+            || ffi::PyFloat_CheckExact(object) != 0
+            || ffi::PyBytes_CheckExact(object) != 0
+            || object == ffi::Py_None()
+            || ffi::PyType_Check(object) != 0
+            || ffi::PyModule_Check(object) != 0
+            || ffi::PyFunction_Check(object) != 0
+            || ffi::PyCode_Check(object) != 0
+    }
+}
+
+/// Whether C code advances the iterators of a class. A generator counts: its frame is recorded, its position is not.
+pub unsafe fn is_native_iterator(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: a live type; the name is interned for the look-up only.
+    unsafe {
+        if (*class).tp_iternext.is_none() {
+            return false;
+        }
+        if ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE == 0 {
+            return true;
+        }
+        let method = class::lookup_text(class, c"__next__");
+        !method.is_null() && ffi::Py_TYPE(method) == &raw mut ffi::PyWrapperDescr_Type
+    }
+}
+
+unsafe fn name_of(class: *mut ffi::PyTypeObject) -> &'static [u8] {
+    // SAFETY: a type's name lives as long as the type, which is at least until the caller has compared it.
+    unsafe { std::ffi::CStr::from_ptr((*class).tp_name) }.to_bytes()
+}
+
+/// Whether an iterator does more with the elements than to hand them on.
+unsafe fn applies_code(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: a live type.
+    let name = unsafe { name_of(class) };
+    matches!(name, b"map" | b"filter") || name.starts_with(b"itertools.")
+}
+
+/// Whether an object holds a function and arguments for it.
+unsafe fn is_partial(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: a live type.
+    unsafe { name_of(class) == b"functools.partial" }
+}
+
+/// Whether calling an object of C code leaves the object itself as it is.
+unsafe fn is_stateless(class: *mut ffi::PyTypeObject) -> bool {
+    const NAMES: [&[u8]; 5] = [
+        b"functools.partial",
+        b"operator.attrgetter",
+        b"operator.itemgetter",
+        b"operator.methodcaller",
+        b"classmethod_descriptor",
+    ];
+    // SAFETY: a live type.
+    NAMES.contains(&unsafe { name_of(class) })
+}
