@@ -273,7 +273,10 @@ class Turns:
         ours = {execution.ident for execution in self._unfinished()} | self._waiting_outside
         frames = sys._current_frames()
         # Threads without a Python frame may call in at any time.
-        return not self._waiting_outside or bool(set(frames) - ours) or _native_threads() > len(frames)
+        if not self._waiting_outside or set(frames) - ours or _native_threads() > len(frames):
+            return True
+        # The last one outside may have released the lock before it ended.
+        return waiting.can_go_on()
 
     def describe(self) -> str:
         """Say where every execution is."""
