@@ -604,7 +604,15 @@ def program(setups: list[str], bodies: list[list[str]]) -> str:
     """The text of the program whose threads have these statements."""
     text = "\n".join(bodies[0] + bodies[1])
     uses = {name: name in text for name in ("GLOBAL", "cell")}
-    lines = [PRELUDE, "def setup():", "    s = Box()", *_indented("\n".join(setups), 4), "    return s", "", "def make():"]
+    lines = [
+        PRELUDE,
+        "def setup():",
+        "    s = Box()",
+        *_indented("\n".join(setups), 4),
+        "    return s",
+        "",
+        "def make():",
+    ]
     lines += ["    cell = 0"]
     for number, body in enumerate(bodies):
         lines += [f"    def t{number}(s):"]

@@ -236,7 +236,11 @@ SPELLINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Callable[[An
 def test_an_increment_is_lost_in_two_classes_of_four(spelling: str) -> None:
     setup, increment, value = SPELLINGS[spelling]
     result = explore_dpor(
-        setup, [increment, increment], lambda s: value(s) == 2, observe=value, stop_on_first=False,
+        setup,
+        [increment, increment],
+        lambda s: value(s) == 2,
+        observe=value,
+        stop_on_first=False,
         reproduce_on_failure=0,
     )
     assert (result.verdict, result.num_explored, result.outcomes) == ("failed", 4, {"1": 2, "2": 2})
@@ -260,7 +264,11 @@ MIXED = [
 def test_two_spellings_of_a_location_are_one_location(one: str, other: str) -> None:
     setup, increment, value = SPELLINGS[one]
     result = explore_dpor(
-        setup, [increment, SPELLINGS[other][1]], lambda s: True, observe=value, stop_on_first=False,
+        setup,
+        [increment, SPELLINGS[other][1]],
+        lambda s: True,
+        observe=value,
+        stop_on_first=False,
         reproduce_on_failure=0,
     )
     assert (result.verdict, result.num_explored, result.outcomes) == ("exhausted", 4, {"1": 2, "2": 2})
@@ -272,7 +280,8 @@ def increment_layer(shared: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setup", "increment"), [(dict, increment_layer), (lambda: UserDict(value=0), item), (lambda: defaultdict(int), item)]
+    ("setup", "increment"),
+    [(dict, increment_layer), (lambda: UserDict(value=0), item), (lambda: defaultdict(int), item)],
 )
 def test_containers_that_look_several_times_lose_increments_too(setup: Any, increment: Any) -> None:
     result = explore_dpor(
