@@ -167,7 +167,7 @@ SPELLINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Callable[[An
     "descriptor": (Described, attribute, lambda s: s.value),
     "__getattr__": (lambda: with_slot(Fallback()), attribute, lambda s: s.value),
     "super": (Derived, lambda s: s.increment(), lambda s: s.value),
-    "setattr": (Data, lambda s: setattr(s, "value", getattr(s, "value") + 1), lambda s: s.value),  # noqa: B009, B010
+    "setattr": (Data, lambda s: setattr(s, "value", getattr(s, "value") + 1), lambda s: s.value),  # noqa: B009
     "object.__setattr__": (
         Data,
         lambda s: object.__setattr__(s, "value", object.__getattribute__(s, "value") + 1),
@@ -182,7 +182,7 @@ SPELLINGS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Callable[[An
     "match of a key": (lambda: {"value": 0}, matched_key, lambda s: s["value"]),
     "tuple assignment": (Data, chained, lambda s: s.value),
     "f-string": (Data, lambda s: setattr(s, "value", int(f"{s.value}") + 1), lambda s: s.value),
-    "comprehension": (Data, lambda s: setattr(s, "value", [s.value for _ in range(1)][0] + 1), lambda s: s.value),
+    "comprehension": (Data, lambda s: setattr(s, "value", sum([s.value for _ in range(1)]) + 1), lambda s: s.value),
     "exec": (Data, lambda s: exec("s.value = s.value + 1", {"s": s}), lambda s: s.value),
     "eval, then exec": (
         Data,

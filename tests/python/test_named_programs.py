@@ -136,7 +136,7 @@ READERS: dict[str, tuple[Callable[[], State], Thread, Thread, set[Any]]] = {
     "partial": (having(base=1), lambda s: partial(operator.add, s.base)(s.base), put("base", 2), {2, 3, 4}),
     "two phases": (having(a=0, b=0), lambda s: s.a - s.b, two_phases, {-1, 0, 1}),
     "swap": (having(a=1, b=2), lambda s: (s.a, s.b), swap, {(1, 2), (2, 1), (1, 1), (2, 2)}),
-    "map": (having(l=[1, 2]), lambda s: tuple(map(lambda v: v, s.l)), lambda s: s.l.append(3), {(1, 2), (1, 2, 3)}),
+    "map": (having(l=[1, 2]), lambda s: tuple(map(operator.pos, s.l)), lambda s: s.l.append(3), {(1, 2), (1, 2, 3)}),
     "filter": (having(l=[1, 2]), lambda s: tuple(filter(None, s.l)), lambda s: s.l.append(3), {(1, 2), (1, 2, 3)}),
     "zip": (
         having(k=["a"], v=[1]),
@@ -163,7 +163,7 @@ READERS: dict[str, tuple[Callable[[], State], Thread, Thread, set[Any]]] = {
     "truth": (Sized, lambda s: s.items[0] if s else None, lambda s: s.items.clear(), {1, None, "IndexError"}),
     "membership": (
         having(d={"k": 1}),
-        lambda s: s.d["k"] if "k" in s.d else 0,
+        lambda s: s.d["k"] if "k" in s.d else 0,  # noqa: SIM401
         lambda s: s.d.clear(),
         {1, 0, "KeyError"},
     ),

@@ -187,7 +187,7 @@ PROGRAMS: dict[str, tuple[Callable[[], State], list[Thread], Callable[[State], b
         1,
     ),
     "pure functions": (state(), [lambda s: sorted([3, 1, 2])] * 2, lambda s: True, 1),
-    "fresh objects": (state(), [lambda s: [SimpleNamespace(n=n) for n in range(3)][0].n] * 2, lambda s: True, 1),
+    "fresh objects": (state(), [lambda s: [SimpleNamespace(n=n) for n in range(3)][-1].n] * 2, lambda s: True, 1),
     "locals alone": (state(), [lambda s: [n * n for n in range(4)]] * 2, lambda s: True, 1),
     "five threads apart": (
         state(l=lambda: [0] * 5),
@@ -238,9 +238,9 @@ PROGRAMS: dict[str, tuple[Callable[[], State], list[Thread], Callable[[State], b
     "swap under a lock": (state(), [locked(swap)] * 2, lambda s: (s.x, s.y) == (0, 0), 2),
     "setattr under a lock": (
         state(),
-        [locked(lambda s: setattr(s, "x", getattr(s, "x") + 1))] * 2,
+        [locked(lambda s: setattr(s, "x", getattr(s, "x") + 1))] * 2,  # noqa: B009
         lambda s: s.x == 2,
-        2,  # noqa: B009
+        2,
     ),
     "one writer": (
         state(),
