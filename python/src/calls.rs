@@ -130,6 +130,10 @@ unsafe fn call_object(call: &Call<'_>) -> Option<Observed> {
             let receiver = callable.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read();
             return act(actions::at(address(descriptor)), receiver, call.arguments);
         }
+        if let Some(look) = handed::getter(class) {
+            let (first, rest) = call.arguments.split_first()?;
+            return read(*first, rest, look);
+        }
         let mut handed = Handed::default();
         handed.call(callable);
         let receiver = (!call.receiver.is_null()).then_some(call.receiver);

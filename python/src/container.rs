@@ -155,6 +155,28 @@ pub unsafe fn plain_get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) 
     }
 }
 
+/// The entries of a dictionary that a mapping pattern looks up in one instruction.
+///
+/// # Safety
+/// As for [`get`]; `keys` is a tuple.
+pub unsafe fn get_several(dict: *mut ffi::PyObject, keys: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if !is_plain(behind(dict), family(dict), c"get") || family(dict) != Family::Dict {
+            return None;
+        }
+        let keys = (0..ffi::PyTuple_Size(keys)).map(|at| ffi::PyTuple_GetItem(keys, at));
+        let mut reads: Vec<Location> = keys.map(|key| dict_entry(behind(dict), key)).collect();
+        reads.sort_unstable();
+        reads.dedup();
+        match reads[..] {
+            [] => None,
+            [at] => Some(read(at)),
+            _ => Some((Operation::Touch { reads: reads.into(), writes: Box::new([]) }, 1)),
+        }
+    }
+}
+
 /// `container[key] = …`.
 ///
 /// # Safety

@@ -241,13 +241,21 @@ unsafe fn is_partial(class: *mut ffi::PyTypeObject) -> bool {
 
 /// Whether calling an object of C code leaves the object itself as it is.
 unsafe fn is_stateless(class: *mut ffi::PyTypeObject) -> bool {
-    const NAMES: [&[u8]; 5] = [
-        b"functools.partial",
-        b"operator.attrgetter",
-        b"operator.itemgetter",
-        b"operator.methodcaller",
-        b"classmethod_descriptor",
-    ];
+    const NAMES: [&[u8]; 4] =
+        [b"functools.partial", b"operator.methodcaller", b"weakref.ReferenceType", b"classmethod_descriptor"];
     // SAFETY: a live type.
     NAMES.contains(&unsafe { name_of(class) })
+}
+
+/// How far calling an object of this class looks at the argument, if it is one that only gets something from it.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn getter(class: *mut ffi::PyTypeObject) -> Option<Look> {
+    // SAFETY: as the caller promises.
+    match unsafe { name_of(class) } {
+        b"operator.attrgetter" => Some(Look::Everything),
+        b"operator.itemgetter" => Some(Look::Items),
+        _ => None,
+    }
 }

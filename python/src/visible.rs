@@ -112,9 +112,8 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::BinaryOp => operators::binary(site.arg, operand(2), operand(1)),
             K::InplaceOp => operators::in_place(site.arg, operand(2), operand(1)),
             K::IsTrue => container::truth(operand(1)),
-            K::GetIter | K::GetLen | K::MatchKeys => {
-                container::read_shape(operand(if site.kind == K::MatchKeys { 2 } else { 1 }))
-            }
+            K::MatchKeys => container::get_several(operand(2), operand(1)),
+            K::GetIter | K::GetLen => container::read_shape(operand(1)),
             K::ForIter => iteration::next(operand(1)),
             K::UnpackSequence | K::UnpackEx | K::ListExtend | K::SetUpdate | K::DictUpdate | K::DictMerge => {
                 operators::items(operand(1))

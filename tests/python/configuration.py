@@ -70,7 +70,11 @@ def _contents(value: Any) -> list[Any]:
         # It tells its position, and its length hint that its container has changed.
         hint = getattr(type(value), "__length_hint__", None)
         return [_reduced(value), hint(value) if hint else None, *_inner(value)]
-    return [vars(value).get("__name__") if hasattr(value, "__dict__") else getattr(value, "__name__", None), *_attributes(value), *_inner(value)]
+    return [
+        vars(value).get("__name__") if hasattr(value, "__dict__") else getattr(value, "__name__", None),
+        *_attributes(value),
+        *_inner(value),
+    ]
 
 
 def _reduced(iterator: Any) -> object:

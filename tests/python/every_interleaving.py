@@ -22,15 +22,43 @@ from bytecode import Bytecode, Instr
 from configuration import canonical
 
 # They move values between constants, locals and stack, or follow them.
-PRIVATE = set(
-    """
-    BUILD_TUPLE CALL_INTRINSIC_1 CHECK_EXC_MATCH COPY COPY_FREE_VARS END_FOR JUMP_BACKWARD JUMP_FORWARD LOAD_CLOSURE
-    LOAD_CONST LOAD_FAST LOAD_FAST_AND_CLEAR LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST MAKE_CELL NOP POP_EXCEPT
-    POP_JUMP_BACKWARD_IF_NONE POP_JUMP_BACKWARD_IF_NOT_NONE POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE
-    POP_JUMP_IF_NONE POP_JUMP_IF_NOT_NONE POP_TOP PUSH_EXC_INFO PUSH_NULL RERAISE RESUME RETURN_CONST RETURN_GENERATOR
-    RETURN_VALUE STORE_FAST STORE_FAST_LOAD_FAST STORE_FAST_STORE_FAST SWAP
-    """.split()
-)
+PRIVATE = {
+    "BUILD_TUPLE",
+    "CALL_INTRINSIC_1",
+    "CHECK_EXC_MATCH",
+    "COPY",
+    "COPY_FREE_VARS",
+    "END_FOR",
+    "JUMP_BACKWARD",
+    "JUMP_FORWARD",
+    "LOAD_CLOSURE",
+    "LOAD_CONST",
+    "LOAD_FAST",
+    "LOAD_FAST_AND_CLEAR",
+    "LOAD_FAST_CHECK",
+    "LOAD_FAST_LOAD_FAST",
+    "MAKE_CELL",
+    "NOP",
+    "POP_EXCEPT",
+    "POP_JUMP_BACKWARD_IF_NONE",
+    "POP_JUMP_BACKWARD_IF_NOT_NONE",
+    "POP_JUMP_FORWARD_IF_NONE",
+    "POP_JUMP_FORWARD_IF_NOT_NONE",
+    "POP_JUMP_IF_NONE",
+    "POP_JUMP_IF_NOT_NONE",
+    "POP_TOP",
+    "PUSH_EXC_INFO",
+    "PUSH_NULL",
+    "RERAISE",
+    "RESUME",
+    "RETURN_CONST",
+    "RETURN_GENERATOR",
+    "RETURN_VALUE",
+    "STORE_FAST",
+    "STORE_FAST_LOAD_FAST",
+    "STORE_FAST_STORE_FAST",
+    "SWAP",
+}
 # The first opcodes of a call: nothing comes between them and the last.
 CALL_PARTS = {"KW_NAMES", "PRECALL"}
 
@@ -38,7 +66,7 @@ CALL_PARTS = {"KW_NAMES", "PRECALL"}
 Begin = Callable[[], tuple[Callable[[], object], list[types.GeneratorType], Callable[[], str]]]
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """The program has more steps or configurations than the search may take."""
 
 
@@ -85,7 +113,7 @@ def outcomes(begin: Begin, max_steps: int, max_configurations: int) -> set[str]:
                 found.add(observe())
                 break
             if len(schedule) >= max_steps or len(seen) > max_configurations:
-                raise TooLarge
+                raise TooLargeError
             first, *others = live
             branches += [(*schedule, other) for other in others]
             schedule = (*schedule, first)

@@ -13,7 +13,10 @@ def observed(module: dict[str, Any], state: object) -> str:
     """Describe the state of a small program and everything else that its threads share."""
     classes = {name: module[name] for name in ("Kind", "Parent", "Child")}
     parts = [("state", state), ("cell", module["peek"]()), ("global", module.get("GLOBAL", "none"))]
-    parts += [(name, {key: vars(each)[key] for key in ("total", "other") if key in vars(each)}) for name, each in classes.items()]
+    parts += [
+        (name, {key: vars(each)[key] for key in ("total", "other") if key in vars(each)})
+        for name, each in classes.items()
+    ]
     return ", ".join(f"{name}={shown(value)}" for name, value in parts)
 
 

@@ -38,7 +38,7 @@ PROGRAMS: dict[str, tuple[list[Any], Callable[[Any], Any], Callable[[Any], Any],
     ),
     "map": (
         [1, 2],
-        lambda s: list(map(lambda value: value, s.values)),
+        lambda s: list(map(lambda value: value, s.values)),  # noqa: C417
         lambda s: s.values.append(3),
         {"([1, 2], [1, 2, 3])", "([1, 2, 3], [1, 2, 3])"},
     ),

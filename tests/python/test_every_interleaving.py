@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from every_interleaving import TooLarge, outcomes, stepwise
+from every_interleaving import TooLargeError, outcomes, stepwise
 from hypothesis import HealthCheck, assume, given, note, settings
 from observation import observed
-from small_programs import AREAS, END, program, programs
+from small_programs import END, programs
 
 # `FRONTRUN_PROGRAMS=20000` compares that many, other ones each time.
 ASKED = os.environ.get("FRONTRUN_PROGRAMS")
@@ -76,7 +76,7 @@ def brute_force(text: str) -> set[str]:
 def check(text: str, explore: Explorer) -> None:
     try:
         expected = brute_force(text)
-    except TooLarge:
+    except TooLargeError:
         assume(False)
     answer = explore(text)
     assume(answer["verdict"] != "bounded")
