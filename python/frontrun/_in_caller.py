@@ -35,7 +35,8 @@ def run_threads(functions: Sequence[Callable[[], object]], turns: Sequence[int],
     threads = [threading.Thread(target=_keeping(errors, function), daemon=True) for function in functions]
     with tempfile.TemporaryDirectory(prefix="frontrun-") as directory:
         request = _core.Request(Path(directory, "run.frz"), turns=list(turns))
-        watchdog = threading.Timer(timeout, _core.abort_run, [f"the threads did not end within {timeout} s"])
+        over = threading.Event()
+        watchdog = threading.Timer(timeout, _bark, [over, f"the threads did not end within {timeout} s"])
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -58,10 +59,20 @@ def run_threads(functions: Sequence[Callable[[], object]], turns: Sequence[int],
             raise error(f"{message}\n{details}".strip()) from None
         finally:
             # A watchdog that is barking already must not bark at the next run.
+            over.set()
             watchdog.cancel()
             watchdog.join()
     if errors:
         raise errors[0]
+
+
+def _bark(over: threading.Event, message: str) -> None:
+    """End the run, as soon as it has begun: on a busy machine its time may be over before."""
+    while not _core.has_begun():
+        if over.wait(0.01):
+            return
+    if not over.is_set():
+        _core.abort_run(message)
 
 
 def _keeping(errors: list[BaseException], function: Callable[[], object]) -> Callable[[], None]:
