@@ -53,7 +53,8 @@ def run_threads(functions: Sequence[Callable[[], object]], turns: Sequence[int],
             if failure is None:
                 raise
             for thread in threads:
-                thread.join(_GRACE)
+                if thread.ident is not None:
+                    thread.join(_GRACE)
             kind, message, details = failure
             error = DeadlockError if kind == "deadlock" else TimeoutError
             raise error(f"{message}\n{details}".strip()) from None
