@@ -104,6 +104,11 @@ impl Action {
 /// Actions by [`address`].
 static TABLE: OnceLock<FxHashMap<usize, Action>> = OnceLock::new();
 
+/// Whether the table is in place.
+pub fn is_installed() -> bool {
+    TABLE.get().is_some()
+}
+
 /// Installs the table. Later calls do nothing.
 pub fn install(table: FxHashMap<usize, Action>) {
     let _ = TABLE.set(table);

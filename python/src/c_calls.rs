@@ -236,11 +236,15 @@ const READERS: &[(&str, &str)] = &[
 /// Modules whose functions keep what they are given for others, if anything.
 const KEEPERS: &[&str] = &["_thread", "_asyncio", "_contextvars"];
 
-/// Resolves the names and installs the table.
+/// Resolves the names and installs the table, once for this process and those that are forked from it: it takes longer
+/// than most executions.
 ///
 /// # Errors
 /// When a module cannot be imported.
 pub fn install(py: Python<'_>) -> PyResult<()> {
+    if actions::is_installed() {
+        return Ok(());
+    }
     let mut table = FxHashMap::default();
     for (module, class, actions) in ROWS {
         let module = py.import(*module)?;

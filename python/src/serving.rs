@@ -152,8 +152,9 @@ pub fn take_failure() -> Option<(&'static str, String, String)> {
 /// Serves runs over the sockets `fds`, one server process each. Returns in each forked child, with its request; in
 /// the servers, returns `None` when the other side is gone.
 #[pyfunction]
-pub fn serve(fds: Vec<RawFd>) -> PyResult<Option<Request>> {
+pub fn serve(py: Python<'_>, fds: Vec<RawFd>) -> PyResult<Option<Request>> {
     sources::prepare();
+    c_calls::install(py)?;
     // SAFETY: the descriptors were made for this call and nobody else uses them.
     let sockets = fds.into_iter().map(|fd| unsafe { UnixStream::from_raw_fd(fd) }).collect();
     let mut fork = || {
