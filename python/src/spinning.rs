@@ -27,8 +27,10 @@ const LONGEST_ROUND: u32 = 64;
 /// How often a wait is given up before it counts as one without end.
 const MOST_GIVEN_UP: u32 = 3;
 
-/// Callers beyond this depth do not change while a loop goes round.
-const DEEPEST: usize = 32;
+/// A stack that is deeper is not compared, nor is a tuple that is deeper or longer.
+const DEEPEST: usize = 200;
+const DEEPEST_TUPLE: usize = 4;
+const LONGEST_TUPLE: isize = 64;
 
 #[derive(Clone, Copy, Default)]
 struct Anchor {
@@ -75,16 +77,20 @@ pub unsafe fn await_change(me: ThreadId, site: &'static Site, frame: Frame) -> b
                 return false;
             }
         // SAFETY: as the caller promises.
-        } else if unsafe { state_of(site, frame) } == anchor.state
+        } else if unsafe { State::of(me, site, frame, false) } == Some(anchor.state)
             && let Some(of) = run.gate.watched(me).filter(|of| !of.is_empty())
         {
             return wait(me, site, of, anchor);
         }
     }
     // SAFETY: as the caller promises.
-    let state = unsafe { state_of(site, frame) };
-    run.gate.begin_watch(me);
-    ANCHOR.set(Anchor { state, ..here });
+    match unsafe { State::of(me, site, frame, true) } {
+        Some(state) => {
+            run.gate.begin_watch(me);
+            ANCHOR.set(Anchor { state, ..here });
+        }
+        None => run.gate.end_watch(me),
+    }
     false
 }
 
@@ -100,41 +106,88 @@ fn wait(me: ThreadId, site: &'static Site, of: Box<[Location]>, anchor: Anchor) 
     !gave_up
 }
 
-/// A digest of what the thread's frames hold: where they are, their variables, and the operands of the innermost one.
+/// A digest of what a thread's frames hold: where they are, their variables, and the operands of the innermost one.
 ///
-/// # Safety
-/// As for [`await_change`].
-unsafe fn state_of(site: &Site, frame: Frame) -> u64 {
-    let mut digest = FxHasher::default();
-    // SAFETY: the slots below `top` and the variables of callers are initialized.
-    unsafe {
-        for slot in 0..site.top as usize {
-            hash(frame.slot(slot), &mut digest);
-        }
-        let mut at = frame.caller();
-        for _ in 0..DEEPEST {
-            let Some(frame) = at else { break };
-            let (instruction, variables) = frame.progress();
-            (frame.address(), instruction).hash(&mut digest);
-            for slot in 0..variables {
-                hash(frame.slot(slot), &mut digest);
-            }
-            at = frame.caller();
-        }
-    }
-    digest.finish()
+/// An object counts by its address, and some of those that can come and go without a trace by their contents, too. The
+/// others are held: once one of them is freed, the digest says nothing any more.
+struct State {
+    digest: FxHasher,
+    me: ThreadId,
+    /// Whether this is the first look, which holds what the state hangs on.
+    first: bool,
+    comparable: bool,
 }
 
-/// An object counts by its address, one that can be replaced by an equal-looking one at the same address by its value.
-unsafe fn hash(object: *mut ffi::PyObject, digest: &mut FxHasher) {
-    (object as usize).hash(digest);
-    // SAFETY: a null or live object; the exact types have functions of their own that run no Python code.
-    unsafe {
+impl State {
+    /// The digest; `None` when it cannot be compared with another one, or with the first one any more.
+    ///
+    /// # Safety
+    /// As for [`await_change`].
+    unsafe fn of(me: ThreadId, site: &Site, frame: Frame, first: bool) -> Option<u64> {
+        // SAFETY: the calling thread holds the lock of the interpreter; the borrow ends here.
+        let identities = unsafe { run::identities() }?;
+        if first {
+            identities.held.begin(me);
+        }
+        let mut state =
+            State { digest: FxHasher::default(), me, first, comparable: identities.held.is_intact(me) };
+        // SAFETY: the slots below `top` and the variables of callers are initialized.
+        unsafe {
+            for slot in 0..site.top as usize {
+                state.add(frame.slot(slot), 0);
+            }
+            let mut at = frame.caller();
+            let mut depth = 0;
+            while let Some(frame) = at.filter(|_| state.comparable) {
+                let (instruction, variables) = frame.progress();
+                (frame.address(), instruction).hash(&mut state.digest);
+                for slot in 0..variables {
+                    state.add(frame.slot(slot), 0);
+                }
+                at = frame.caller();
+                depth += 1;
+                state.comparable &= depth < DEEPEST;
+            }
+        }
+        state.comparable.then(|| state.digest.finish())
+    }
+
+    unsafe fn add(&mut self, object: *mut ffi::PyObject, depth: usize) {
+        (object as usize).hash(&mut self.digest);
         if object.is_null() {
-        } else if ffi::PyFloat_CheckExact(object) != 0 {
-            ffi::PyFloat_AS_DOUBLE(object).to_bits().hash(digest);
-        } else if ffi::PyLong_CheckExact(object) != 0 || ffi::PyUnicode_CheckExact(object) != 0 {
-            interpreter::exact_hash(object).hash(digest);
+            return;
+        }
+        // SAFETY: a live object; the exact types hash by their contents and run no Python code.
+        unsafe {
+            if ffi::PyFloat_CheckExact(object) != 0 {
+                ffi::PyFloat_AS_DOUBLE(object).to_bits().hash(&mut self.digest);
+            } else if ffi::PyLong_CheckExact(object) != 0 || ffi::PyUnicode_CheckExact(object) != 0 {
+                interpreter::exact_hash(object).hash(&mut self.digest);
+            } else if ffi::PyTuple_CheckExact(object) != 0 {
+                self.add_items(object, depth);
+            } else if ffi::PySlice_Check(object) != 0 {
+                // The interpreter keeps one for reuse without freeing it.
+                self.comparable = false;
+            } else if self.first
+                && let Some(identities) = run::identities()
+            {
+                identities.held.hold(self.me, interpreter::block(object));
+            }
+        }
+    }
+
+    /// Tuples are kept for reuse without being freed.
+    unsafe fn add_items(&mut self, tuple: *mut ffi::PyObject, depth: usize) {
+        // SAFETY: a live tuple.
+        unsafe {
+            let size = ffi::PyTuple_GET_SIZE(tuple);
+            if depth == DEEPEST_TUPLE || size > LONGEST_TUPLE {
+                self.comparable = false;
+                return;
+            }
+            for nth in 0..size {
+                self.add(ffi::PyTuple_GET_ITEM(tuple, nth), depth + 1);
+            }
         }
     }
 }

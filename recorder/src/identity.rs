@@ -6,6 +6,7 @@
 //!
 //! Not here: how a free is noticed (interpreter hooks), how an object is called in reports.
 
+use crate::held::Held;
 use frontrun_formats::ObjectId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -20,12 +21,20 @@ pub struct Identities {
     aliases: FxHashSet<usize>,
     filter: Box<[u64]>,
     next: u32,
+    /// What the states of threads hang on; a free breaks it.
+    pub held: Held,
 }
 
 impl Default for Identities {
     fn default() -> Self {
         let filter = vec![0; FILTER_BITS / 64].into_boxed_slice();
-        Identities { by_block: FxHashMap::default(), aliases: FxHashSet::default(), filter, next: 0 }
+        Identities {
+            by_block: FxHashMap::default(),
+            aliases: FxHashSet::default(),
+            filter,
+            next: 0,
+            held: Held::default(),
+        }
     }
 }
 
@@ -82,6 +91,7 @@ impl Identities {
 
     /// Notes that the memory at `block` has been freed.
     pub fn forget(&mut self, block: usize) {
+        self.held.freed(block);
         if self.may_know(block) {
             self.by_block.remove(&block);
             self.aliases.remove(&block);

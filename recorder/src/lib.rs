@@ -3,13 +3,14 @@
 //!
 //! Module map: [`bytecode`] where hooks go · [`gate`] who runs next, over [`sampling`] · [`parking`] where threads wait ·
 //! [`identity`] and [`key`] which object and which key is which · [`recording`] the trace being written · [`watch`] what a loop
-//! has read.
+//! has read · [`held`] what its state hangs on.
 //!
 //! Not here: the interpreter. This crate knows bytes, addresses and operations; what connects them to CPython
 //! is the crate `python`.
 
 pub mod bytecode;
 pub mod gate;
+pub mod held;
 pub mod identity;
 pub mod key;
 pub mod parking;

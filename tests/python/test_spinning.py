@@ -194,3 +194,45 @@ def test_a_short_wait_that_is_repeated_is_one_wait() -> None:
 
     result = explore([lambda s: s.event.set(), waits], lambda s: s.seen == 1, "seen")
     assert (result.verdict, result.num_explored) == ("exhausted", 2)
+
+
+class Box:
+    """An object of the program, whose memory can become another one's."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+
+
+@pytest.mark.parametrize(
+    ("make", "rounds"),
+    [
+        (lambda n: (n,), lambda box: box[0]),
+        (lambda n: [n], lambda box: box[0]),
+        (lambda n: {0: n}, lambda box: box[0]),
+        (lambda n: frozenset({n}), lambda box: next(iter(box))),
+        (lambda n: bytes([n]), lambda box: box[0]),
+        (lambda n: complex(n), lambda box: box.real),
+        (lambda n: ((n,), "same"), lambda box: box[0][0]),
+        (Box, lambda box: box.rounds),
+    ],
+    ids=["tuple", "list", "dict", "frozenset", "bytes", "complex", "nested tuple", "object"],
+)
+def test_another_object_at_the_same_address_is_another_state(
+    make: Callable[[int], Any], rounds: Callable[[Any], int]
+) -> None:
+    """A loop that gives up after three looks keeps its count where memory is used again."""
+
+    def looks(shared: Shared) -> None:
+        shared.seen = "gone"
+        box = make(0)
+        while rounds(box) < 3:
+            if shared.flag:
+                shared.seen = "seen"
+                return
+            count = rounds(box)
+            del box
+            box = make(int(count) + 1)
+            del count
+
+    result = explore([publish, looks], lambda _: True, "seen")
+    assert (result.verdict, result.outcomes) == ("exhausted", {"'gone'": 1, "'seen'": 3})
