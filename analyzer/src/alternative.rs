@@ -1,8 +1,9 @@
 //! What could have happened instead: the schedule of another execution and why it is one.
 
 use crate::describe;
-use crate::trace::{Origin, Trace};
-use frontrun_formats::{Execution, Location, Schedule, ScheduleEntry, SiteId, ThreadId};
+use crate::subject::Origin;
+use crate::trace::Trace;
+use frontrun_formats::{Block, Execution, Location, Operation, Schedule, ScheduleEntry, SiteId, ThreadId};
 use rustc_hash::FxHashMap;
 
 /// A work item: the fixed schedule of one further execution.
@@ -38,17 +39,31 @@ impl Reason {
         format!(
             "{} {} {} ({}) before {} {} it ({}){blocks}",
             describe::thread(parent, first),
-            describe::verb(self.first.operation(parent)),
+            verb(self.first.operation(parent), self.first.block(parent)),
             describe::location(parent, self.location),
             describe::site(parent, first_site),
             describe::thread(parent, second.thread),
-            describe::verb(&second.operation),
+            verb(&second.operation, second.block),
             describe::site(parent, second.site),
         )
     }
 }
 
+/// What is done to the location of a reason.
+fn verb(operation: &Operation, block: Block) -> &'static str {
+    if block == Block::Alone { describe::verb(operation) } else { "touches" }
+}
+
 impl Origin {
+    /// How it is tied to an opaque block.
+    pub fn block(self, execution: &Execution) -> Block {
+        match self {
+            Origin::Event(at) => execution.events[at].block,
+            Origin::Pending(at) => execution.pending[at].block,
+            Origin::Elapsed(_) => Block::Alone,
+        }
+    }
+
     /// Who does it, and where in the source.
     pub fn place(self, execution: &Execution) -> (ThreadId, SiteId) {
         match self {
@@ -60,11 +75,11 @@ impl Origin {
     }
 
     /// What is done.
-    pub fn operation(self, execution: &Execution) -> &frontrun_formats::Operation {
+    pub fn operation(self, execution: &Execution) -> &Operation {
         match self {
             Origin::Event(at) => &execution.events[at].operation,
             Origin::Elapsed(at) => match &execution.events[at].operation {
-                frontrun_formats::Operation::Elapse { of } => of,
+                Operation::Elapse { of } => of,
                 other => other,
             },
             Origin::Pending(at) => &execution.pending[at].operation,
@@ -75,10 +90,10 @@ impl Origin {
 /// Makes schedules out of cuts.
 pub(crate) struct Schedules<'t, 'e> {
     trace: &'t Trace<'e>,
-    /// One entry per event, as executed; made when the first alternative needs it.
+    /// One entry per unit, as executed; made when the first alternative needs it.
     template: Vec<ScheduleEntry>,
     fingerprints: FxHashMap<(SiteId, u8), u32>,
-    /// Positions of the chunk's events.
+    /// The chunk's units.
     chunk: Vec<u32>,
 }
 
@@ -102,42 +117,42 @@ impl<'t, 'e> Schedules<'t, 'e> {
         let trace = self.trace;
         let node = &trace.nodes[overtaken];
         self.collect_chunk(first, overtaken, cut);
-        let mut entries = Vec::with_capacity(node.step_event + self.chunk.len() + 2);
-        entries.extend_from_slice(&self.template[..node.step_event]);
-        for event in &self.chunk {
-            let entry = self.template[*event as usize];
+        let mut entries = Vec::with_capacity(node.step_unit + self.chunk.len() + 2);
+        entries.extend_from_slice(&self.template[..node.step_unit]);
+        for unit in &self.chunk {
+            let entry = self.template[*unit as usize];
             entries.push(ScheduleEntry { head: false, opens_step: false, ..entry });
         }
         entries.push(ScheduleEntry { head: false, opens_step: false, ..self.entry(first) });
-        entries[node.step_event].opens_step = true;
+        entries[node.step_unit].opens_step = true;
         if !blocks {
-            entries.push(ScheduleEntry { head: true, opens_step: false, ..self.template[node.event] });
+            entries.push(ScheduleEntry { head: true, opens_step: false, ..self.template[node.unit] });
         }
         self.named(entries)
     }
 
-    /// Events at or behind the beginning of the step that are inside the cut, in execution order. Irrelevant
-    /// events are inside when a node of their thread behind them is, or when `first` is behind them.
+    /// Units at or behind the beginning of the step that are inside the cut, in execution order. Irrelevant
+    /// units are inside when a node of their thread behind them is, or when `first` is behind them.
     fn collect_chunk(&mut self, first: Origin, overtaken: usize, cut: &[u32]) {
         let trace = self.trace;
         let node = &trace.nodes[overtaken];
         let first_thread = first.place(trace.execution).0;
         self.chunk.clear();
-        for (thread, events) in trace.events_of.iter().enumerate() {
-            let below = |limit: usize| events.partition_point(|event| (*event as usize) < limit);
-            let mut end = below(node.event);
+        for (thread, units) in trace.units_of.iter().enumerate() {
+            let below = |limit: usize| units.partition_point(|unit| (*unit as usize) < limit);
+            let mut end = below(node.unit);
             if let Some(last) = cut[thread].checked_sub(1) {
-                end = end.max(trace.nodes[trace.node_of(thread, last)].subject.event_index as usize + 1);
+                end = end.max(trace.nodes[trace.node_of(thread, last)].subject.unit_index as usize + 1);
             }
             if trace.threads.id(thread) == first_thread {
                 end = match first {
-                    Origin::Event(at) | Origin::Elapsed(at) => below(at),
-                    Origin::Pending(_) => events.len(),
+                    Origin::Event(at) | Origin::Elapsed(at) => below(trace.units.containing(at)),
+                    Origin::Pending(_) => units.len(),
                 };
             }
-            let start = below(node.step_event);
+            let start = below(node.step_unit);
             if start < end {
-                self.chunk.extend_from_slice(&events[start..end]);
+                self.chunk.extend_from_slice(&units[start..end]);
             }
         }
         self.chunk.sort_unstable();
@@ -146,11 +161,11 @@ impl<'t, 'e> Schedules<'t, 'e> {
     fn fill_template(&mut self) {
         let execution = self.trace.execution;
         let prefix = &execution.header.schedule.entries;
-        self.template = (0..execution.events.len())
-            .map(|position| {
-                let entry = self.entry(Origin::Event(position));
+        self.template = (0..self.trace.units.len())
+            .map(|unit| {
+                let entry = self.entry(Origin::Event(self.trace.units.events(unit).start));
                 let (head, opens_step) =
-                    prefix.get(position).map_or((true, true), |entry| (entry.head, entry.opens_step));
+                    prefix.get(unit).map_or((true, true), |entry| (entry.head, entry.opens_step));
                 ScheduleEntry { head, opens_step, ..entry }
             })
             .collect();

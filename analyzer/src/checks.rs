@@ -9,6 +9,7 @@ use crate::cut::{Cut, covered};
 use crate::error::AnalyzeError;
 use crate::threads::Threads;
 use crate::trace::Trace;
+use crate::units::Units;
 use frontrun_formats::{Execution, Operation, Outcome, semantics};
 
 /// Refuses what is not a whole run.
@@ -31,17 +32,19 @@ pub(crate) fn whole(execution: &Execution) -> Result<(), AnalyzeError> {
 }
 
 /// Refuses a run that did not execute its schedule.
-pub(crate) fn prefix(execution: &Execution, threads: &Threads) -> Result<(), AnalyzeError> {
+pub(crate) fn prefix(execution: &Execution, threads: &Threads, units: &Units) -> Result<(), AnalyzeError> {
     let schedule = &execution.header.schedule;
-    if execution.events.len() < schedule.entries.len() {
+    if units.len() < schedule.entries.len() {
         return Err(AnalyzeError::PrefixNotExecuted {
             wanted: schedule.entries.len(),
-            executed: execution.events.len(),
+            executed: units.len(),
         });
     }
     let ranks: Vec<Option<usize>> =
         schedule.threads.iter().map(|path| threads.rank_of_path(execution, path)).collect();
-    for (position, (entry, event)) in schedule.entries.iter().zip(&execution.events).enumerate() {
+    for (unit, entry) in schedule.entries.iter().enumerate() {
+        let position = units.events(unit).start;
+        let event = &execution.events[position];
         let wanted = ranks.get(entry.thread as usize).copied().flatten();
         if wanted != Some(threads.rank(event.thread)?) {
             let expected = match schedule.threads.get(entry.thread as usize) {
@@ -67,13 +70,15 @@ pub(crate) fn lowest(trace: &Trace) -> Result<(), AnalyzeError> {
     let execution = trace.execution;
     let start = execution.header.schedule.entries.len();
     let mut turn = Turn::at(trace, start);
-    for (position, event) in execution.events.iter().enumerate().skip(start) {
+    for unit in start..trace.units.len() {
+        let position = trace.units.events(unit).start;
+        let event = &execution.events[position];
         let mine = trace.threads.rank(event.thread)?;
         if (0..mine).any(|thread| turn.enabled(thread)) {
             let thread = execution.path(event.thread).cloned().unwrap_or_default();
             return Err(AnalyzeError::NotLowest { position, thread });
         }
-        turn.pass(mine, position);
+        turn.pass(mine, unit);
     }
     Ok(())
 }
@@ -81,29 +86,29 @@ pub(crate) fn lowest(trace: &Trace) -> Result<(), AnalyzeError> {
 /// How far every thread has come.
 struct Turn<'t, 'e> {
     trace: &'t Trace<'e>,
-    /// By thread: events, and nodes, that were executed so far.
-    events: Vec<usize>,
+    /// By thread: units, and nodes, that were executed so far.
+    units: Vec<usize>,
     cut: Cut,
 }
 
 impl<'t, 'e> Turn<'t, 'e> {
     fn at(trace: &'t Trace<'e>, start: usize) -> Self {
-        let executed = |thread: usize| trace.events_of[thread].partition_point(|at| (*at as usize) < start);
+        let executed = |thread: usize| trace.units_of[thread].partition_point(|at| (*at as usize) < start);
         let nodes = |thread: usize| {
-            trace.of_thread[thread].partition_point(|node| trace.nodes[*node as usize].event < start) as u32
+            trace.of_thread[thread].partition_point(|node| trace.nodes[*node as usize].unit < start) as u32
         };
         let width = trace.width();
-        Turn { trace, events: (0..width).map(executed).collect(), cut: (0..width).map(nodes).collect() }
+        Turn { trace, units: (0..width).map(executed).collect(), cut: (0..width).map(nodes).collect() }
     }
 
     /// Whether the thread could go on.
     fn enabled(&self, thread: usize) -> bool {
         let trace = self.trace;
-        let subject = match trace.events_of[thread].get(self.events[thread]) {
+        let subject = match trace.units_of[thread].get(self.units[thread]) {
             Some(next) => {
                 let node = trace.of_thread[thread].get(self.cut[thread] as usize);
                 let node = node.map(|node| &trace.nodes[*node as usize]);
-                match node.filter(|node| node.event == *next as usize) {
+                match node.filter(|node| node.unit == *next as usize) {
                     Some(node) => &node.subject,
                     // Nobody else has a part in what it waits for, so it could have been executed at once.
                     None => return true,
@@ -121,10 +126,10 @@ impl<'t, 'e> Turn<'t, 'e> {
             && (!subject.nature.gated || semantics::enabled(subject.operation, subject.id, &state))
     }
 
-    fn pass(&mut self, thread: usize, position: usize) {
-        self.events[thread] += 1;
+    fn pass(&mut self, thread: usize, unit: usize) {
+        self.units[thread] += 1;
         let node = self.trace.of_thread[thread].get(self.cut[thread] as usize);
-        if node.is_some_and(|node| self.trace.nodes[*node as usize].event == position) {
+        if node.is_some_and(|node| self.trace.nodes[*node as usize].unit == unit) {
             self.cut[thread] += 1;
         }
     }
@@ -136,7 +141,7 @@ pub(crate) fn predicted_past(trace: &Trace) -> Result<(), AnalyzeError> {
     if prefix == 0 || trace.first_new == trace.nodes.len() {
         return Ok(());
     }
-    let Some(last) = trace.nodes.iter().rposition(|node| node.event < prefix) else { return Ok(()) };
+    let Some(last) = trace.nodes.iter().rposition(|node| node.unit < prefix) else { return Ok(()) };
     let node = &trace.nodes[last];
     // A schedule of a person or of the minimiser has no chunks, and claims nothing.
     if node.step == last {

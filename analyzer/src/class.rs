@@ -20,13 +20,13 @@ pub(crate) fn id(trace: &Trace) -> u64 {
     let numbers: Vec<u32> = (0..trace.width())
         .map(|thread| {
             let this = number;
-            number += u32::from(!trace.events_of[thread].is_empty());
+            number += u32::from(!trace.units_of[thread].is_empty());
             this
         })
         .collect();
     for thread in 0..trace.width() {
-        let events = trace.events_of[thread].len() as u32;
-        if events == 0 {
+        let units = trace.units_of[thread].len() as u32;
+        if units == 0 {
             continue;
         }
         words.clear();
@@ -34,17 +34,17 @@ pub(crate) fn id(trace: &Trace) -> u64 {
             path.0.iter().for_each(|part| words.extend_from_slice(&part.to_le_bytes()));
         }
         words.extend_from_slice(&u32::MAX.to_le_bytes());
-        words.extend_from_slice(&events.to_le_bytes());
+        words.extend_from_slice(&units.to_le_bytes());
         for node in &trace.of_thread[thread] {
             let node = *node as usize;
-            words.extend_from_slice(&trace.nodes[node].subject.event_index.to_le_bytes());
+            words.extend_from_slice(&trace.nodes[node].subject.unit_index.to_le_bytes());
             for (other, count) in trace.clock(node).iter().enumerate() {
                 if other == thread || *count == 0 {
                     continue;
                 }
                 let last = &trace.nodes[trace.node_of(other, *count - 1)].subject;
                 words.extend_from_slice(&numbers[other].to_le_bytes());
-                words.extend_from_slice(&(last.event_index + 1).to_le_bytes());
+                words.extend_from_slice(&(last.unit_index + 1).to_le_bytes());
             }
             words.extend_from_slice(&u32::MAX.to_le_bytes());
             if words.len() > 4096 {

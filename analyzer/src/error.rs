@@ -95,6 +95,15 @@ pub enum AnalyzeError {
         /// Position of the last event of the step.
         position: usize,
     },
+    /// A probe was run and analyzed, and the analysis wants it again: it did not execute what it was made for.
+    #[error("the run of a wanted schedule did not tell what it was made for")]
+    UselessProbe,
+    /// The events of an opaque block are not one step of one thread.
+    #[error("the opaque block at event {position} is not one step: it has no beginning, or waits midway")]
+    BrokenBlock {
+        /// Position of its first event.
+        position: usize,
+    },
     /// An event names a thread that the thread table does not have.
     #[error("thread number {0:?} is not in the thread table")]
     UnknownThread(ThreadId),

@@ -11,6 +11,7 @@ use crate::locations::Locations;
 use crate::simulation::Simulation;
 use frontrun_formats::semantics::{State, Value};
 use frontrun_formats::{Execution, Location, Part, ThreadId};
+use std::ops::Range;
 
 /// The values that nodes left, by location and thread.
 #[derive(Debug, Default)]
@@ -22,20 +23,20 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// `nodes` are the relevant events in execution order: position, thread, index among the thread's nodes.
+    /// `nodes` are the relevant units in execution order: events, thread, index among the thread's nodes.
     pub(crate) fn new(
         execution: &Execution,
         simulation: &Simulation,
-        nodes: impl Iterator<Item = (usize, usize, u32)>,
+        nodes: impl Iterator<Item = (Range<usize>, usize, u32)>,
         locations: &mut Locations,
         width: usize,
     ) -> History {
         let mut entries = Vec::new();
         let mut places = Vec::new();
         let mut written = simulation.written.iter().peekable();
-        for (event, thread, index) in nodes {
-            while written.next_if(|written| (written.event as usize) < event).is_some() {}
-            while let Some(value) = written.next_if(|written| written.event as usize == event) {
+        for (events, thread, index) in nodes {
+            while written.next_if(|written| (written.event as usize) < events.start).is_some() {}
+            while let Some(value) = written.next_if(|written| (written.event as usize) < events.end) {
                 let location = locations.intern(simulation.locations.name(value.location));
                 places.push(location * width as u32 + thread as u32);
                 entries.push((index, value.value.clone()));

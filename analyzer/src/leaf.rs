@@ -8,7 +8,8 @@
 
 use crate::cut::{Cut, covered};
 use crate::locations::Access;
-use crate::trace::{Subject, Trace};
+use crate::subject::Subject;
+use crate::trace::Trace;
 use frontrun_formats::Location;
 use frontrun_formats::semantics::{self, Effect};
 use smallvec::SmallVec;
@@ -24,6 +25,17 @@ pub(crate) struct Pair<'t, 'e> {
     pub(crate) late: Option<Range<usize>>,
 }
 
+impl Pair<'_, '_> {
+    /// Whether a late pair's cut has an event of the new step.
+    pub(crate) fn is_new(&self, trace: &Trace, cut: &[u32]) -> bool {
+        let inside = |node: usize| {
+            let subject = &trace.nodes[node].subject;
+            subject.index < cut[subject.thread]
+        };
+        self.late.as_ref().is_none_or(|step| step.clone().any(inside))
+    }
+}
+
 /// A child.
 pub(crate) struct Found {
     /// `r` is disabled by `a`.
@@ -32,15 +44,15 @@ pub(crate) struct Found {
     pub(crate) location: Location,
 }
 
-type Accesses = SmallVec<[Access; 4]>;
+pub(crate) type Accesses = SmallVec<[Access; 4]>;
 
 /// What `a` and `r` do at a cut.
-struct Footprints {
-    a: Accesses,
+pub(crate) struct Footprints {
+    pub(crate) a: Accesses,
     /// `None` when `a` disables `r`.
-    r: Option<Accesses>,
+    pub(crate) r: Option<Accesses>,
     /// Where they conflict.
-    location: Option<Location>,
+    pub(crate) location: Option<Location>,
 }
 
 /// Decides about cuts, and counts them.
@@ -53,20 +65,30 @@ impl<'t, 'e> Leaf<'t, 'e> {
         Leaf { trace }
     }
 
+    /// Whether the cut gives a child; neither operation is an opaque block.
     pub(crate) fn decide(&mut self, pair: &Pair<'t, 'e>, cut: &[u32]) -> Option<Found> {
-        let trace = self.trace;
-        let inside = |node: usize| {
-            let subject = &trace.nodes[node].subject;
-            subject.index < cut[subject.thread]
-        };
-        if pair.late.as_ref().is_some_and(|step| !step.clone().any(inside)) {
+        if !pair.is_new(self.trace, cut) {
             return None;
         }
+        let r = &self.trace.nodes[pair.r].subject;
+        let footprints = self.footprints(pair.a, r, cut)?;
+        self.judge(pair, cut, &footprints, r.nature.incoherent)
+    }
+
+    /// Whether the cut gives a child when `a` and `r` do there what `footprints` says; `incoherent` says that `r` may
+    /// depend on events that `a` does not depend on.
+    pub(crate) fn judge(
+        &self,
+        pair: &Pair<'t, 'e>,
+        cut: &[u32],
+        footprints: &Footprints,
+        incoherent: bool,
+    ) -> Option<Found> {
+        let trace = self.trace;
         let node = &trace.nodes[pair.r];
         let r = &node.subject;
-        let footprints = self.footprints(pair.a, r, cut)?;
         let past = trace.past(cut, &pair.base, &footprints.a);
-        if !r.nature.incoherent && !covered(cut, trace.before(pair.r), &past) {
+        if !incoherent && !covered(cut, trace.before(pair.r), &past) {
             return None;
         }
         let prefix = trace.before(node.step);

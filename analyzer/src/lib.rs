@@ -7,17 +7,21 @@
 //! Pure: no files, no clock, no environment, no threads. Two analyses of one execution give the same bytes.
 //!
 //! Module map, bottom up: `threads` ranks · `locations` numbers · `kind` what an operation can do at most ·
+//! `units` what is atomic ·
 //! `simulation` one pass in the recorded order · `relevance` what matters · `cut`, `index`, `history`, `trace`
-//! the reduced execution · `checks` refusals · `leaf`, `search` the algorithm · `alternative`, `class` results.
+//! the reduced execution · `checks` refusals · `leaf`, `search` the algorithm · `names`, `probe`, `memo`, `conduct`,
+//! `blocks` the algorithm for opaque blocks · `alternative`, `class` results.
 //!
 //! # Not here
 //! What an operation means: `frontrun_formats::semantics`. Running anything: `frontrun-replayer`.
 
 mod alternative;
 mod analysis;
+mod blocks;
 mod changes;
 mod checks;
 mod class;
+mod conduct;
 mod cut;
 mod deadlock;
 mod describe;
@@ -28,14 +32,19 @@ mod index;
 mod kind;
 mod leaf;
 mod locations;
+mod memo;
 mod memory;
+mod names;
+mod probe;
 mod race;
 mod relevance;
 mod search;
 mod simulation;
+mod subject;
 mod survey;
 mod threads;
 mod trace;
+mod units;
 
 pub use alternative::{Alternative, Reason};
 pub use analysis::{Analysis, ThreadSummary};
@@ -43,14 +52,19 @@ pub use deadlock::{Deadlock, DeadlockKind, Wait};
 pub use describe::location as location_text;
 pub use error::AnalyzeError;
 pub use happens_before::{HappensBefore, Order};
+pub use probe::Probe;
 pub use race::{Access, Race};
-pub use trace::Origin;
+pub use subject::Origin;
 
-use frontrun_formats::Execution;
+use frontrun_formats::{Execution, Schedule};
+use memo::Memo;
+use names::Names;
+use probe::Deeds;
 use simulation::Simulation;
 use std::ops::ControlFlow;
 use threads::Threads;
 use trace::Trace;
+use units::Units;
 
 /// How the search is to be done; only tests have a reason to change anything.
 #[doc(hidden)]
@@ -88,6 +102,9 @@ pub struct Explored {
     pub class: u64,
     /// See [`children`].
     pub alternatives: Vec<Alternative>,
+    /// Schedules that have to be run before all alternatives are known, because nothing recorded tells what an opaque
+    /// block does there. Empty without opaque blocks.
+    pub wanted: Vec<Schedule>,
 }
 
 /// [`children`] and [`class_id`] in one pass.
@@ -95,28 +112,56 @@ pub struct Explored {
 /// # Errors
 /// As [`children`], and when the alternatives are more than memory should hold ([`MOST_ENTRIES`]).
 pub fn explore(execution: &Execution, tuning: Tuning) -> Result<Explored, AnalyzeError> {
-    let trace = whole_trace(execution, tuning)?;
+    explore_with(execution, &[], tuning)
+}
+
+/// As [`explore`], with the executions of what was [`Explored::wanted`] before: all of them, from the first time on.
+/// When nothing is wanted any more, the alternatives are complete. A probe whose schedule is that of an alternative *is*
+/// the execution of that alternative; the others are redundant, and no items of the exploration.
+///
+/// # Errors
+/// As [`explore`], and when a probe does not tell what it was made for.
+pub fn explore_with<'e>(
+    execution: &'e Execution,
+    probes: &[Probe<'e>],
+    tuning: Tuning,
+) -> Result<Explored, AnalyzeError> {
+    let mut names = Names::of(execution);
+    let (trace, deeds) = probed_trace(execution, probes, &mut names, tuning)?;
+    let memo = Memo::new(&trace, &names, deeds);
     checks::lowest(&trace)?;
-    let (alternatives, complete) = collect(&trace, MOST_ENTRIES);
+    let mut wanted = Vec::new();
+    let (alternatives, complete) = collect(&trace, &memo, MOST_ENTRIES, &mut wanted);
     if !complete {
         return Err(AnalyzeError::TooManyAlternatives { found: alternatives.len() });
     }
-    Ok(Explored { class: class::id(&trace), alternatives })
+    if wanted.iter().any(|schedule| probes.iter().any(|probe| probe.execution().header.schedule == *schedule))
+    {
+        return Err(AnalyzeError::UselessProbe);
+    }
+    // What probes saw makes more events relevant, but the name of a class must not hang on them.
+    let class = if probes.is_empty() { class::id(&trace) } else { class_id(execution)? };
+    Ok(Explored { class, alternatives, wanted })
 }
 
 /// Calls `visit` with the [`children`] one by one, until it breaks: an execution may have more of them than
-/// memory has room for.
+/// memory has room for. Returns whether opaque blocks hide no further ones (see [`Explored::wanted`]).
 ///
 /// # Errors
 /// As [`children`]; nothing has been visited then.
 pub fn visit_children(
     execution: &Execution,
     mut visit: impl FnMut(Alternative) -> ControlFlow<()>,
-) -> Result<(), AnalyzeError> {
-    let trace = whole_trace(execution, Tuning::default())?;
+) -> Result<bool, AnalyzeError> {
+    let mut names = Names::of(execution);
+    let (trace, deeds) = probed_trace(execution, &[], &mut names, Tuning::default())?;
+    let memo = Memo::new(&trace, &names, deeds);
     checks::lowest(&trace)?;
-    let _ = search::alternatives(&trace, &mut visit);
-    Ok(())
+    let mut wanted = Vec::new();
+    if search::alternatives(&trace, &mut visit).is_continue() {
+        let _ = blocks::alternatives(&trace, &memo, &mut visit, &mut wanted);
+    }
+    Ok(wanted.is_empty())
 }
 
 /// Everything that a report about the execution needs.
@@ -127,18 +172,24 @@ pub fn visit_children(
 pub fn analyze(execution: &Execution) -> Result<Analysis, AnalyzeError> {
     checks::whole(execution)?;
     let threads = Threads::new(execution)?;
-    checks::prefix(execution, &threads)?;
+    let units = Units::of(execution)?;
+    checks::prefix(execution, &threads, &units)?;
     let simulation = Simulation::of(execution)?;
     simulation.check_end(execution)?;
     let deadlock = deadlock::deadlock(execution, &threads, &simulation);
-    let trace = Trace::new(execution, threads, simulation, false)?;
+    let mut names = Names::of(execution);
+    let deeds = Deeds::of(execution, &threads, &units, &simulation, &[], &mut names)?;
+    let trace = Trace::new(execution, threads, units, simulation, &[], false)?;
     checks::predicted_past(&trace)?;
-    let (alternatives, complete) = collect(&trace, MOST_LISTED_ENTRIES);
+    let mut wanted = Vec::new();
+    let memo = Memo::new(&trace, &names, deeds);
+    let (alternatives, complete) = collect(&trace, &memo, MOST_LISTED_ENTRIES, &mut wanted);
+    let complete = complete && wanted.is_empty();
     let threads = (0..trace.width()).map(|rank| {
         let id = trace.threads.id(rank);
         ThreadSummary {
             path: execution.path(id).cloned().unwrap_or_default(),
-            events: trace.events_of[rank].len(),
+            events: trace.units_of[rank].iter().map(|unit| trace.units.events(*unit as usize).len()).sum(),
             relevant: trace.of_thread[rank].len(),
             unfinished: execution.pending.iter().any(|pending| pending.thread == id),
         }
@@ -156,16 +207,20 @@ pub fn analyze(execution: &Execution) -> Result<Analysis, AnalyzeError> {
 }
 
 /// The alternatives, until their schedules have `most` entries together; and whether these are all.
-fn collect(trace: &Trace, most: usize) -> (Vec<Alternative>, bool) {
+fn collect(trace: &Trace, memo: &Memo, most: usize, wanted: &mut Vec<Schedule>) -> (Vec<Alternative>, bool) {
     let (mut alternatives, mut entries) = (Vec::new(), 0);
-    let end = search::alternatives(trace, &mut |alternative| {
+    let mut visit = |alternative: Alternative| {
         if entries + alternative.schedule.entries.len() > most && !alternatives.is_empty() {
             return ControlFlow::Break(());
         }
         entries += alternative.schedule.entries.len();
         alternatives.push(alternative);
         ControlFlow::Continue(())
-    });
+    };
+    let mut end = search::alternatives(trace, &mut visit);
+    if end.is_continue() {
+        end = blocks::alternatives(trace, memo, &mut visit, wanted);
+    }
     (alternatives, end.is_continue())
 }
 
@@ -200,12 +255,24 @@ pub fn sketch(execution: &Execution) -> Result<Sketch, AnalyzeError> {
 }
 
 fn whole_trace(execution: &Execution, tuning: Tuning) -> Result<Trace<'_>, AnalyzeError> {
+    probed_trace(execution, &[], &mut Names::of(execution), tuning).map(|(trace, _)| trace)
+}
+
+fn probed_trace<'e>(
+    execution: &'e Execution,
+    probes: &[Probe<'e>],
+    names: &mut Names<'e>,
+    tuning: Tuning,
+) -> Result<(Trace<'e>, Deeds), AnalyzeError> {
     checks::whole(execution)?;
     let threads = Threads::new(execution)?;
-    checks::prefix(execution, &threads)?;
-    let simulation = Simulation::of(execution)?;
+    let units = Units::of(execution)?;
+    checks::prefix(execution, &threads, &units)?;
+    let mut simulation = Simulation::of(execution)?;
     simulation.check_end(execution)?;
-    let trace = Trace::new(execution, threads, simulation, tuning.everything_incoherent)?;
+    let deeds = Deeds::of(execution, &threads, &units, &simulation, probes, names)?;
+    let touched = deeds.touched(names, &mut simulation.locations);
+    let trace = Trace::new(execution, threads, units, simulation, &touched, tuning.everything_incoherent)?;
     checks::predicted_past(&trace)?;
-    Ok(trace)
+    Ok((trace, deeds))
 }

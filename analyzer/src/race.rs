@@ -10,7 +10,8 @@
 
 use crate::describe;
 use crate::happens_before::covered_by;
-use crate::trace::{Subject, Trace};
+use crate::kind;
+use crate::trace::Trace;
 use frontrun_formats::{Location, ObjectId, Operation, Part, SiteId, ThreadPath};
 use std::collections::BTreeMap;
 
@@ -58,24 +59,19 @@ pub(crate) fn races(trace: &Trace) -> Vec<Race> {
     let mut known: BTreeMap<Key, usize> = BTreeMap::new();
     let locks = Locks::of(trace);
     for later in 0..trace.nodes.len() {
-        let second = &trace.nodes[later].subject;
-        if !data(second.operation) {
-            continue;
-        }
         for earlier in covered_by(trace, later) {
-            let first = &trace.nodes[earlier].subject;
-            if first.thread == second.thread || !data(first.operation) {
+            if trace.nodes[earlier].subject.thread == trace.nodes[later].subject.thread {
                 continue;
             }
-            let Some(location) = conflict(trace, first, second) else { continue };
-            let key = key(trace, earlier, later, location);
+            let Some((location, first, second)) = conflict(trace, earlier, later) else { continue };
+            let key = key(trace, first, second, location);
             if let Some(at) = known.get(&key) {
                 found[*at].occurrences += 1;
                 continue;
             }
             known.insert(key, found.len());
-            let first = access(trace, earlier, location, &locks);
-            let second = access(trace, later, location, &locks);
+            let first = access(trace, earlier, first, location, &locks);
+            let second = access(trace, later, second, location, &locks);
             found.push(Race {
                 common_locks: first
                     .locks
@@ -114,16 +110,35 @@ fn data(operation: &Operation) -> bool {
     )
 }
 
-fn conflict(trace: &Trace, first: &Subject, second: &Subject) -> Option<Location> {
-    let (mine, theirs) = (trace.accesses(first), trace.accesses(second));
-    mine.iter().find_map(|x| {
-        let y = theirs.iter().find(|y| x.conflicts(**y))?;
-        Some(trace.locations.name(if x.whole { y.location } else { x.location }))
+/// Where two nodes access data in conflict, and the events that do it.
+fn conflict(trace: &Trace, first: usize, second: usize) -> Option<(Location, usize, usize)> {
+    let accesses = |node: usize| trace.accesses(&trace.nodes[node].subject);
+    accesses(first).iter().find_map(|x| {
+        accesses(second).iter().filter(|y| x.conflicts(**y)).find_map(|y| {
+            let location = trace.locations.name(if x.whole { y.location } else { x.location });
+            Some((location, event(trace, first, location)?, event(trace, second, location)?))
+        })
     })
 }
 
+/// The event of a node that accesses the location: of a block the first that may write it, or else touches it.
+fn event(trace: &Trace, node: usize, location: Location) -> Option<usize> {
+    let node = &trace.nodes[node];
+    let operation = |event: &usize| &trace.execution.events[*event].operation;
+    if !node.subject.opaque {
+        return Some(node.event).filter(|event| data(operation(event)));
+    }
+    let touches = |event: &usize, written: bool| {
+        let possible = kind::possible(operation(event), node.subject.id, true);
+        data(operation(event))
+            && possible.iter().any(|(at, write)| at.overlaps(location) && (*write || !written))
+    };
+    let mut events = trace.units.events(node.unit);
+    events.clone().find(|event| touches(event, true)).or_else(|| events.find(|event| touches(event, false)))
+}
+
 fn key(trace: &Trace, earlier: usize, later: usize, location: Location) -> Key {
-    let site = |node: usize| trace.execution.events[trace.nodes[node].event].site;
+    let site = |event: usize| trace.execution.events[event].site;
     let (a, b) = (site(earlier).min(site(later)), site(earlier).max(site(later)));
     let (kind, name) = match location.part {
         Part::Whole => (0, None),
@@ -137,20 +152,20 @@ fn key(trace: &Trace, earlier: usize, later: usize, location: Location) -> Key {
     (a, b, kind, name)
 }
 
-fn access(trace: &Trace, node: usize, location: Location, locks: &Locks) -> Access {
-    let node_data = &trace.nodes[node];
-    let subject = &node_data.subject;
+/// The side of a race that an event of a node is.
+fn access(trace: &Trace, node: usize, event: usize, location: Location, locks: &Locks) -> Access {
+    let subject = &trace.nodes[node].subject;
     let writes = trace
         .accesses(subject)
         .iter()
         .any(|access| access.write && trace.locations.name(access.location).overlaps(location));
     Access {
-        event: node_data.event,
+        event,
         thread: trace.execution.path(subject.id).cloned().unwrap_or_default(),
-        site: trace.execution.events[node_data.event].site,
+        site: trace.execution.events[event].site,
         writes,
-        action: describe::verb(subject.operation),
-        locks: locks.held(node_data.event, subject.id.index()),
+        action: describe::verb(&trace.execution.events[event].operation),
+        locks: locks.held(event, subject.id.index()),
     }
 }
 

@@ -5,7 +5,7 @@
 //! What is left out conflicts with nothing that other threads do, in no state, so it never is what a class is
 //! told apart by. An event of another thread that decides a footprint or an enabling condition is never left
 //! out: on an object with a footprint that hangs on the state, relevance is a matter of the object, not of its
-//! parts.
+//! parts. Nor is what opaque blocks wait for, since a block is evaluated in states in which it may have to.
 
 use crate::kind::{self, Nature, Possible};
 use crate::locations::Access;
@@ -61,6 +61,8 @@ pub(crate) struct Relevance {
     wholes: Vec<Sharing>,
     /// By object: some footprint on it hangs on the state.
     fluid: Vec<bool>,
+    /// By object: an opaque block waits for it, and is evaluated in states in which it may have to.
+    awaited: Vec<bool>,
 }
 
 impl Relevance {
@@ -71,6 +73,7 @@ impl Relevance {
             objects: vec![Sharing::NONE; objects],
             wholes: vec![Sharing::NONE; objects],
             fluid: vec![false; objects],
+            awaited: vec![false; objects],
         }
     }
 
@@ -88,10 +91,18 @@ impl Relevance {
         }
     }
 
+    /// Takes note of what an opaque block waits for.
+    pub(crate) fn add_gate(&mut self, accesses: &[Access]) {
+        accesses.iter().for_each(|access| self.awaited[access.object as usize] = true);
+    }
+
     /// Whether another thread may conflict with these accesses of `thread`.
     pub(crate) fn relevant(&self, thread: u32, accesses: &[Access]) -> bool {
         accesses.iter().any(|access| {
             let object = access.object as usize;
+            if self.awaited[object] {
+                return true;
+            }
             if self.fluid[object] {
                 return self.objects[object].touch.other_than(thread);
             }

@@ -7,6 +7,8 @@
 //! what `a` and the chunks behind `r` need, and any down-closed choice of further events that may conflict with
 //! `a`. `leaf.rs` decides about each cut.
 //!
+//! Pairs of which one is an opaque block are not here: `blocks.rs`.
+//!
 //! *Late* work: when footprints are incoherent, an event of a new step can matter only at another cut, for a
 //! pair of older events. Then the pair is tried again with a cut that contains an event of the new step.
 //!
@@ -17,7 +19,8 @@ use crate::alternative::{Alternative, Reason, Schedules};
 use crate::cut::{Cut, join};
 use crate::leaf::{Leaf, Pair};
 use crate::locations::Access;
-use crate::trace::{Subject, Trace};
+use crate::subject::Subject;
+use crate::trace::Trace;
 use std::ops::{ControlFlow, Range};
 
 /// Receives alternatives one by one.
@@ -35,11 +38,8 @@ pub(crate) fn alternatives(trace: &Trace, visit: Visitor) -> ControlFlow<()> {
         refused: Vec::new(),
         visit,
     };
-    let mut start = trace.first_new;
-    while start < trace.nodes.len() {
-        let end = (start + 1..trace.nodes.len())
-            .find(|node| trace.nodes[*node].step != start)
-            .unwrap_or(trace.nodes.len());
+    for step in trace.new_steps() {
+        let end = step.end;
         let last = &trace.nodes[end - 1];
         if last.head {
             search.overtake(&last.subject, end - 1)?;
@@ -48,9 +48,8 @@ pub(crate) fn alternatives(trace: &Trace, visit: Visitor) -> ControlFlow<()> {
             }
         }
         if trace.incoherent {
-            search.late(start..end)?;
+            search.late(step)?;
         }
-        start = end;
     }
     for pending in &trace.pending {
         search.overtake(pending, trace.nodes.len())?;
@@ -167,6 +166,9 @@ impl<'t, 'e> Search<'t, 'e, '_> {
         let trace = self.trace;
         let node = &trace.nodes[r];
         let overtaken = &node.subject;
+        if a.opaque || overtaken.opaque {
+            return ControlFlow::Continue(());
+        }
         let mut cut = Cut::from_slice(trace.before(r));
         join(&mut cut, base);
         trace.join_chunks_behind(r, &mut cut);

@@ -14,6 +14,7 @@ use crate::locations::{Access, Locations};
 use frontrun_formats::semantics::changes::Changes;
 use frontrun_formats::semantics::{self, State, UNKNOWN_RESULT, Value};
 use frontrun_formats::{Execution, Location, ObjectId, Operation, Part, ThreadId};
+use std::ops::Range;
 
 /// A value that an event left in a location.
 #[derive(Clone, Debug)]
@@ -63,9 +64,9 @@ impl Simulation {
         Ok(simulation)
     }
 
-    /// The locations that the event at this position read and wrote.
-    pub(crate) fn accesses(&self, position: usize) -> &[Access] {
-        &self.accesses[self.starts[position] as usize..self.starts[position + 1] as usize]
+    /// The locations that the events at these positions read and wrote.
+    pub(crate) fn accesses(&self, events: Range<usize>) -> &[Access] {
+        &self.accesses[self.starts[events.start] as usize..self.starts[events.end] as usize]
     }
 
     /// Refuses an execution in which a thread could have gone on at the end.

@@ -2,17 +2,20 @@
 //!
 //! # Model
 //! An operation whose accesses depend on the state (an acquire may wait or not) is surveyed with all that it could
-//! touch at some cut; one that is fixed with what it touched.
+//! touch at some cut; one that is fixed with what it touched. So is an opaque block, of which nothing else is known; what
+//! probes saw blocks touch is added.
 
 use crate::error::AnalyzeError;
-use crate::kind::Nature;
+use crate::kind::{self, Nature};
 use crate::locations::Access;
 use crate::relevance::{self, Relevance};
 use crate::simulation::Simulation;
 use crate::threads::Threads;
-use frontrun_formats::{Execution, Operation};
+use crate::units::Units;
+use frontrun_formats::{Block, Execution, Operation};
+use std::ops::Range;
 
-/// Nature and possible accesses of an event, then of a pending operation.
+/// Nature and possible accesses of a unit, or of a pending operation.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
     pub(crate) nature: Nature,
@@ -22,6 +25,7 @@ pub(crate) struct Span {
 
 /// What every operation could do, and who shares what.
 pub(crate) struct Survey {
+    /// Of the units, then of the pending operations.
     pub(crate) spans: Vec<Span>,
     pub(crate) possible: Vec<Access>,
     pub(crate) relevance: Relevance,
@@ -34,25 +38,44 @@ impl Survey {
     pub(crate) fn of(
         execution: &Execution,
         threads: &Threads,
+        units: &Units,
         simulation: &mut Simulation,
+        probed: &[(u32, Vec<Access>)],
     ) -> Result<Survey, AnalyzeError> {
-        let operations = execution
-            .events
-            .iter()
-            .map(|event| (event.thread, &event.operation, true))
-            .chain(execution.pending.iter().map(|pending| (pending.thread, &pending.operation, false)));
-        let mut spans = Vec::with_capacity(execution.events.len() + execution.pending.len());
+        let mut spans = Vec::with_capacity(units.len() + execution.pending.len());
         let mut possible = Vec::new();
-        for (thread, operation, executed) in operations {
-            let nature = relevance::nature(simulation, operation);
+        for unit in 0..units.len() {
+            let event = &execution.events[units.events(unit).start];
+            let nature = nature(simulation, &event.operation, event.block);
             let start = possible.len() as u32;
             // The footprint of an executed operation that is fixed is the recorded one.
-            if !(executed && nature.fixed) {
-                for (at, write) in relevance::possible(simulation, operation, thread) {
+            if !nature.fixed {
+                for (at, write) in relevance::possible(simulation, &event.operation, event.thread) {
                     possible.push(simulation.locations.intern_access(at, write));
                 }
             }
             spans.push(Span { nature, start, end: possible.len() as u32 });
+        }
+        for pending in &execution.pending {
+            let mut nature = nature(simulation, &pending.operation, pending.block);
+            nature.fixed &= pending.block == Block::Alone;
+            let start = possible.len() as u32;
+            for (at, write) in relevance::possible(simulation, &pending.operation, pending.thread) {
+                possible.push(simulation.locations.intern_access(at, write));
+            }
+            spans.push(Span { nature, start, end: possible.len() as u32 });
+        }
+        let first = |unit| &execution.events[units.events(unit).start];
+        let gated = (0..units.len()).map(first).map(|event| (&event.operation, event.thread, event.block));
+        let pending = execution.pending.iter();
+        let gated = gated.chain(pending.map(|pending| (&pending.operation, pending.thread, pending.block)));
+        let mut gates = Vec::new();
+        for (operation, thread, block) in gated {
+            if block != Block::Alone && kind::nature(operation, true).gated {
+                let possible = relevance::possible(simulation, operation, thread);
+                let access = |(at, write)| simulation.locations.intern_access(at, write);
+                gates.push(possible.into_iter().map(access).collect::<Vec<Access>>());
+            }
         }
         let mut given_up = Vec::new();
         for (position, event) in execution.events.iter().enumerate() {
@@ -66,17 +89,25 @@ impl Survey {
         }
         let elapses = !given_up.is_empty();
         let mut survey = Survey { spans, possible, relevance: Relevance::new(simulation), given_up, elapses };
-        for (position, event) in execution.events.iter().enumerate() {
-            let span = survey.spans[position];
+        for unit in 0..units.len() {
+            let (span, events) = (survey.spans[unit], units.events(unit));
+            let thread = threads.rank(execution.events[events.start].thread)? as u32;
             let accesses = match span.nature.fixed {
-                true => simulation.accesses(position),
+                true => simulation.accesses(events),
                 false => &survey.possible[span.start as usize..span.end as usize],
             };
-            survey.relevance.add(threads.rank(event.thread)? as u32, accesses, span.nature.fixed);
+            survey.relevance.add(thread, accesses, span.nature.fixed);
         }
-        for (pending, span) in execution.pending.iter().zip(&survey.spans[execution.events.len()..]) {
+        for (pending, span) in execution.pending.iter().zip(&survey.spans[units.len()..]) {
             let accesses = &survey.possible[span.start as usize..span.end as usize];
             survey.relevance.add(threads.rank(pending.thread)? as u32, accesses, span.nature.fixed);
+        }
+        for gate in gates {
+            survey.relevance.add_gate(&gate);
+        }
+        for (thread, accesses) in probed {
+            // What follows in a state that a block left at another cut is more than the trace tells.
+            survey.relevance.add(*thread, accesses, false);
         }
         Ok(survey)
     }
@@ -85,11 +116,20 @@ impl Survey {
         &'s self,
         span: &Span,
         simulation: &'s Simulation,
-        position: usize,
+        events: Range<usize>,
     ) -> &'s [Access] {
         match span.nature.fixed {
-            true => simulation.accesses(position),
+            true => simulation.accesses(events),
             false => &self.possible[span.start as usize..span.end as usize],
         }
+    }
+}
+
+/// The nature of a unit by its first operation.
+fn nature(simulation: &Simulation, operation: &Operation, block: Block) -> Nature {
+    let nature = relevance::nature(simulation, operation);
+    match block {
+        Block::Alone => nature,
+        _ => Nature { fixed: true, gated: nature.gated, incoherent: true },
     }
 }

@@ -1,12 +1,12 @@
 //! An execution reduced to what matters, with clocks and indices: what the search works on.
 //!
 //! # Model
-//! A *node* is a relevant event. Indices and cuts count nodes, not events. The clock of a node is its past and
+//! A *node* is a relevant unit: an event, or an opaque block. Indices and cuts count nodes, not events. The clock of a node is its past and
 //! itself. A *step* is a chunk of nodes and the head for whose sake they were pulled forward; behind the fixed
 //! prefix every node is the head of a step of its own.
 //!
 //! # Invariants
-//! Whatever an irrelevant event is inside of can be told from the nodes: it conflicts with nothing, so it goes
+//! Whatever an irrelevant unit is inside of can be told from the nodes: it conflicts with nothing, so it goes
 //! wherever its thread's next node goes. A chunk contains, of every thread, nothing behind its last node.
 
 use crate::changes::{Asking, Changes};
@@ -14,69 +14,32 @@ use crate::cut::{Cut, join};
 use crate::error::AnalyzeError;
 use crate::history::{CutState, History};
 use crate::index::Index;
-use crate::kind::Nature;
 use crate::locations::{Access, Locations};
 use crate::memory::Memory;
 use crate::simulation::Simulation;
+use crate::subject::{Node, Origin, Subject};
 use crate::survey::Survey;
 use crate::threads::Threads;
+use crate::units::Units;
 use frontrun_formats::semantics::Value;
-use frontrun_formats::{Execution, Location, Operation, ThreadId};
+use frontrun_formats::{Block, Execution, Location, Operation};
 use std::ops::Range;
-
-/// Where an operation is written in the execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Origin {
-    /// Position in [`Execution::events`].
-    Event(usize),
-    /// Position in [`Execution::pending`].
-    Pending(usize),
-    /// What was given up at this position in [`Execution::events`]: it was not executed.
-    Elapsed(usize),
-}
-
-/// An operation that was executed, or was pending at the end.
-#[derive(Clone, Debug)]
-pub(crate) struct Subject<'e> {
-    pub(crate) origin: Origin,
-    pub(crate) operation: &'e Operation,
-    pub(crate) id: ThreadId,
-    pub(crate) thread: usize,
-    /// How many nodes of the thread come before it.
-    pub(crate) index: u32,
-    /// How many events of the thread come before it.
-    pub(crate) event_index: u32,
-    pub(crate) nature: Nature,
-    accesses: Range<u32>,
-    possible: Range<u32>,
-}
-
-/// A relevant event.
-#[derive(Clone, Debug)]
-pub(crate) struct Node<'e> {
-    pub(crate) subject: Subject<'e>,
-    /// Position in the execution.
-    pub(crate) event: usize,
-    pub(crate) head: bool,
-    /// The node at which its step begins, and the event at which it does.
-    pub(crate) step: usize,
-    pub(crate) step_event: usize,
-}
 
 /// The reduced execution.
 #[derive(Debug)]
 pub(crate) struct Trace<'e> {
     pub(crate) execution: &'e Execution,
     pub(crate) threads: Threads,
+    pub(crate) units: Units,
     pub(crate) locations: Locations,
     pub(crate) nodes: Vec<Node<'e>>,
     /// Relevant operations that were pending at the end.
     pub(crate) pending: Vec<Subject<'e>>,
     /// Operations that were given up, each with the node that gave it up: they were pending until then.
     pub(crate) given_up: Vec<(usize, Subject<'e>)>,
-    /// By thread: the positions of its nodes, and those of all its events.
+    /// By thread: the positions of its nodes, and those of all its units.
     pub(crate) of_thread: Vec<Vec<u32>>,
-    pub(crate) events_of: Vec<Vec<u32>>,
+    pub(crate) units_of: Vec<Vec<u32>>,
     /// The first node that belongs to a new step.
     pub(crate) first_new: usize,
     /// Some relevant operation is incoherent.
@@ -100,10 +63,12 @@ impl<'e> Trace<'e> {
     pub(crate) fn new(
         execution: &'e Execution,
         threads: Threads,
+        units: Units,
         mut simulation: Simulation,
+        probed: &[(u32, Vec<Access>)],
         everything_incoherent: bool,
     ) -> Result<Trace<'e>, AnalyzeError> {
-        let mut survey = Survey::of(execution, &threads, &mut simulation)?;
+        let mut survey = Survey::of(execution, &threads, &units, &mut simulation, probed)?;
         if everything_incoherent {
             survey.spans.iter_mut().for_each(|span| span.nature.incoherent = true);
         }
@@ -111,12 +76,13 @@ impl<'e> Trace<'e> {
         let mut trace = Trace {
             execution,
             threads,
+            units,
             locations: Locations::default(),
             nodes: Vec::new(),
             pending: Vec::new(),
             given_up: Vec::new(),
             of_thread: vec![Vec::new(); width],
-            events_of: vec![Vec::new(); width],
+            units_of: vec![Vec::new(); width],
             first_new: 0,
             incoherent: false,
             index: Index::default(),
@@ -131,7 +97,9 @@ impl<'e> Trace<'e> {
         };
         trace.add_nodes(&survey, &simulation)?;
         trace.add_pending(&survey, &simulation)?;
-        let nodes = trace.nodes.iter().map(|node| (node.event, node.subject.thread, node.subject.index));
+        let units = &trace.units;
+        let nodes =
+            trace.nodes.iter().map(|node| (units.events(node.unit), node.subject.thread, node.subject.index));
         trace.history = History::new(execution, &simulation, nodes, &mut trace.locations, width);
         trace.follow_changes();
         trace.build_index();
@@ -170,10 +138,27 @@ impl<'e> Trace<'e> {
 
     /// The past of the operation as far as program order tells.
     pub(crate) fn base(&self, subject: &Subject) -> Cut {
-        match subject.index {
+        self.base_at(subject.thread, subject.index)
+    }
+
+    /// The same for an operation of `thread` with so many nodes before it.
+    pub(crate) fn base_at(&self, thread: usize, index: u32) -> Cut {
+        match index {
             0 => Cut::from_elem(0, self.width()),
-            index => Cut::from_slice(self.clock(self.node_of(subject.thread, index - 1))),
+            index => Cut::from_slice(self.clock(self.node_of(thread, index - 1))),
         }
+    }
+
+    /// The steps that this execution is the first to have, as ranges of nodes.
+    pub(crate) fn new_steps(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let mut start = self.first_new;
+        std::iter::from_fn(move || {
+            let first = start;
+            self.nodes.get(first)?;
+            let same = |node: &Node| node.step == first;
+            start += 1 + self.nodes[first + 1..].iter().take_while(|node| same(node)).count();
+            Some(first..start)
+        })
     }
 
     /// What the operation touches, if that is fixed; what it touched as executed, otherwise.
@@ -220,49 +205,52 @@ impl<'e> Trace<'e> {
         let execution = self.execution;
         let prefix = &execution.header.schedule.entries;
         let last_step = prefix.iter().rposition(|entry| entry.opens_step).unwrap_or(0);
-        let (mut step, mut step_event) = (0, 0);
+        let (mut step, mut step_unit) = (0, 0);
         self.first_new = usize::MAX;
-        for (position, event) in execution.events.iter().enumerate() {
+        for unit in 0..self.units.len() {
+            let events = self.units.events(unit);
+            let event = &execution.events[events.start];
             let thread = self.threads.rank(event.thread)?;
-            let (head, opens) = prefix.get(position).map_or((true, true), |e| (e.head, e.opens_step));
+            let (head, opens) = prefix.get(unit).map_or((true, true), |e| (e.head, e.opens_step));
             if opens {
-                (step, step_event) = (self.nodes.len(), position);
+                (step, step_unit) = (self.nodes.len(), unit);
             }
-            let event_index = self.events_of[thread].len() as u32;
-            self.events_of[thread].push(position as u32);
-            let span = &survey.spans[position];
-            let possible = survey.accesses(span, simulation, position);
+            let unit_index = self.units_of[thread].len() as u32;
+            self.units_of[thread].push(unit as u32);
+            let span = &survey.spans[unit];
+            let possible = survey.accesses(span, simulation, events.clone());
             // That nobody was enabled says something about every thread, so every event matters then.
             if !survey.elapses && !survey.relevance.relevant(thread as u32, possible) {
                 continue;
             }
-            if position >= last_step {
+            if unit >= last_step {
                 self.first_new = self.first_new.min(self.nodes.len());
             }
-            let exact = simulation.accesses(position);
+            let exact = simulation.accesses(events.clone());
             let accesses = self.copy(exact, &simulation.locations);
             let possible = match span.nature.fixed {
                 true => accesses.clone(),
                 false => self.copy(possible, &simulation.locations),
             };
-            self.incoherent |= span.nature.incoherent;
+            self.incoherent |= span.nature.incoherent && event.block == Block::Alone;
             let subject = Subject {
-                origin: Origin::Event(position),
+                origin: Origin::Event(events.start),
                 operation: &event.operation,
+                opaque: event.block != Block::Alone,
                 id: event.thread,
                 thread,
                 index: self.of_thread[thread].len() as u32,
-                event_index,
+                unit_index,
                 nature: span.nature,
                 accesses,
                 possible,
             };
             if let Operation::Elapse { of } = &event.operation {
-                let given_up = self.given_up(survey, simulation, position, of, &subject);
+                let given_up = self.given_up(survey, simulation, events.start, of, &subject);
                 self.given_up.push((self.nodes.len(), given_up));
             }
             self.of_thread[thread].push(self.nodes.len() as u32);
-            self.nodes.push(Node { subject, event: position, head, step, step_event });
+            self.nodes.push(Node { subject, unit, event: events.start, head, step, step_unit });
         }
         self.first_new = self.first_new.min(self.nodes.len());
         Ok(())
@@ -272,7 +260,7 @@ impl<'e> Trace<'e> {
         let execution = self.execution;
         for (position, pending) in execution.pending.iter().enumerate() {
             let thread = self.threads.rank(pending.thread)?;
-            let span = &survey.spans[execution.events.len() + position];
+            let span = &survey.spans[self.units.len() + position];
             let possible = &survey.possible[span.start as usize..span.end as usize];
             if !survey.relevance.relevant(thread as u32, possible) {
                 continue;
@@ -282,10 +270,11 @@ impl<'e> Trace<'e> {
             self.pending.push(Subject {
                 origin: Origin::Pending(position),
                 operation: &pending.operation,
+                opaque: pending.block != Block::Alone,
                 id: pending.thread,
                 thread,
                 index: self.of_thread[thread].len() as u32,
-                event_index: self.events_of[thread].len() as u32,
+                unit_index: self.units_of[thread].len() as u32,
                 nature: span.nature,
                 accesses: possible.clone(),
                 possible,

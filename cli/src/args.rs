@@ -94,6 +94,9 @@ pub struct Scope {
     /// Do not let threads switch in these modules, as in `pkg.logging`; wins over --include
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// See the accesses of these modules, but let threads switch only where their code waits, as in `pkg.parser`
+    #[arg(long, value_name = "GLOB")]
+    pub atomic: Vec<String>,
 }
 
 /// `frontrun analyze`.

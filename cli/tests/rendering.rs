@@ -4,8 +4,8 @@ use frontrun_cli::render::lanes::{LaneOptions, Rows, lanes};
 use frontrun_cli::render::style::Style;
 use frontrun_cli::render::{analysis, exploration, names, value};
 use frontrun_formats::{
-    Event, Execution, Failure, FailureKind, KeyId, Location, ObjectId, ObjectInfo, Operation, Outcome, Part,
-    Site, SiteId, Source, StringId, ThreadId, ThreadInfo, ThreadPath,
+    Block, Event, Execution, Failure, FailureKind, KeyId, Location, ObjectId, ObjectInfo, Operation, Outcome,
+    Part, Site, SiteId, Source, StringId, ThreadId, ThreadInfo, ThreadPath,
 };
 use frontrun_replayer::analysis::{RaceAccess, RaceReport};
 use frontrun_replayer::divergence::Divergence;
@@ -32,6 +32,7 @@ fn lost_update() -> Execution {
         site: SiteId(site),
         operation,
         result: 1,
+        block: Block::Alone,
     };
     let (read, write) = (Operation::Read { at }, Operation::Write { at });
     let spawn = |thread| Operation::Spawn { thread: ThreadId(thread) };

@@ -68,7 +68,13 @@ fn stream(count: usize, noise: u32) -> Vec<Event> {
             }
             let operation = operation(site, object, round, key);
             let result = u8::from(random.below(100) >= noise / 10);
-            events.push(Event { thread: ThreadId(thread), site: SiteId(site), operation, result });
+            events.push(Event {
+                thread: ThreadId(thread),
+                site: SiteId(site),
+                operation,
+                result,
+                block: Block::Alone,
+            });
         }
     }
     events.truncate(count);

@@ -1,7 +1,28 @@
 //! One visible operation that was executed, and one that a thread was about to execute.
+//!
+//! Events can be tied together to an *opaque block*: what one thread did without a switch, as one atomic thing whose
+//! footprint nobody can tell before it has run (a call of code out of scope, an asyncio task between two awaits, a
+//! marked segment of code). Every other event is atomic by itself.
+//!
+//! # Invariants
+//! The events of a block are consecutive and of one thread. Only the first can have to wait, so it decides whether the
+//! block is enabled; what would have to wait later on ends the block and is an event of its own. What a block does
+//! hangs on nothing but what its thread observed before and on the locations that its events touch.
 
 use crate::id::{SiteId, ThreadId};
 use crate::operation::Operation;
+
+/// How an event is tied to the one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Block {
+    /// Not at all: the operation table says what it does in which state.
+    #[default]
+    Alone,
+    /// It is the first event of an opaque block, perhaps the only one this time.
+    First,
+    /// It belongs to the block of the event before it.
+    Later,
+}
 
 /// An executed operation. Its position in [`crate::Execution::events`] is its place in the total order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +37,8 @@ pub struct Event {
     /// failure, absent or clear. The analyzer compares it with the semantics; a mismatch is an error, never
     /// ignored.
     pub result: u8,
+    /// Whether it belongs to an opaque block.
+    pub block: Block,
 }
 
 /// What an unfinished thread was about to do when the execution ended. Without it, alternatives of a deadlock
@@ -28,4 +51,6 @@ pub struct Pending {
     pub site: SiteId,
     /// What.
     pub operation: Operation,
+    /// [`Block::First`] when an opaque block would have begun with it.
+    pub block: Block,
 }

@@ -1,12 +1,13 @@
 //! One recorded run: header, tables, events, end.
 
-use crate::event::{Event, Pending};
+use crate::event::{Block, Event, Pending};
 use crate::id::{ObjectId, SiteId, StringId, ThreadId, ThreadPath};
 use crate::location::Location;
 use crate::outcome::Outcome;
 use crate::schedule::Schedule;
 use crate::semantics::{Value, changes};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What is known before the run: written first, so that it survives whatever the run does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +156,20 @@ impl Execution {
     /// The label of an object.
     pub fn label(&self, id: ObjectId) -> &str {
         self.objects.get(id.index()).map_or("", |object| self.text(object.label))
+    }
+
+    /// What was atomic, as ranges of [`Execution::events`]: an event alone, or the events of an opaque block. A schedule
+    /// has one entry for each.
+    pub fn units(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let (this, behind) = self.events.get(start..)?.split_first()?;
+            let later = |event: &&Event| event.block == Block::Later && event.thread == this.thread;
+            let length = if this.block == Block::Alone { 0 } else { behind.iter().take_while(later).count() };
+            let unit = start..start + 1 + length;
+            start = unit.end;
+            Some(unit)
+        })
     }
 
     /// The path of a thread.

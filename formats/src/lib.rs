@@ -21,7 +21,7 @@ pub mod random;
 pub mod schedule;
 pub mod semantics;
 
-pub use event::{Event, Pending};
+pub use event::{Block, Event, Pending};
 pub use execution::{Environment, Execution, Header, ObjectInfo, Site, Source, Target, ThreadInfo};
 pub use id::{KeyId, ObjectId, SiteId, StringId, ThreadId, ThreadPath};
 pub use location::{Location, Part};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Schedule {
     /// The threads that [`ScheduleEntry::thread`] refers to.
     pub threads: Vec<ThreadPath>,
-    /// One entry per event of the prefix.
+    /// One entry per event of the prefix; an opaque block has one entry, that of its first event.
     pub entries: Vec<ScheduleEntry>,
     /// Who goes next after the prefix.
     #[serde(default, skip_serializing_if = "Tail::is_lowest")]
@@ -76,7 +76,7 @@ pub enum Sampler {
     Pos,
 }
 
-/// One event of a schedule.
+/// One event, or opaque block, of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ScheduleEntry {
     /// Index into [`Schedule::threads`].

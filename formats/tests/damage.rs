@@ -187,7 +187,13 @@ impl Write for &mut Full {
 fn a_full_disk_breaks_the_writer_and_leaves_a_readable_file() {
     let execution = sample::execution();
     let end = End { pending: vec![], sources: vec![], observed: None, outcome: Outcome::Passed };
-    let pause = Event { thread: ThreadId(0), site: SiteId(0), operation: Operation::Pause, result: 1 };
+    let pause = Event {
+        thread: ThreadId(0),
+        site: SiteId(0),
+        operation: Operation::Pause,
+        result: 1,
+        block: Block::Alone,
+    };
     let first = Delta {
         strings: execution.strings.clone(),
         sites: execution.sites.clone(),
@@ -224,7 +230,13 @@ fn undefined_ids_are_refused_and_the_trace_goes_on() {
         ..Delta::default()
     };
     let with = |operation: Operation| Delta {
-        events: vec![Event { thread: ThreadId(0), site: SiteId(0), operation, result: 1 }],
+        events: vec![Event {
+            thread: ThreadId(0),
+            site: SiteId(0),
+            operation,
+            result: 1,
+            block: Block::Alone,
+        }],
         ..rows()
     };
     let read = |object, part| Operation::Read { at: Location::new(object, part) };

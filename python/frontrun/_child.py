@@ -28,13 +28,12 @@ def main() -> None:
     """Run the command that follows under the configuration of the environment; never returns."""
     config = json.loads(os.environ.pop(_VARIABLE))
     words = sys.argv[1:]
-    scope = Scope(tuple(config["include"]), tuple(config["exclude"]))
+    scope = Scope(tuple(config["include"]), tuple(config["exclude"]), tuple(config["atomic"]))
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()
     program = _load(words)
-    flags = [("include", glob) for glob in scope.include] + [("exclude", glob) for glob in scope.exclude]
-    header = _program.facts(config["command"], None, flags)
+    header = _program.facts(config["command"], None, scope.flags())
     random.seed(0)
 
     def begin_served() -> None:

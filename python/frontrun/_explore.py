@@ -45,6 +45,7 @@ def explore(
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    atomic: Sequence[str] = (),
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
@@ -75,6 +76,7 @@ def explore(
     :param trace_dir: where traces go; a new temporary directory by default.
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names whose code is not in scope.
+    :param atomic: globs on dotted module names whose code is seen, but in which threads switch only where it waits.
     :param jobs: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
@@ -84,7 +86,7 @@ def explore(
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"
         raise TypeError(message)
     options = Options(
-        scope=Scope(tuple(include), tuple(exclude)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(atomic)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,

@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import types
 from pathlib import Path
+from typing import Literal
 
 from . import _core
 
@@ -41,37 +42,52 @@ def outside() -> tuple[str, ...]:
     return tuple(f"{root}/" for root in roots)
 
 
-class Scope:
-    """Decides whether threads may switch in the code of a file.
+# How code is seen: threads switch at every access; it counts as done by its caller; a call is one step.
+Seen = Literal["in scope", "on behalf", "atomic"]
 
-    ``include`` and ``exclude`` are globs on dotted module names; ``exclude`` wins. Everything outside the standard
-    library and the installed packages is in scope. The few modules of the standard library that handle objects of
-    their callers count when such code has called them.
+
+class Scope:
+    """Decides how the code of a file is seen.
+
+    ``include``, ``exclude`` and ``atomic`` are globs on dotted module names; ``exclude`` wins, then ``include``.
+    Everything outside the standard library and the installed packages is in scope: threads may switch at each of its
+    accesses. Of ``atomic`` modules the accesses are seen, but threads switch only where the code waits. The few modules
+    of the standard library that handle objects of their callers count when such code has called them.
     """
 
-    def __init__(self, include: tuple[str, ...] = (), exclude: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), atomic: tuple[str, ...] = ()
+    ) -> None:
         self.include = include
         self.exclude = exclude
+        self.atomic = atomic
         self._outside = outside()
-        self._known: dict[str, bool | None] = {}
+        self._known: dict[str, Seen | None] = {}
 
-    def hooks(self, filename: str) -> bool | None:
-        """Whether the code of a file is in scope, or counts on behalf of its callers; ``None`` for neither."""
+    def flags(self) -> list[tuple[str, str]]:
+        """What the header of a recording says about the scope."""
+        named = (("include", self.include), ("exclude", self.exclude), ("atomic", self.atomic))
+        return [(name, glob) for name, globs in named for glob in globs]
+
+    def hooks(self, filename: str) -> Seen | None:
+        """How the code of a file is seen; ``None`` when it is not."""
         if filename not in self._known:
             self._known[filename] = self._decide(filename)
         return self._known[filename]
 
-    def _decide(self, filename: str) -> bool | None:
+    def _decide(self, filename: str) -> Seen | None:
         if filename.startswith(("<frozen", f"{_PACKAGE}/")):
             return None
         module = self._module(filename)
         if any(fnmatch.fnmatchcase(module, glob) for glob in self.exclude):
             return None
         if any(fnmatch.fnmatchcase(module, glob) for glob in self.include):
-            return True
+            return "in scope"
+        if any(fnmatch.fnmatchcase(module, glob) for glob in self.atomic):
+            return "atomic"
         if module.split(".")[0] in _TRANSPARENT:
-            return False
-        return None if filename.startswith(self._outside) else True
+            return "on behalf"
+        return None if filename.startswith(self._outside) else "in scope"
 
     @staticmethod
     def _module(filename: str) -> str:
@@ -91,11 +107,11 @@ def instrument_existing(scope: Scope) -> list[tuple[types.FunctionType, types.Co
     files: set[str] = set()
     for function in [found for found in gc.get_objects() if type(found) is types.FunctionType]:
         code = function.__code__
-        in_scope = scope.hooks(code.co_filename)
-        if in_scope is None:
+        seen = scope.hooks(code.co_filename)
+        if seen is None:
             continue
         if code not in done:
-            done[code] = _core.rewrite(code, in_scope)
+            done[code] = _core.rewrite(code, seen)
             files.add(code.co_filename)
         function.__code__ = done[code]
         replaced.append((function, code))

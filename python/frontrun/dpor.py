@@ -33,6 +33,7 @@ def explore_dpor(
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    atomic: Sequence[str] = (),
     workers: int | None = None,
 ) -> InterleavingResult:
     """Run ``threads`` on fresh state in every order that can make a difference, and check ``invariant`` after each.
@@ -53,13 +54,14 @@ def explore_dpor(
     :param trace_dir: where traces go; a new temporary directory by default.
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names whose code is not in scope.
+    :param atomic: globs on dotted module names whose code is seen, but in which threads switch only where it waits.
     :param workers: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes.
     """
     del max_branches, detect_io, deadlock_timeout
     describe = None if observe is None else (lambda state: repr(observe(state)))
     options = Options(
-        scope=Scope(tuple(include), tuple(exclude)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(atomic)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,

@@ -11,6 +11,7 @@
 //! loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use std::ffi::OsString;
 
@@ -67,8 +68,10 @@ fn cli_main(py: Python<'_>, argv: Vec<OsString>, python: OsString, preload: OsSt
 
 /// Returns a code object with a hook before every visible instruction.
 #[pyfunction]
-fn rewrite<'py>(code: Bound<'py, PyAny>, in_scope: bool) -> PyResult<Bound<'py, PyAny>> {
-    rewriting::rewrite(&code, in_scope)
+fn rewrite<'py>(code: Bound<'py, PyAny>, seen: &str) -> PyResult<Bound<'py, PyAny>> {
+    let named = site::Seen::named(seen);
+    let seen = named.ok_or_else(|| PyValueError::new_err(format!("no way to see code: {seen}")))?;
+    rewriting::rewrite(&code, seen)
 }
 
 /// Names source files that the runs to come will need.

@@ -6,6 +6,7 @@
 //!
 //! Not here: which file is in scope (package `frontrun._instrument`).
 
+use crate::site::Seen;
 use crate::{controlled, interpreter, rewriting};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -86,8 +87,9 @@ unsafe fn instrumented<'py>(py: Python<'py>, object: Object, mode: &str) -> Opti
     controlled::quiet();
     let result = compiled(object, mode).and_then(|code| {
         let Some(code) = code else { return Ok(None) };
-        let in_scope: Option<bool> = scope.bind(py).call1((code.getattr("co_filename")?,))?.extract()?;
-        in_scope.map(|in_scope| rewriting::rewrite(&code, in_scope)).transpose()
+        let seen: Option<String> = scope.bind(py).call1((code.getattr("co_filename")?,))?.extract()?;
+        let seen = seen.as_deref().and_then(Seen::named);
+        seen.map(|seen| rewriting::rewrite(&code, seen)).transpose()
     });
     controlled::loud();
     // Code that cannot be instrumented runs as it is, and source with an error is refused once more.
@@ -140,8 +142,8 @@ fn start_controlled<'py>(
     Ok(result)
 }
 
-/// Replaces `exec`, `eval` and `start_new_thread` for the rest of this process. `scope` tells for a file name whether its code
-/// is in scope (`True`), counts on behalf of its callers (`False`), or gets no hooks (`None`).
+/// Replaces `exec`, `eval` and `start_new_thread` for the rest of this process. `scope` tells for a file name how its
+/// code is seen ([`Seen::named`]); `None` when it gets no hooks.
 #[pyfunction]
 pub fn instrument_exec(scope: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = scope.py();

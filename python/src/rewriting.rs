@@ -2,7 +2,7 @@
 //!
 //! Not here: where hooks go (recorder::bytecode), which code is in scope (the Python side decides).
 
-use crate::site::{self, Place};
+use crate::site::{self, Place, Seen};
 use crate::visible;
 use frontrun_recorder::bytecode::{self, CodeView, KindSet, PyVersion, SiteKind, SiteSpec};
 use pyo3::exceptions::PyValueError;
@@ -77,7 +77,7 @@ pub fn version(py: Python<'_>) -> PyResult<PyVersion> {
 ///
 /// # Errors
 /// When the code object is malformed.
-pub fn rewrite<'py>(code: &Bound<'py, PyAny>, in_scope: bool) -> PyResult<Bound<'py, PyAny>> {
+pub fn rewrite<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py, PyAny>> {
     let py = code.py();
     let old_consts = code.getattr("co_consts")?.cast_into::<PyTuple>()?;
     let consts = PyList::empty(py);
@@ -88,7 +88,7 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, in_scope: bool) -> PyResult<Bound<
     let mut nested_changed = false;
     for constant in &old_consts {
         if constant.is_instance_of::<PyCode>() {
-            let inner = rewrite(&constant, in_scope)?;
+            let inner = rewrite(&constant, seen)?;
             nested_changed |= !inner.is(&constant);
             consts.append(inner)?;
         } else {
@@ -111,7 +111,7 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, in_scope: bool) -> PyResult<Bound<
         .map_err(|error| PyValueError::new_err(format!("cannot instrument {code}: {error}")))?;
     let changes = PyDict::new(py);
     if let Some(rewritten) = rewritten {
-        append_sites(code, &rewritten.sites, in_scope, &consts)?;
+        append_sites(code, &rewritten.sites, seen, &consts)?;
         changes.set_item("co_code", PyBytes::new(py, &rewritten.code))?;
         changes.set_item("co_exceptiontable", PyBytes::new(py, &rewritten.exception_table))?;
         changes.set_item("co_linetable", PyBytes::new(py, &rewritten.line_table))?;
@@ -126,19 +126,15 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, in_scope: bool) -> PyResult<Bound<
 fn append_sites(
     code: &Bound<'_, PyAny>,
     sites: &[SiteSpec],
-    in_scope: bool,
+    seen: Seen,
     consts: &Bound<'_, PyList>,
 ) -> PyResult<()> {
     let py = code.py();
     let names = code.getattr("co_names")?.cast_into::<PyTuple>()?;
     let file = code.getattr("co_filename")?;
     let function = code.getattr("co_qualname")?;
-    let place = Place {
-        file: file.as_ptr(),
-        function: function.as_ptr(),
-        n_localsplus: n_localsplus(code)?,
-        in_scope,
-    };
+    let place =
+        Place { file: file.as_ptr(), function: function.as_ptr(), n_localsplus: n_localsplus(code)?, seen };
     let cells = cell_names(code)?;
     for spec in sites {
         let name = match spec.kind {

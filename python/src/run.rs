@@ -11,8 +11,8 @@ use frontrun_formats::execution::fingerprint;
 use frontrun_formats::file::End;
 use frontrun_formats::semantics;
 use frontrun_formats::{
-    Event, Failure, FailureKind, Location, ObjectId, Operation, Outcome, Part, Pending, SiteId, ThreadId,
-    ThreadInfo, ThreadPath, Value,
+    Block, Event, Failure, FailureKind, Location, ObjectId, Operation, Outcome, Part, Pending, SiteId,
+    ThreadId, ThreadInfo, ThreadPath, Value,
 };
 use frontrun_recorder::gate::{Actual, Decision, Divergence, Gate};
 use frontrun_recorder::identity::Identities;
@@ -145,6 +145,20 @@ pub fn announce(me: ThreadId, operation: &Operation) {
     }
 }
 
+/// Whether `me` is in the middle of an opaque block, so that its next access joins it without a switch point.
+pub fn is_in_block(me: ThreadId) -> bool {
+    // SAFETY: `me` holds the turn and the lock.
+    unsafe { get() }.is_some_and(|run| run.gate.is_in_block(me))
+}
+
+/// Ends the opaque block of `me`, if it is in one.
+pub fn leave_block(me: ThreadId) {
+    // SAFETY: `me` holds the turn and the lock.
+    if let Some(run) = unsafe { get() } {
+        run.gate.end_block(me);
+    }
+}
+
 /// Like [`reach`] for an operation that can block, but waits for it no longer than `patience`, which runs out only when
 /// no thread is enabled. Returns whether it did: then the giving up is the step, and has been recorded.
 pub fn reach_patiently(
@@ -210,25 +224,41 @@ pub fn hand_over(theirs: &Seat, mine: Option<&Seat>) {
 /// Records that `me`, whose turn it is, executes `operation` at `site`. Does not return when the schedule wants
 /// something else here.
 pub fn execute(me: ThreadId, position: Option<&Site>, operation: Operation, result: u8) {
+    execute_as(me, position, operation, result, Block::Alone);
+}
+
+/// The same for an access in an opaque block, which it begins if `me` is not in one.
+pub fn execute_in_block(me: ThreadId, position: &Site, operation: Operation, result: u8) {
+    let block = if is_in_block(me) { Block::Later } else { Block::First };
+    execute_as(me, Some(position), operation, result, block);
+}
+
+fn execute_as(me: ThreadId, position: Option<&Site>, operation: Operation, result: u8, block: Block) {
     let site = position.map_or(SiteId(0), site_number);
     let kind = operation.kind();
     let print = || match position {
         Some(site) => fingerprint(kind, interpreter::text(site.file), &site.position),
         None => fingerprint(kind, "", &NOWHERE),
     };
-    execute_at(me, site, operation, result, print);
+    execute_at(me, site, operation, (result, block), print);
 }
 
 /// Records that `me` executes `operation` at the numbered site, whose fingerprint is `print`.
-pub fn execute_at(me: ThreadId, site: SiteId, operation: Operation, result: u8, print: impl Fn() -> u32) {
+pub fn execute_at(
+    me: ThreadId,
+    site: SiteId,
+    operation: Operation,
+    (result, block): (u8, Block),
+    print: impl Fn() -> u32,
+) {
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return };
     run.at[me.index()] = site;
-    match run.gate.execute(me, &operation, result, print) {
+    match run.gate.execute(me, &operation, result, block, print) {
         Ok(()) => {
             // Writing the trace is no I/O of the program.
             controlled::quiet();
-            let _ = run.recording.event(Event { thread: me, site, operation, result });
+            let _ = run.recording.event(Event { thread: me, site, operation, result, block });
             controlled::loud();
         }
         Err(divergence) => end_diverged(&divergence, Some(site)),
@@ -355,7 +385,12 @@ pub fn finish(outcome: Outcome) -> bool {
         .gate
         .unfinished()
         .filter_map(|(thread, operation)| {
-            Some(Pending { thread, site: run.at[thread.index()], operation: operation?.clone() })
+            Some(Pending {
+                thread,
+                site: run.at[thread.index()],
+                operation: operation?.clone(),
+                block: Block::Alone,
+            })
         })
         .collect();
     let outcome = match (outcome, run.failure) {

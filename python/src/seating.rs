@@ -4,7 +4,7 @@
 
 use crate::run;
 use frontrun_formats::execution::fingerprint;
-use frontrun_formats::{Operation, SiteId, ThreadId, ThreadInfo};
+use frontrun_formats::{Block, Operation, SiteId, ThreadId, ThreadInfo};
 use frontrun_recorder::gate::Decision;
 use frontrun_recorder::parking::Seat;
 use pyo3::ffi;
@@ -59,5 +59,5 @@ pub fn execute_first_spawn(me: ThreadId, operation: Operation, file: &str, funct
     let place = frontrun_formats::Site { file: file_id, function, line, end_line: line, ..run::NOWHERE };
     let site = run.recording.site(place);
     let kind = operation.kind();
-    run::execute_at(me, site, operation, 1, || fingerprint(kind, file, &place));
+    run::execute_at(me, site, operation, (1, Block::Alone), || fingerprint(kind, file, &place));
 }

@@ -14,14 +14,38 @@ use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+/// How code with hooks is seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It is in scope: threads may switch at every access.
+    InScope,
+    /// It counts as done by its caller (behalf).
+    OnBehalf,
+    /// Its accesses are seen, but threads do not switch between them: what it does from one wait to the next is one
+    /// opaque block. Where no code in scope has called it, it is not seen at all.
+    Atomic,
+}
+
+impl Seen {
+    /// The names that the Python side gives them.
+    pub fn named(name: &str) -> Option<Seen> {
+        match name {
+            "in scope" => Some(Seen::InScope),
+            "on behalf" => Some(Seen::OnBehalf),
+            "atomic" => Some(Seen::Atomic),
+            _ => None,
+        }
+    }
+}
+
 /// A guarded instruction.
 #[repr(C)]
 pub struct Site {
     header: ffi::PyObject,
     /// What the instruction does.
     pub kind: SiteKind,
-    /// Whether the code is in scope; else it counts on behalf of its caller (behalf).
-    pub in_scope: bool,
+    /// How the code is seen.
+    pub seen: Seen,
     /// See [`SiteSpec::in_loop`].
     pub in_loop: bool,
     /// Its decoded argument.
@@ -102,8 +126,8 @@ pub struct Place {
     pub function: *mut ffi::PyObject,
     /// Slots of locals and cells below the value stack.
     pub n_localsplus: u32,
-    /// See [`Site::in_scope`].
-    pub in_scope: bool,
+    /// See [`Site::seen`].
+    pub seen: Seen,
 }
 
 /// Makes the site object of one instruction; a new reference, null with an exception set when out of memory.
@@ -128,7 +152,7 @@ pub unsafe fn new(
         ffi::Py_INCREF(place.file);
         ffi::Py_INCREF(place.function);
         (&raw mut (*site).kind).write(spec.kind);
-        (&raw mut (*site).in_scope).write(place.in_scope);
+        (&raw mut (*site).seen).write(place.seen);
         (&raw mut (*site).in_loop).write(spec.in_loop);
         (&raw mut (*site).arg).write(spec.arg);
         (&raw mut (*site).top).write(place.n_localsplus + spec.depth);

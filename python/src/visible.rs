@@ -10,7 +10,7 @@ use crate::handed::Handed;
 use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
-use crate::site::Site;
+use crate::site::{Seen, Site};
 use crate::{
     attribute, behalf, callbacks, calls, class, container, controlled, iteration, names, operators, run,
     spinning,
@@ -49,8 +49,9 @@ unsafe fn reached(site: &'static Site) -> c_int {
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
     unsafe {
         let frame = Frame::current();
-        if !site.in_scope && !behalf::counts(frame) {
-            return 0;
+        let Some(seen) = behalf::counts(frame, site.seen) else { return 0 };
+        if seen == Seen::InScope {
+            run::leave_block(me);
         }
         controlled::set_last_site(site);
         if matches!(site.kind, SiteKind::ForIter | SiteKind::Send | SiteKind::YieldValue) {
@@ -67,6 +68,11 @@ unsafe fn reached(site: &'static Site) -> c_int {
                 observed = observe(site, frame).unwrap_or(observed);
             }
         }
+        if run::is_in_block(me) {
+            run::execute_in_block(me, site, observed.0, observed.1);
+            callbacks::enter(site, frame);
+            return 0;
+        }
         run::announce(me, &observed.0);
         if run::reach(me, Some(site), None) {
             if controlled::is_stale() {
@@ -77,7 +83,10 @@ unsafe fn reached(site: &'static Site) -> c_int {
         } else if controlled::is_stale() {
             return run::refuse();
         }
-        run::execute(me, Some(site), observed.0, observed.1);
+        match seen {
+            Seen::Atomic => run::execute_in_block(me, site, observed.0, observed.1),
+            _ => run::execute(me, Some(site), observed.0, observed.1),
+        }
         callbacks::enter(site, frame);
     }
     0

@@ -5,6 +5,9 @@
 //! holds the turn. The gate knows the abstract state of synchronisation objects only, which is all that
 //! enabledness hangs on.
 //!
+//! An opaque block is one step: its first event is decided about and has an entry in the schedule, the others follow
+//! without a decision, so the turn stays. Whoever asks for a decision has left the block.
+//!
 //! Invariant: the decision is a pure function of the schedule and of what was executed so far; never of time.
 //!
 //! Not here: waiting (parking), what is written down (recording), how threads are drawn (sampling).
@@ -14,7 +17,7 @@ mod watching;
 use crate::sampling::Draws;
 use crate::watch::Watches;
 use frontrun_formats::semantics::{self, State};
-use frontrun_formats::{Location, Operation, Schedule, Tail, ThreadId, ThreadPath, Value};
+use frontrun_formats::{Block, Location, Operation, Schedule, Tail, ThreadId, ThreadPath, Value};
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -74,6 +77,8 @@ struct Seated {
     ended: bool,
     /// Somebody has waited for its end.
     joined: bool,
+    /// It is in the middle of an opaque block.
+    in_block: bool,
 }
 
 /// Abstract values of synchronisation objects, as far as they have been seen.
@@ -102,7 +107,7 @@ pub struct Gate {
     schedule: Schedule,
     /// Entry threads resolved to ids, as far as they exist.
     resolved: Vec<Option<ThreadId>>,
-    /// Events executed so far.
+    /// Steps executed so far: events alone, and opaque blocks.
     executed: usize,
     state: SyncState,
     /// Whether a lower thread may have become enabled since the last decision.
@@ -162,7 +167,7 @@ impl Gate {
         &self.threads[thread.index()].path
     }
 
-    /// How many events have been executed.
+    /// How many steps have been executed: events alone, and opaque blocks.
     pub fn executed(&self) -> usize {
         self.executed
     }
@@ -200,6 +205,7 @@ impl Gate {
         let seated = &mut self.threads[me.index()];
         seated.pending = pending;
         seated.patience = patience;
+        seated.in_block = false;
         if let Some(entry) = self.schedule.entries.get(self.executed) {
             return self.follow(me, entry.thread as usize);
         }
@@ -312,8 +318,18 @@ impl Gate {
         Divergence { step: self.executed as u64, thread, actual }
     }
 
+    /// Whether `thread` is in the middle of an opaque block, so that its next event may join it without a decision.
+    pub fn is_in_block(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].in_block
+    }
+
+    /// Ends the block of `thread`: its next event is a step of its own.
+    pub fn end_block(&mut self, thread: ThreadId) {
+        self.threads[thread.index()].in_block = false;
+    }
+
     /// Notes that `thread` executes `operation`. A synchronisation operation changes the abstract state and so
-    /// may enable others.
+    /// may enable others. [`Block::Later`] is for a thread that [is in a block](Gate::is_in_block).
     ///
     /// # Errors
     /// When the schedule expects something else here than what `fingerprint` says.
@@ -322,8 +338,20 @@ impl Gate {
         thread: ThreadId,
         operation: &Operation,
         result: u8,
+        block: Block,
         fingerprint: impl Fn() -> u32,
     ) -> Result<(), Divergence> {
+        if block != Block::Later {
+            self.begin_step(thread, fingerprint)?;
+        }
+        let seated = &mut self.threads[thread.index()];
+        seated.in_block = block != Block::Alone;
+        (seated.pending, seated.announced, seated.patience, seated.elapsed) = (None, None, None, false);
+        self.take_note(thread, operation, result);
+        Ok(())
+    }
+
+    fn begin_step(&mut self, thread: ThreadId, fingerprint: impl Fn() -> u32) -> Result<(), Divergence> {
         if let Some(entry) = self.schedule.entries.get(self.executed)
             && entry.expect != 0
             && entry.expect != fingerprint()
@@ -334,8 +362,11 @@ impl Gate {
             draws.note(thread, fingerprint());
         }
         self.executed += 1;
-        let seated = &mut self.threads[thread.index()];
-        (seated.pending, seated.announced, seated.patience, seated.elapsed) = (None, None, None, false);
+        Ok(())
+    }
+
+    /// Lets the abstract state follow.
+    fn take_note(&mut self, thread: ThreadId, operation: &Operation, result: u8) {
         match *operation {
             Operation::Elapse { .. } => self.stale = true,
             Operation::Join { thread } => self.threads[thread.index()].joined = true,
@@ -360,7 +391,6 @@ impl Gate {
                 reads.is_empty() && !matches!(operation, Operation::Pause | Operation::Elapse { .. });
             self.watch_over(thread, reads, writes, |at| semantics::has_written(operation, result, at));
         }
-        Ok(())
     }
 
     /// Whether `thread` could go on.
@@ -434,7 +464,7 @@ mod tests {
 
     fn spawned(gate: &mut Gate) -> ThreadId {
         let child = gate.seat(ThreadId(0));
-        gate.execute(ThreadId(0), &Operation::Spawn { thread: child }, 1, || 1).unwrap();
+        gate.execute(ThreadId(0), &Operation::Spawn { thread: child }, 1, Block::Alone, || 1).unwrap();
         child
     }
 
@@ -447,16 +477,16 @@ mod tests {
             gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None),
             Decision::Switch(child)
         );
-        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
         assert_eq!(gate.decide(child, None, None), Decision::Go);
-        gate.execute(child, &Operation::End, 1, || 1).unwrap();
+        gate.execute(child, &Operation::End, 1, Block::Alone, || 1).unwrap();
         assert_eq!(gate.decide(child, None, None), Decision::Switch(ThreadId(0)));
     }
 
     #[test]
     fn nobody_enabled_is_stuck() {
         let mut gate = Gate::new(Schedule::default());
-        gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
+        gate.execute(ThreadId(0), &LOCK, 1, Block::Alone, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Stuck);
     }
 
@@ -470,13 +500,31 @@ mod tests {
         let mut gate = Gate::new(schedule);
         let child = spawned(&mut gate);
         assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Go);
-        gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
+        gate.execute(ThreadId(0), &LOCK, 1, Block::Alone, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Switch(child));
-        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
         let Decision::Diverged(divergence) = gate.decide(child, Some(LOCK), None) else {
             panic!("must diverge")
         };
         assert_eq!((divergence.step, divergence.actual), (3, Actual::Blocked));
+    }
+
+    #[test]
+    fn a_block_is_one_step_and_ends_where_a_decision_is_asked_for() {
+        let schedule = Schedule {
+            threads: vec![ThreadPath::main(), ThreadPath::main().child(0)],
+            entries: vec![entry(0), entry(0), entry(1)],
+            ..Schedule::default()
+        };
+        let mut gate = Gate::new(schedule);
+        let child = spawned(&mut gate);
+        assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
+        gate.execute(ThreadId(0), &Operation::Pause, 1, Block::First, || 1).unwrap();
+        assert!(gate.is_in_block(ThreadId(0)));
+        gate.execute(ThreadId(0), &Operation::Pause, 1, Block::Later, || 1).unwrap();
+        assert_eq!(gate.executed(), 2);
+        assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Switch(child));
+        assert!(!gate.is_in_block(ThreadId(0)));
     }
 
     #[test]
@@ -485,7 +533,7 @@ mod tests {
             Schedule { threads: vec![ThreadPath::main()], entries: vec![entry(0)], ..Schedule::default() };
         schedule.entries[0].expect = 7;
         let mut gate = Gate::new(schedule);
-        let divergence = gate.execute(ThreadId(0), &Operation::Pause, 1, || 8).unwrap_err();
+        let divergence = gate.execute(ThreadId(0), &Operation::Pause, 1, Block::Alone, || 8).unwrap_err();
         assert_eq!(divergence.actual, Actual::Elsewhere);
     }
 
@@ -496,10 +544,10 @@ mod tests {
             let sampling = Sampling { sampler, seed, steps: 100, mirrored: false, ignored: vec![] };
             let mut gate = Gate::new(Schedule { tail: Tail::Sampled(sampling), ..Schedule::default() });
             let child = spawned(&mut gate);
-            gate.execute(ThreadId(0), &LOCK, 1, || 1).unwrap();
+            gate.execute(ThreadId(0), &LOCK, 1, Block::Alone, || 1).unwrap();
             let first = gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None);
             assert_eq!(first, Decision::Switch(child));
-            gate.execute(child, &Operation::Start, 1, || 1).unwrap();
+            gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
             assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Stuck);
         }
     }
@@ -511,11 +559,11 @@ mod tests {
         let join = Operation::Join { thread: child };
         let second = Some(Duration::from_secs(1));
         assert_eq!(gate.decide(ThreadId(0), Some(join.clone()), second), Decision::Switch(child));
-        gate.execute(child, &Operation::Start, 1, || 1).unwrap();
-        gate.execute(child, &LOCK, 1, || 1).unwrap();
+        gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
+        gate.execute(child, &LOCK, 1, Block::Alone, || 1).unwrap();
         assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Switch(ThreadId(0)));
         assert!(gate.has_elapsed(ThreadId(0)));
-        gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, 1, || 1).unwrap();
+        gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, 1, Block::Alone, || 1).unwrap();
         assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
     }
 }

@@ -3,7 +3,7 @@
 use crate::divergence::Divergence;
 use crate::error::ReplayError;
 use crate::sampling::Ground;
-use frontrun_analyzer::{Access, Alternative, AnalyzeError, Race, Tuning};
+use frontrun_analyzer::{Access, Alternative, AnalyzeError, Explored, Probe, Race, Tuning};
 use frontrun_formats::{Execution, Schedule, ThreadPath};
 use std::ops::ControlFlow;
 
@@ -47,22 +47,26 @@ pub struct Insight {
 pub enum Refusal {
     /// It is not the execution that its schedule describes: the program did something else in the same order.
     Diverged(Divergence),
+    /// A run that the analysis asked for was cut short.
+    Cut,
     /// Recorder and analyzer contradict each other, or memory would not do.
     Fault(String),
 }
 
-/// Analyzes a complete recording.
-pub fn examine(execution: &Execution) -> Result<Insight, Refusal> {
+/// Runs a schedule and gives its complete recording.
+pub type Probing<'p> = &'p mut dyn FnMut(&Schedule) -> Result<Execution, Refusal>;
+
+/// Analyzes a complete recording; `probe` makes the runs that are needed for it.
+pub fn examine(execution: &Execution, probe: Probing) -> Result<Insight, Refusal> {
     let analysis = frontrun_analyzer::analyze(execution).map_err(|error| refusal(execution, error))?;
     let races = analysis.races.iter().map(|race| report(execution, race)).collect();
     let mut insight = Insight { class: analysis.class, complete: true, races, ..Insight::default() };
     let mut alternatives = analysis.alternatives;
     if !(analysis.explorable && analysis.complete) {
         // It says why not, or finds more of them.
-        match frontrun_analyzer::explore(execution, Tuning::default()) {
-            Ok(explored) => alternatives = explored.alternatives,
-            Err(AnalyzeError::TooManyAlternatives { .. }) => insight.complete = false,
-            Err(error) => return Err(refusal(execution, error)),
+        match explored(execution, probe)? {
+            Some(explored) => alternatives = explored.alternatives,
+            None => insight.complete = false,
         }
     }
     insight.alternatives = alternatives.into_iter().map(|alternative| alternative.schedule).collect();
@@ -82,9 +86,28 @@ pub fn examine_sampled(execution: &Execution) -> Result<Insight, Refusal> {
             insight.alternatives.push(alternative.schedule);
             ControlFlow::Break(())
         };
-        frontrun_analyzer::visit_children(execution, take_one).map_err(refused)?;
+        insight.complete = frontrun_analyzer::visit_children(execution, take_one).map_err(refused)?;
     }
     Ok(insight)
+}
+
+/// All alternatives; `None` when there are too many to hold.
+fn explored(execution: &Execution, probe: Probing) -> Result<Option<Explored>, Refusal> {
+    let mut runs: Vec<Execution> = Vec::new();
+    loop {
+        let probes: Result<Vec<Probe>, _> =
+            runs.iter().map(|run| Probe::new(run).map_err(|error| refusal(run, error))).collect();
+        match frontrun_analyzer::explore_with(execution, &probes?, Tuning::default()) {
+            Ok(explored) if explored.wanted.is_empty() => return Ok(Some(explored)),
+            Ok(explored) => {
+                for schedule in &explored.wanted {
+                    runs.push(probe(schedule)?);
+                }
+            }
+            Err(AnalyzeError::TooManyAlternatives { .. }) => return Ok(None),
+            Err(error) => return Err(refusal(execution, error)),
+        }
+    }
 }
 
 fn report(execution: &Execution, race: &Race) -> RaceReport {

@@ -7,6 +7,7 @@
 //!
 //! Not here: why an exploration stops before the bag is empty (explore).
 
+use crate::probing::Made;
 use frontrun_formats::Schedule;
 use rustc_hash::FxHashSet;
 
@@ -20,6 +21,8 @@ pub struct WorkItem {
     pub schedule: Schedule,
     /// [`Schedule::id`] of the item whose execution this one was derived from.
     pub parent: Option<u64>,
+    /// Its run, where that was made as a probe.
+    pub made: Option<Made>,
 }
 
 /// What became of an item that was to be added.
@@ -93,6 +96,11 @@ impl Bag {
         self.in_work -= 1;
     }
 
+    /// Lets the runs of waiting items be made again, and gives those that were made as probes.
+    pub fn forget_made(&mut self) -> Vec<Made> {
+        self.waiting.iter_mut().filter_map(|item| item.made.take()).collect()
+    }
+
     /// How many items wait.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
@@ -121,7 +129,7 @@ mod tests {
             entries: vec![entry; length],
             ..Schedule::default()
         };
-        WorkItem { schedule, parent: None }
+        WorkItem { schedule, parent: None, made: None }
     }
 
     #[test]

@@ -34,9 +34,10 @@ impl fmt::Display for Divergence {
 ///
 /// A recording that was cut off is compared as far as it goes.
 pub fn compare(execution: &Execution, schedule: &Schedule, known: &[&Execution]) -> Option<Divergence> {
+    let mut units = execution.units();
     for (step, entry) in schedule.entries.iter().enumerate() {
         let wanted = schedule.threads.get(entry.thread as usize);
-        let Some(event) = execution.events.get(step) else {
+        let Some(event) = units.next().map(|unit| &execution.events[unit.start]) else {
             if execution.truncated {
                 return None;
             }

@@ -3,6 +3,7 @@
 use crate::analysis::{self, Insight, RaceReport, Refusal};
 use crate::classify::{self, Classified, RunEnd};
 use crate::preemption;
+use crate::probing::Prober;
 use crate::protocol::{RunReply, RunRequest};
 use crate::trace_file;
 use frontrun_formats::{Execution, Failure, FailureKind};
@@ -29,12 +30,13 @@ pub(crate) struct Examined {
     pub(crate) refusal: Option<Refusal>,
 }
 
-/// Examines the run that `request` asked for. `first` is the first execution of the exploration, if there is one.
+/// Examines the run that `request` asked for; `prober` makes the runs that this takes. `first` is the first execution of the exploration, if there is one.
 pub(crate) fn examine(
     criteria: &Criteria,
     request: &RunRequest,
     reply: &RunReply,
     first: Option<&Execution>,
+    prober: &mut Prober,
 ) -> Examined {
     let recording = trace_file::read(&request.trace);
     let reason = recording.as_ref().err().map(ToString::to_string);
@@ -46,8 +48,11 @@ pub(crate) fn examine(
     let Some(execution) = examined.execution.as_ref().filter(|_| examined.classified.complete) else {
         return examined;
     };
-    let look = if criteria.sampled { analysis::examine_sampled } else { analysis::examine };
-    match look(execution) {
+    let look = match criteria.sampled {
+        true => analysis::examine_sampled(execution),
+        false => analysis::examine(execution, &mut |schedule| prober.run(schedule)),
+    };
+    match look {
         Ok(mut insight) => {
             if let Some(bound) = criteria.preemption_bound.filter(|_| !criteria.sampled) {
                 let before = insight.alternatives.len();

@@ -5,27 +5,24 @@
 //! when a reason to stop is found by whoever looks first; runs in work are then finished and counted.
 //!
 //! Nothing is dropped silently: an item that is not run is counted as waiting, a run that is cut short counts
-//! as such, and two executions of one class are an error of ours, because the analyzer promises that each
-//! class is reached once.
+//! as such.
 //!
 //! Not here: how a run is made (worker, spawn), what a run means (examination), which schedules are drawn (sampling),
 //! what follows from it all (report).
 
-use crate::analysis::{Insight, RaceReport, Refusal};
-use crate::bag::{Added, Bag, WorkItem};
+use crate::bag::WorkItem;
+use crate::books::{Books, Settled};
 use crate::classify::RunEnd;
-use crate::divergence::Divergence;
 use crate::error::ReplayError;
 use crate::examination::{self, Criteria, Examined};
+use crate::probing::{Prober, Probes};
 use crate::progress::{Progress, Silent, Snapshot};
-use crate::protocol::{RunReply, RunRequest};
+use crate::protocol::RunRequest;
 use crate::report::{BoundedBy, FoundFailure, Report};
 use crate::sampling::Plan;
-use crate::worker::Runner;
+use crate::worker::{Runner, run_twice_if_cut};
 use crate::workspace::{KeepTraces, Workspace};
-use frontrun_formats::Execution;
-use rustc_hash::FxHashSet;
-use std::collections::BTreeMap;
+use frontrun_formats::{Execution, Schedule};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -33,9 +30,6 @@ use std::time::{Duration, Instant};
 
 /// How often a thread without work looks for reasons to stop.
 const TICK: Duration = Duration::from_millis(50);
-
-/// How many of our own faults are spelled out; more would say the same again.
-const MOST_ERRORS: usize = 20;
 
 /// What an exploration may do, and where.
 #[derive(Clone)]
@@ -113,7 +107,7 @@ pub fn explore_in(
         workspace,
         interrupt,
         started: Instant::now(),
-        shared: Mutex::new(Shared::default()),
+        shared: Mutex::new(Books::default()),
         changed: Condvar::new(),
     };
     exploration.lock().bag.add(WorkItem::default());
@@ -130,36 +124,13 @@ struct Exploration<'a> {
     workspace: &'a Workspace,
     interrupt: &'a AtomicBool,
     started: Instant,
-    shared: Mutex<Shared>,
+    shared: Mutex<Books>,
     /// Something was added to the bag, finished, or stopped.
     changed: Condvar,
 }
 
-#[derive(Default)]
-struct Shared {
-    bag: Bag,
-    report: Report,
-    /// The number of the next run; runs that a lost runner did not make have one, too.
-    next_run: u64,
-    /// Why no further run is to be begun.
-    stopped: Option<BoundedBy>,
-    classes: FxHashSet<u64>,
-    races: FxHashSet<RaceReport>,
-    /// Runs that wait for one with a lower number, and the lowest number that has not been counted; sampling only.
-    held: BTreeMap<u64, Option<(WorkItem, Examined)>>,
-    next_to_count: u64,
-    /// For naming what a diverged run was expected to do.
-    first: Option<Arc<Execution>>,
-    /// Whether runs change something outside their processes, so that no two may be under way at a time.
-    alone: bool,
-    /// How often runs that were under way together turned out to have disturbed each other.
-    disturbances: u32,
-    /// Why runners gave up, until it is known whether any item went without.
-    lost_runners: Vec<String>,
-}
-
 impl Exploration<'_> {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
+    fn lock(&self) -> MutexGuard<'_, Books> {
         // A panic elsewhere ends the exploration when the scope joins; until then the numbers are consistent.
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -168,21 +139,25 @@ impl Exploration<'_> {
         let ExploreConfig { preemption_bound, fail_on_race, ref sampling, .. } = *self.config;
         let criteria = Criteria { preemption_bound, fail_on_race, sampled: sampling.is_some() };
         while let Some((number, item, disturbances)) = self.take() {
-            let request = RunRequest {
-                id: number,
-                schedule: item.schedule.clone(),
-                trace: self.workspace.run_trace(number),
-                output: Some(self.workspace.run_output(number)),
-                timeout_ms: self.config.timeout_per_run.as_millis() as u64,
-                parent: item.parent,
+            let made = match &item.made {
+                Some(made) => Ok(made.reply.clone()),
+                None => run_twice_if_cut(&mut *runner, &self.request(number, &item.schedule, item.parent)),
             };
-            match run_twice_if_cut(&mut *runner, &request) {
-                Ok(reply) => {
-                    let first = self.lock().first.clone();
-                    let examined = examination::examine(&criteria, &request, &reply, first.as_deref());
-                    if self.is_undisturbed(&examined, disturbances) {
-                        self.settle(number, Some((item, examined)));
+            let examined = made.and_then(|reply| {
+                let request = |schedule: &Schedule| self.request_probe(schedule, &item);
+                let mut prober = Prober::new(&mut *runner, &request);
+                let first = self.lock().first.clone();
+                let asked = self.request(number, &item.schedule, item.parent);
+                let examined = examination::examine(&criteria, &asked, &reply, first.as_deref(), &mut prober);
+                let (probes, lost) = prober.finish();
+                lost.map_or(Ok((examined, probes)), Err)
+            });
+            match examined {
+                Ok((examined, probes)) => {
+                    if self.is_undisturbed(&examined, &probes, disturbances) {
+                        self.settle(number, Some((item, examined, probes)));
                     } else {
+                        probes.runs().for_each(|run| self.workspace.discard(run));
                         self.put_back(number, item);
                     }
                 }
@@ -195,9 +170,26 @@ impl Exploration<'_> {
         }
     }
 
+    fn request(&self, number: u64, schedule: &Schedule, parent: Option<u64>) -> RunRequest {
+        RunRequest {
+            id: number,
+            schedule: schedule.clone(),
+            trace: self.workspace.run_trace(number),
+            output: Some(self.workspace.run_output(number)),
+            timeout_ms: self.config.timeout_per_run.as_millis() as u64,
+            parent,
+        }
+    }
+
+    fn request_probe(&self, schedule: &Schedule, item: &WorkItem) -> RunRequest {
+        let mut shared = self.lock();
+        shared.next_run += 1;
+        self.request(shared.next_run - 1, schedule, Some(item.schedule.id()))
+    }
+
     /// Returns an item whose run does not count.
     fn put_back(&self, number: u64, item: WorkItem) {
-        self.lock().bag.put_back(item);
+        self.lock().bag.put_back(WorkItem { made: None, ..item });
         self.workspace.discard(number);
         self.settle(number, None);
         self.changed.notify_all();
@@ -205,11 +197,14 @@ impl Exploration<'_> {
 
     /// Whether a run had the outside to itself, if it needs that. The first run that changes something there tells, and
     /// from then on one goes after the other; those that were under way with it are made again.
-    fn is_undisturbed(&self, examined: &Examined, disturbances: u32) -> bool {
+    fn is_undisturbed(&self, examined: &Examined, probes: &Probes, disturbances: u32) -> bool {
         let mut shared = self.lock();
-        if !shared.alone && examined.execution.as_ref().is_some_and(Execution::changes_outside) {
+        let changes = examined.execution.as_ref().is_some_and(Execution::changes_outside);
+        if !shared.alone && (changes || probes.change_outside) {
             shared.alone = true;
             shared.disturbances += u32::from(shared.bag.in_work() > 1);
+            // Nobody knows what else was under way when these were made.
+            shared.bag.forget_made().into_iter().for_each(|made| self.workspace.discard(made.run));
         }
         shared.disturbances == disturbances
     }
@@ -238,8 +233,13 @@ impl Exploration<'_> {
                     continue;
                 }
                 let item = shared.bag.take()?;
-                let number = shared.next_run;
-                shared.next_run += 1;
+                let number = match &item.made {
+                    Some(made) => made.run,
+                    None => {
+                        shared.next_run += 1;
+                        shared.next_run - 1
+                    }
+                };
                 return Some((number, item, shared.disturbances));
             }
             shared = self.changed.wait_timeout(shared, TICK).unwrap_or_else(PoisonError::into_inner).0;
@@ -248,26 +248,26 @@ impl Exploration<'_> {
 
     /// Enters a run into the books, or notes that run `number` was not made. Sampled runs are entered in the order of
     /// their numbers and none behind the last one that counts, so that a seed always gives the same report.
-    fn settle(&self, number: u64, run: Option<(WorkItem, Examined)>) {
+    fn settle(&self, number: u64, run: Option<Settled>) {
         let shared = &mut *self.lock();
         if self.config.sampling.is_none() {
-            return run.into_iter().for_each(|(item, examined)| self.count(shared, number, &item, examined));
+            return run.into_iter().for_each(|settled| self.count(shared, number, settled));
         }
         shared.held.insert(number, run);
         while let Some(run) = shared.held.remove(&shared.next_to_count) {
             let number = shared.next_to_count;
             shared.next_to_count += 1;
-            let Some((item, examined)) = run else { continue };
+            let Some(settled) = run else { continue };
             if shared.stopped == Some(BoundedBy::FirstFailure) {
                 self.workspace.discard(number);
-                shared.bag.put_back(item);
+                shared.bag.put_back(settled.0);
             } else {
-                self.count(shared, number, &item, examined);
+                self.count(shared, number, settled);
             }
         }
     }
 
-    fn count(&self, shared: &mut Shared, number: u64, item: &WorkItem, examined: Examined) {
+    fn count(&self, shared: &mut Books, number: u64, (item, examined, probes): Settled) {
         let executions_before = shared.report.executions;
         shared.report.executions += 1;
         shared.count_execution(&examined, self.config.sampling.is_some());
@@ -301,8 +301,12 @@ impl Exploration<'_> {
         }
         self.workspace.discard(number);
         match &self.config.sampling {
-            None => shared.add_alternatives(item, examined.insight, examined.beyond_bound),
-            Some(plan) => shared.add_attempts(item, examined.insight, plan),
+            None => {
+                let (insight, beyond) = (examined.insight, examined.beyond_bound);
+                let unused = shared.add_alternatives(&item, insight, beyond, probes);
+                unused.into_iter().for_each(|run| self.workspace.discard(run));
+            }
+            Some(plan) => shared.add_attempts(&item, examined.insight, plan),
         }
         if shared.first.is_none() {
             shared.first = examined.execution.map(Arc::new);
@@ -321,6 +325,7 @@ impl Exploration<'_> {
         let elapsed = self.started.elapsed();
         let mut shared = self.shared.into_inner().unwrap_or_else(PoisonError::into_inner);
         let waiting = shared.bag.waiting() as u64;
+        shared.bag.forget_made().into_iter().for_each(|made| self.workspace.discard(made.run));
         if waiting > 0 && shared.stopped.is_none() {
             for reason in std::mem::take(&mut shared.lost_runners) {
                 shared.fault(reason);
@@ -340,83 +345,5 @@ impl Exploration<'_> {
             .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns))
             .or(report.sampled.then_some(BoundedBy::Attempts));
         report
-    }
-}
-
-/// Makes a run, and once more with twice the time if it did not end: a machine that was busy elsewhere for seconds
-/// is no failure of the program.
-fn run_twice_if_cut(runner: &mut dyn Runner, request: &RunRequest) -> Result<RunReply, ReplayError> {
-    let reply = runner.run(request)?;
-    if !reply.timed_out {
-        return Ok(reply);
-    }
-    runner.run(&RunRequest { timeout_ms: request.timeout_ms.saturating_mul(2), ..request.clone() })
-}
-
-impl Shared {
-    fn executions_begun(&self) -> u64 {
-        self.report.executions + self.bag.in_work() as u64
-    }
-
-    fn fault(&mut self, text: String) {
-        if self.report.errors.len() < MOST_ERRORS {
-            self.report.errors.push(text);
-        }
-    }
-
-    fn diverged(&mut self, divergence: Divergence) {
-        self.report.diverged += 1;
-        self.report.first_divergence.get_or_insert(divergence);
-    }
-
-    /// What the recording says whatever became of the run, and whether its class is new.
-    fn count_execution(&mut self, examined: &Examined, sampled: bool) {
-        if let Some(execution) = &examined.execution {
-            self.report.most_threads = self.report.most_threads.max(execution.threads.len());
-            if let Some(observed) = &execution.observed {
-                *self.report.outcomes.entry(observed.clone()).or_default() += 1;
-            }
-        }
-        match &examined.refusal {
-            Some(Refusal::Diverged(divergence)) => self.diverged(divergence.clone()),
-            Some(Refusal::Fault(fault)) => self.fault(fault.clone()),
-            None => {}
-        }
-        match &examined.insight {
-            Some(insight) if !self.classes.insert(insight.class) && !sampled => self.fault(format!(
-                "two executions of one equivalence class ({:016x}): please report this frontrun bug",
-                insight.class
-            )),
-            Some(_) => {}
-            None => self.report.cut_runs += 1,
-        }
-    }
-
-    /// After the first attempt: draws the others, unless there is no other class to be found.
-    fn add_attempts(&mut self, item: &WorkItem, insight: Option<Insight>, plan: &Plan) {
-        let is_only = insight.as_ref().is_some_and(|i| i.complete && i.alternatives.is_empty());
-        let insight = insight.unwrap_or_default();
-        self.races.extend(insight.races);
-        if item.schedule.tail.is_lowest() && !is_only {
-            self.report.sampled = true;
-            self.report.horizon = plan.horizon(&insight.ground);
-            // The bag gives back first what was added last.
-            for schedule in plan.schedules(&insight.ground).into_iter().rev() {
-                self.bag.add(WorkItem { schedule, parent: None });
-            }
-        }
-    }
-
-    fn add_alternatives(&mut self, item: &WorkItem, insight: Option<Insight>, beyond_bound: u64) {
-        self.report.beyond_preemption_bound += beyond_bound;
-        let Some(insight) = insight else { return };
-        self.races.extend(insight.races);
-        let parent = Some(item.schedule.id());
-        for schedule in insight.alternatives {
-            let added = self.bag.add(WorkItem { schedule, parent });
-            self.report.left_out += u64::from(added == Added::NoRoom);
-        }
-        // There are more, but how many nobody knows.
-        self.report.left_out += u64::from(!insight.complete);
     }
 }

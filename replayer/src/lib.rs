@@ -11,14 +11,16 @@
 //! Module map, bottom up: [`error`] · [`protocol`] between explorer and server · [`pin`], `reap`, `output`
 //! processes · [`server`] inside the interpreter · [`worker`] its client · [`trace_file`], [`analysis`] the
 //! seams to the neighbours · [`divergence`], [`classify`],
-//! [`state`], [`preemption`], `examination` judging a run · [`sampling`] random schedules · [`bag`],
-//! [`workspace`], [`report`], [`progress`], [`explore`] the loop · [`target`], [`spawn`] fresh interpreters ·
+//! [`state`], [`preemption`], `examination` judging a run · [`sampling`] random schedules · `probing` runs for an
+//! analysis · [`bag`], `books`, [`workspace`], [`report`], [`progress`], [`explore`] the loop · [`target`], [`spawn`]
+//! fresh interpreters ·
 //! [`session`] a whole program · [`proof`] doing it again.
 //!
 //! Not here: the interpreter (python), text for people (cli), what else could have happened (analyzer).
 
 pub mod analysis;
 pub mod bag;
+mod books;
 pub mod classify;
 pub mod descriptors;
 pub mod divergence;
@@ -28,6 +30,7 @@ pub mod explore;
 mod output;
 pub mod pin;
 pub mod preemption;
+pub mod probing;
 pub mod progress;
 pub mod proof;
 pub mod protocol;

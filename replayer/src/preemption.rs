@@ -1,9 +1,9 @@
 //! How often a schedule takes the turn from a thread that could have gone on.
 //!
 //! Every event of a derived schedule also happened, or was pending, in the execution that it was derived from:
-//! the nth event of a thread there is its nth event here. So the operations are known, and replaying them
+//! the nth unit of a thread there is its nth unit here. So the operations are known, and replaying them
 //! abstractly tells at each switch whether the thread that lost the turn was enabled. The number is exact for
-//! the given order; an equivalent order may need fewer. The part after the schedule is not counted: there the
+//! the given order, unless an opaque block does something else in it; an equivalent order may need fewer. The part after the schedule is not counted: there the
 //! lowest thread goes first, whatever that costs.
 
 use crate::state::AbstractState;
@@ -15,10 +15,14 @@ use rustc_hash::FxHashMap;
 /// Preemptions of `schedule`, which was derived from `parent`. Where the parent does not tell what a thread
 /// does next, a switch away from it counts.
 pub fn count(schedule: &Schedule, parent: &Execution) -> u32 {
-    let mut programs: FxHashMap<ThreadId, Vec<&Operation>> = FxHashMap::default();
-    let pending = parent.pending.iter().map(|event| (event.thread, &event.operation));
-    for (thread, operation) in parent.events.iter().map(|e| (e.thread, &e.operation)).chain(pending) {
-        programs.entry(thread).or_default().push(operation);
+    let mut programs: FxHashMap<ThreadId, Vec<Vec<&Operation>>> = FxHashMap::default();
+    for unit in parent.units() {
+        let events = &parent.events[unit];
+        let operations = events.iter().map(|event| &event.operation).collect();
+        programs.entry(events[0].thread).or_default().push(operations);
+    }
+    for pending in &parent.pending {
+        programs.entry(pending.thread).or_default().push(vec![&pending.operation]);
     }
     let ids: Vec<Option<ThreadId>> = schedule
         .threads
@@ -32,17 +36,17 @@ pub fn count(schedule: &Schedule, parent: &Execution) -> u32 {
     for entry in &schedule.entries {
         let id_of = |thread: u32| ids.get(thread as usize).copied().flatten();
         let next_of = |id: ThreadId, done: &FxHashMap<ThreadId, usize>| {
-            programs.get(&id)?.get(done.get(&id).copied().unwrap_or(0)).copied()
+            programs.get(&id)?.get(done.get(&id).copied().unwrap_or(0))
         };
         if let Some(before) = previous.filter(|before| *before != entry.thread) {
             let could_go_on = id_of(before).is_none_or(|id| match next_of(id, &done) {
-                Some(operation) => semantics::enabled(operation, id, &state),
+                Some(operations) => semantics::enabled(operations[0], id, &state),
                 None => state.value(Location::new(ObjectId::THREADS, Part::Ended(id))).int() == 0,
             });
             preemptions += u32::from(could_go_on);
         }
         if let Some(id) = id_of(entry.thread) {
-            if let Some(operation) = next_of(id, &done) {
+            for operation in next_of(id, &done).into_iter().flatten() {
                 state.execute(operation, id);
             }
             *done.entry(id).or_default() += 1;
@@ -55,7 +59,7 @@ pub fn count(schedule: &Schedule, parent: &Execution) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrun_formats::{Event, ScheduleEntry, SiteId, ThreadInfo, ThreadPath};
+    use frontrun_formats::{Block, Event, ScheduleEntry, SiteId, ThreadInfo, ThreadPath};
 
     const LOCK: ObjectId = ObjectId(0);
 
@@ -69,6 +73,7 @@ mod tests {
                 site: SiteId(0),
                 operation: operation.clone(),
                 result: 1,
+                block: Block::Alone,
             })
             .collect();
         Execution { threads, events, ..Execution::default() }

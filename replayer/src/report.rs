@@ -98,6 +98,8 @@ pub struct FoundFailure {
 pub struct Report {
     /// Runs made.
     pub executions: u64,
+    /// Runs made only to see what opaque code does in another order; they are no executions of their own.
+    pub redundant: u64,
     /// The failures, in the order in which they were found.
     pub failures: Vec<FoundFailure>,
     /// How often each observed state was seen ([`frontrun_formats::Execution::observed`]).

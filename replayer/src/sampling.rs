@@ -141,7 +141,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrun_formats::{ObjectId, ObjectInfo, Part, Site, SiteId, StringId, ThreadId};
+    use frontrun_formats::{Block, ObjectId, ObjectInfo, Part, Site, SiteId, StringId, ThreadId};
 
     fn samplings(plan: &Plan, ground: &Ground) -> Vec<Sampling> {
         let sampling = |schedule: Schedule| match schedule.tail {
@@ -188,7 +188,13 @@ mod tests {
     fn begins_and_ends_and_reads_of_constants_are_no_place_to_lose_the_turn() {
         let at = |column| Site { column, line: 1, ..Site::default() };
         let read = |object| Operation::Read { at: Location::new(ObjectId(object), Part::State) };
-        let event = |site, operation| Event { thread: ThreadId(0), site: SiteId(site), operation, result: 1 };
+        let event = |site, operation| Event {
+            thread: ThreadId(0),
+            site: SiteId(site),
+            operation,
+            result: 1,
+            block: Block::Alone,
+        };
         let named = |name| ObjectInfo { type_name: StringId(name), label: StringId(name) };
         let execution = Execution {
             strings: vec!["module".into(), "Counter".into()],

@@ -27,6 +27,8 @@ pub struct Target {
     pub include: Vec<String>,
     /// Globs on the names of modules to leave out.
     pub exclude: Vec<String>,
+    /// Globs on the names of modules in which threads switch only where the code waits.
+    pub atomic: Vec<String>,
     /// `PYTHONHASHSEED` of the runs.
     pub hash_seed: String,
     /// For an exploration that was called from within the program: which call to replay.
@@ -75,6 +77,7 @@ impl Target {
         let mut target = Target::parse(&words, python, directory)?;
         target.include = flags("include");
         target.exclude = flags("exclude");
+        target.atomic = flags("atomic");
         target.call = header.target.call.clone();
         if !header.environment.hash_seed.is_empty() {
             target.hash_seed = header.environment.hash_seed.clone();

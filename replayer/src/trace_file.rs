@@ -25,12 +25,14 @@ pub fn write_schedule(path: &Path, schedule: &Schedule) -> Result<(), ReplayErro
 /// The part that the execution was told keeps its step structure; each later event is a step of its own, as the
 /// run rule has it. Of an execution that was cut off before all it was told was recorded, what it was told is the order.
 pub fn schedule_of(execution: &Execution) -> Schedule {
-    let told_more = execution.events.len() < execution.header.schedule.entries.len();
+    let told_more = execution.units().count() < execution.header.schedule.entries.len();
     if told_more || (execution.truncated && !execution.header.schedule.tail.is_lowest()) {
         return execution.header.schedule.clone();
     }
     let told = &execution.header.schedule.entries;
-    let entries = ordered_part(execution).iter().enumerate().map(|(n, event)| {
+    let ordered = ordered_part(execution).len();
+    let entries = execution.units().take_while(|unit| unit.start < ordered).enumerate().map(|(n, unit)| {
+        let event = &execution.events[unit.start];
         let (head, opens_step) = told.get(n).map_or((true, true), |entry| (entry.head, entry.opens_step));
         ScheduleEntry { thread: event.thread.0, expect: execution.fingerprint(event), head, opens_step }
     });

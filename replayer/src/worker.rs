@@ -21,6 +21,16 @@ pub trait Runner: Send {
     fn run(&mut self, request: &RunRequest) -> Result<RunReply, ReplayError>;
 }
 
+/// Makes a run, and once more with twice the time if it did not end: a machine that was busy elsewhere for seconds
+/// is no failure of the program.
+pub fn run_twice_if_cut(runner: &mut dyn Runner, request: &RunRequest) -> Result<RunReply, ReplayError> {
+    let reply = runner.run(request)?;
+    if !reply.timed_out {
+        return Ok(reply);
+    }
+    runner.run(&RunRequest { timeout_ms: request.timeout_ms.saturating_mul(2), ..request.clone() })
+}
+
 /// One fork server.
 #[derive(Debug)]
 pub struct Worker {

@@ -65,6 +65,15 @@ fn assert_no_process_left(directory: &Path) {
 }
 
 #[test]
+fn a_block_is_run_where_nothing_tells_what_it_does() {
+    let report = run(&setup("opaque"));
+    assert_eq!(report.errors, Vec::<String>::new());
+    assert_eq!((report.executions, report.classes), (3, 3));
+    assert_eq!(report.verdict(), Verdict::Exhausted);
+    assert!(report.redundant <= 3, "{} redundant runs", report.redundant);
+}
+
+#[test]
 fn two_increments_have_four_classes_and_the_lost_update_is_found() {
     let setup = setup("counter");
     let report = run(&setup);

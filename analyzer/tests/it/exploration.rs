@@ -2,7 +2,7 @@
 
 use crate::machine::{self, Run};
 use crate::program::Program;
-use frontrun_analyzer::{Tuning, explore};
+use frontrun_analyzer::{Alternative, Probe, Tuning, explore_with};
 use frontrun_formats::{Schedule, semantics::Effect};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -11,6 +11,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
     pub executions: usize,
+    /// Runs that were made only to see what a block does.
+    pub redundant: usize,
     pub duplicates: usize,
     pub complete: BTreeSet<u64>,
     pub stuck: BTreeSet<u64>,
@@ -26,28 +28,59 @@ impl Found {
     }
 }
 
-/// Explores everything; `None` when there are more than `limit` executions.
+/// A work item, whose run may have been made as a probe.
+enum Item {
+    Schedule(Schedule),
+    Run(Box<Run>),
+}
+
+/// Explores everything; `None` when that takes more than `limit` runs.
 pub fn exhaust(program: &Program, limit: usize, tuning: Tuning) -> Option<Found> {
     let mut found = Found::default();
-    let mut stack = vec![Schedule::default()];
-    while let Some(schedule) = stack.pop() {
-        found.executions += 1;
-        if found.executions > limit {
-            return None;
-        }
-        let run = machine::run(program, &schedule);
-        let explored = match explore(&run.execution, tuning) {
-            Ok(explored) => explored,
-            Err(error) => panic!("{error} in {:?}", run.execution.events),
+    let mut stack = vec![Item::Schedule(Schedule::default())];
+    while let Some(item) = stack.pop() {
+        let run = match item {
+            Item::Schedule(schedule) => machine::run(program, &schedule),
+            Item::Run(run) => *run,
         };
+        found.executions += 1;
+        let (class, alternatives, mut probes) = children(program, &run, tuning);
+        found.redundant += probes.len();
         let signature = signature(&run.log, program.threads.len());
         let set = if run.done { &mut found.complete } else { &mut found.stuck };
         found.duplicates += usize::from(!set.insert(signature));
-        found.classes.insert(explored.class);
+        found.classes.insert(class);
         found.outcomes.insert(outcome(&run));
-        stack.extend(explored.alternatives.into_iter().map(|alternative| alternative.schedule));
+        for Alternative { schedule, .. } in alternatives {
+            let probed = probes.iter().position(|probe| probe.execution.header.schedule == schedule);
+            found.redundant -= usize::from(probed.is_some());
+            stack.push(match probed {
+                Some(probe) => Item::Run(Box::new(probes.swap_remove(probe))),
+                None => Item::Schedule(schedule),
+            });
+        }
+        if found.executions + found.redundant > limit {
+            return None;
+        }
     }
     Some(found)
+}
+
+/// Class and alternatives of a run, and the probes that had to be made for them.
+fn children(program: &Program, run: &Run, tuning: Tuning) -> (u64, Vec<Alternative>, Vec<Run>) {
+    let mut probes: Vec<Run> = Vec::new();
+    loop {
+        let known: Result<Vec<Probe>, _> = probes.iter().map(|probe| Probe::new(&probe.execution)).collect();
+        let explored = known.and_then(|known| explore_with(&run.execution, &known, tuning));
+        let explored = match explored {
+            Ok(explored) => explored,
+            Err(error) => panic!("{error} in {:?}", run.execution.events),
+        };
+        if explored.wanted.is_empty() {
+            return (explored.class, explored.alternatives, probes);
+        }
+        probes.extend(explored.wanted.iter().map(|schedule| machine::run(program, schedule)));
+    }
 }
 
 /// What a result says of an event that comes after all that were executed before it.

@@ -17,16 +17,17 @@ fn programs(default: u32) -> u32 {
     std::env::var("FRONTRUN_FUZZ_PROGRAMS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
-/// How many traces a comparison went over; `None` when the program is too large.
-fn compare(script: &Script, tuning: Tuning) -> Result<Option<usize>, String> {
+/// How many traces a comparison went over, and how many runs were redundant; `None` when the program is too large.
+fn compare(script: &Script, tuning: Tuning) -> Result<Option<(usize, usize)>, String> {
     let program = script.program();
     let Some(truth) = oracle::traces(&program, 300, 5_000) else { return Ok(None) };
     let total = truth.complete.len() + truth.stuck.len();
-    let result =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| exhaust(&program, 3 * total + 50, tuning)));
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        exhaust(&program, 60 * total + 300, tuning)
+    }));
     let found = match result {
         Ok(Some(found)) => found,
-        Ok(None) => return Err(format!("more than three times {total} traces")),
+        Ok(None) => return Err(format!("far more runs than the {total} traces")),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
             return Err(format!("panic: {text}"));
@@ -47,7 +48,7 @@ fn compare(script: &Script, tuning: Tuning) -> Result<Option<usize>, String> {
     }
     match oracle::outcomes(&program, 20_000) {
         Some(outcomes) if outcomes != found.outcomes => Err("other outcomes than the state oracle".into()),
-        _ => Ok(Some(total)),
+        _ => Ok(Some((total, found.redundant))),
     }
 }
 
@@ -73,10 +74,15 @@ fn check(name: &str, features: &[Feature], tuning: Tuning, cases: u32) {
         ..Config::default()
     });
     let (traces, large, stuck) = (Cell::new(0), Cell::new(0), Cell::new(0));
+    let (redundant, worst) = (Cell::new(0), Cell::new(0.0));
     let result = runner.run(&any::<u64>(), |seed| {
         let script = Script::random(seed, features);
         match compare(&script, tuning) {
-            Ok(Some(count)) => traces.set(traces.get() + count),
+            Ok(Some((count, more))) => {
+                traces.set(traces.get() + count);
+                redundant.set(redundant.get() + more);
+                worst.set(f64::max(worst.get(), more as f64 / count as f64));
+            }
             Ok(None) => large.set(large.get() + 1),
             Err(_) => {
                 let (script, message) = shrink(script, tuning);
@@ -87,9 +93,11 @@ fn check(name: &str, features: &[Feature], tuning: Tuning, cases: u32) {
         Ok(())
     });
     println!(
-        "{name}: {} programs, {} traces, {} too large",
+        "{name}: {} programs, {} traces, {} redundant runs (at worst {:.2} for a trace), {} too large",
         stuck.get() - large.get(),
         traces.get(),
+        redundant.get(),
+        worst.get(),
         large.get()
     );
     if let Err(error) = result {
@@ -142,4 +150,32 @@ fn everything() {
 #[test]
 fn everything_marked_incoherent() {
     check("incoherent", ALL, INCOHERENT, 300);
+}
+
+#[test]
+fn blocks_of_data() {
+    use Feature::{Blocks, Data, Rmw, Touch};
+    check("blocks of data", &[Data, Data, Rmw, Touch, Blocks(60)], COHERENT, 150);
+}
+
+#[test]
+fn blocks_of_containers() {
+    use Feature::{Blocks, Data, Dict, List, Lock, TwoDicts, WildList};
+    check("blocks of containers", &[Dict, TwoDicts, List, WildList, Data, Lock, Blocks(70)], COHERENT, 150);
+}
+
+#[test]
+fn blocks_that_wait() {
+    use Feature::{Blocks, Condition, Data, Event, Lock, Queue, Semaphore, Try};
+    let features = [Semaphore, Event, Queue, Condition, Lock, Try, Data, Blocks(80)];
+    check("blocks that wait", &features, COHERENT, 150);
+}
+
+#[test]
+fn blocks_among_everything() {
+    // Without waits for a change: machine and table disagree about those on a list whose length is unknown.
+    let followed = ALL.iter().copied().filter(|feature| *feature != Feature::Spin);
+    let features: Vec<Feature> = followed.chain([Feature::Blocks(60)]).collect();
+    check("blocks among everything", &features, COHERENT, 150);
+    check("blocks among everything, incoherent", &features, INCOHERENT, 50);
 }

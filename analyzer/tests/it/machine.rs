@@ -8,8 +8,8 @@ use crate::memory::{self, Abstract, Memory};
 use crate::program::{GAVE_UP, Op, Program};
 use frontrun_formats::semantics::Effect;
 use frontrun_formats::{
-    Event, Execution, Failure, FailureKind, Header, Location, ObjectId, ObjectInfo, Operation, Outcome, Part,
-    Pending, Schedule, Site, SiteId, StringId, ThreadId, ThreadInfo, ThreadPath,
+    Block, Event, Execution, Failure, FailureKind, Header, Location, ObjectId, ObjectInfo, Operation,
+    Outcome, Part, Pending, Schedule, Site, SiteId, StringId, ThreadId, ThreadInfo, ThreadPath,
 };
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ struct Machine<'p> {
     paths: Vec<Option<ThreadPath>>,
     children: Vec<u32>,
     created: Vec<usize>,
-    events: Vec<(usize, usize, Operation, u8)>,
+    events: Vec<(usize, usize, Operation, u8, Block)>,
     log: Vec<(usize, usize, Effect)>,
 }
 
@@ -89,9 +89,16 @@ impl Machine<'_> {
             self.paths[child] = Some(path);
             self.created.push(child);
         }
-        let (value, result, effect) = self.memory.execute(thread, &op);
+        let (value, events, effect) = self.memory.execute(thread, &op);
         let index = self.results[thread].len();
-        self.events.push((thread, index, memory::operation(&op), result));
+        for (nth, (operation, result)) in events.into_iter().enumerate() {
+            let block = match (&op, nth) {
+                (Op::Block(..), 0) => Block::First,
+                (Op::Block(..), _) => Block::Later,
+                _ => Block::Alone,
+            };
+            self.events.push((thread, index, operation, result, block));
+        }
         self.log.push((thread, index, effect));
         self.results[thread].push(value);
         self.next[thread] = self.program.next(thread, &self.results[thread]);
@@ -109,7 +116,7 @@ impl Machine<'_> {
         let Some(Op::Patiently(op)) = self.next[thread].take() else { panic!("not patient") };
         let index = self.results[thread].len();
         let operation = Operation::Elapse { of: Box::new(memory::operation(&op)) };
-        self.events.push((thread, index, operation, 1));
+        self.events.push((thread, index, operation, 1, Block::Alone));
         self.log.push((thread, index, exploration::after_everything()));
         self.results[thread].push(GAVE_UP);
         self.next[thread] = self.program.next(thread, &self.results[thread]);
@@ -124,20 +131,22 @@ impl Machine<'_> {
             outcome: Some(if done { Outcome::Passed } else { Outcome::Failed(deadlock()) }),
             ..Execution::default()
         };
-        for (thread, index, op, result) in &self.events {
+        for (thread, index, op, result, block) in &self.events {
             let site = names.site(*thread, *index);
             execution.events.push(Event {
                 thread: names.thread(*thread),
                 site,
                 operation: names.operation(op),
                 result: *result,
+                block: *block,
             });
         }
         for thread in &existing {
             if let Some(op) = &self.next[*thread] {
                 let site = names.site(*thread, self.results[*thread].len());
                 let operation = names.operation(&memory::operation(op));
-                execution.pending.push(Pending { thread: names.thread(*thread), site, operation });
+                let block = if matches!(op, Op::Block(..)) { Block::First } else { Block::Alone };
+                execution.pending.push(Pending { thread: names.thread(*thread), site, operation, block });
             }
         }
         execution.threads = existing

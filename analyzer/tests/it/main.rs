@@ -11,5 +11,6 @@ mod oracle;
 mod program;
 mod random;
 
+mod blocks;
 mod fuzz;
 mod known;

@@ -5,7 +5,7 @@
 //! Whenever an operation is executed, the operation table predicts its enabledness and its result (asserted
 //! here, which tests the table).
 
-use crate::program::{Initial, Op};
+use crate::program::{Initial, Inner, Op, drive};
 use frontrun_formats::semantics::changes::Changes;
 use frontrun_formats::semantics::{self, Effect, State, UNKNOWN_RESULT, Value};
 use frontrun_formats::{KeyId, Location, ObjectId, Operation, Part, StringId, ThreadId};
@@ -31,7 +31,7 @@ const QUEUE: u32 = 8;
 
 /// Variables are attributes of a few objects, so that several are parts of one.
 fn variable(number: u32) -> Location {
-    Location::new(object(VARIABLES, number / 4), Part::Name(StringId(number)))
+    Location::new(object(VARIABLES, number / 4), Part::Name(StringId(number % 4)))
 }
 
 fn item(list: u32, index: u32) -> Location {
@@ -49,6 +49,12 @@ pub fn operation(op: &Op) -> Operation {
     };
     match op {
         Op::Patiently(op) => operation(op),
+        Op::Block(Some(gate), _) => operation(gate),
+        Op::Block(None, body) => match &body[0] {
+            Inner::Do(op) => operation(op),
+            Inner::WriteLast(x) => operation(&Op::Write(*x, 0)),
+            Inner::If(..) => unreachable!("a block begins with an operation"),
+        },
         Op::Read(x) => Operation::Read { at: variable(*x) },
         Op::Write(x, _) => Operation::Write { at: variable(*x) },
         Op::Add(x, _) => touch(vec![], vec![variable(*x)]),
@@ -159,6 +165,9 @@ impl Concrete {
         if let Op::Patiently(op) = op {
             return self.enabled(thread, op);
         }
+        if let Op::Block(gate, _) = op {
+            return gate.as_ref().is_none_or(|gate| self.enabled(thread, gate));
+        }
         let free = |lock: &u32| !self.locks.contains_key(lock);
         match op {
             Op::Start => self.started.contains_key(&thread),
@@ -189,6 +198,9 @@ impl Concrete {
     pub fn execute(&mut self, thread: usize, op: &Op) -> (i64, bool) {
         match op {
             Op::Patiently(op) => self.execute(thread, op),
+            Op::Block(gate, body) => {
+                (drive(gate.as_deref(), body, &mut |op| self.execute(thread, op).0), true)
+            }
             Op::Read(_) | Op::AwaitChange(_) | Op::Write(..) | Op::Add(..) | Op::Touch(..) => {
                 (self.variable_op(thread, op), true)
             }
@@ -631,8 +643,26 @@ impl Memory {
         enabled
     }
 
-    /// Gives what the thread observes, what the recorder reports, and what the table says was touched.
-    pub fn execute(&mut self, thread: usize, op: &Op) -> (i64, u8, Effect) {
+    /// Gives what the thread observes, what the recorder writes down, and what the table says was touched.
+    pub fn execute(&mut self, thread: usize, op: &Op) -> (i64, Vec<(Operation, u8)>, Effect) {
+        let Op::Block(gate, body) = op else {
+            let (value, result, effect) = self.execute_one(thread, op);
+            return (value, vec![(operation(op), result)], effect);
+        };
+        let (mut events, mut effects) = (Vec::new(), Vec::new());
+        let value = drive(gate.as_deref(), body, &mut |op| {
+            let (value, result, effect) = self.execute_one(thread, op);
+            events.push((operation(op), result));
+            effects.push(effect);
+            value
+        });
+        let mut whole = effects[0].clone();
+        whole.writes = effects.iter().flat_map(|effect| effect.writes.clone()).collect();
+        whole.reads = effects.iter().flat_map(|effect| effect.reads.clone()).collect();
+        (value, events, whole)
+    }
+
+    fn execute_one(&mut self, thread: usize, op: &Op) -> (i64, u8, Effect) {
         let recorded = operation(op);
         let effect = semantics::effect(&recorded, ThreadId(thread as u32), &self.table);
         let (value, result) = self.concrete.execute(thread, op);

@@ -76,6 +76,47 @@ pub enum Op {
     /// Waits for this operation until no thread is enabled; then, if no thread with a lower number is as patient, gives
     /// up with [`GAVE_UP`].
     Patiently(Box<Op>),
+    /// An opaque block: waits for the operation, if any, and goes on without a switch.
+    Block(Option<Box<Op>>, Vec<Inner>),
+}
+
+/// A line of an opaque block.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Inner {
+    Do(Op),
+    /// Writes a value that hangs on the last one observed.
+    WriteLast(u32),
+    /// Goes one way when the last value has this property, or the other way.
+    If(u8, Vec<Inner>, Vec<Inner>),
+}
+
+/// Gives the operations of a block to `run`, which says what each observed, and digests what was observed.
+pub fn drive(gate: Option<&Op>, body: &[Inner], run: &mut dyn FnMut(&Op) -> i64) -> i64 {
+    fn go(body: &[Inner], run: &mut dyn FnMut(&Op) -> i64, last: &mut i64, digest: &mut i64) {
+        for line in body {
+            match line {
+                Inner::Do(op) => *last = run(op),
+                Inner::WriteLast(x) => *last = run(&Op::Write(*x, 1 + last.rem_euclid(3))),
+                Inner::If(test, then, otherwise) => {
+                    let holds = match test {
+                        0 => *last != 0,
+                        1 => *last % 2 == 0,
+                        _ => *last > 1,
+                    };
+                    go(if holds { then } else { otherwise }, run, last, digest);
+                    continue;
+                }
+            }
+            *digest = digest.wrapping_mul(31).wrapping_add(*last);
+        }
+    }
+    let (mut last, mut digest) = (0, 1);
+    if let Some(gate) = gate {
+        last = run(gate);
+        digest += last;
+    }
+    go(body, run, &mut last, &mut digest);
+    digest
 }
 
 /// The result of an operation that was given up.

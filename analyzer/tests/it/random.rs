@@ -1,6 +1,6 @@
 //! Random programs: 2 to 4 threads of a few operations, with branches on what they observed.
 
-use crate::program::{Body, Context, Flow, Initial, Op, Program, body};
+use crate::program::{Body, Context, Flow, Initial, Inner, Op, Program, body};
 
 /// A line of a random thread.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,8 @@ pub enum Feature {
     Patience,
     /// Loops that read until something changes.
     Spin,
+    /// So many percent of the operations become opaque blocks. Not in [`ALL`].
+    Blocks(u8),
 }
 
 /// All of them.
@@ -104,6 +106,10 @@ impl Script {
         for _ in 0..random.pick(&[1, 2, 2, 3]) {
             used.push(random.pick(features));
         }
+        used.retain(|feature| !matches!(feature, Feature::Blocks(_)));
+        if used.is_empty() {
+            used.push(Feature::Data);
+        }
         let mut script =
             Script { threads: (0..n).map(|_| thread(&mut random, &used, n)).collect(), ..Script::default() };
         if used.contains(&Feature::Semaphore) {
@@ -120,11 +126,27 @@ impl Script {
         {
             script.initial.lists.push((0, random.pick(&[vec![7], vec![7, 8], vec![7, 8, 9]])));
         }
+        if let Some(Feature::Blocks(share)) = features.iter().find(|f| matches!(f, Feature::Blocks(_))) {
+            script.add_blocks(&mut random, &used, *share);
+        }
         script.add_threads(&mut random);
         if used.contains(&Feature::Patience) {
             script.add_patience(&mut random);
         }
         script
+    }
+
+    /// Replaces operations by blocks.
+    fn add_blocks(&mut self, random: &mut Random, used: &[Feature], share: u8) {
+        for line in self.threads.iter_mut().flatten() {
+            if let Line::Do(op) = line
+                && !is_gated(op)
+                && !matches!(op, Op::Release(_) | Op::Pause)
+                && random.chance(share.into())
+            {
+                *line = Line::Do(block(random, used));
+            }
+        }
     }
 
     /// Makes half of the waits patient.
@@ -188,6 +210,13 @@ impl Script {
                     continue;
                 }
                 all.push(script);
+                if let Line::Do(Op::Block(gate, body)) = &self.threads[thread][line] {
+                    for smaller in smaller_bodies(body) {
+                        let mut script = self.clone();
+                        script.threads[thread][line] = Line::Do(Op::Block(gate.clone(), smaller));
+                        all.push(script);
+                    }
+                }
             }
         }
         all
@@ -351,8 +380,98 @@ fn line(random: &mut Random, feature: Feature) -> Line {
             Op::Read(x),
             Op::Write(x, value),
         ]),
-        Feature::Lock | Feature::Condition => Op::Pause,
+        Feature::Lock | Feature::Condition | Feature::Blocks(_) => Op::Pause,
     })
+}
+
+/// Whether the operation may have to wait.
+fn is_gated(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Acquire(_)
+            | Op::SemAcquire(_)
+            | Op::EventWait(_)
+            | Op::CondWait(..)
+            | Op::QueueGet(_)
+            | Op::QueuePut(..)
+            | Op::Join(_)
+            | Op::AwaitChange(_)
+            | Op::AwaitItem(..)
+    )
+}
+
+/// A block of operations of these features.
+fn block(random: &mut Random, used: &[Feature]) -> Op {
+    let mut gates = vec![None, None, None, None];
+    for feature in used {
+        match feature {
+            Feature::Event => gates.push(Some(Op::EventWait(0))),
+            Feature::Queue => gates.push(Some(Op::QueueGet(0))),
+            Feature::Semaphore => gates.push(Some(Op::SemAcquire(0))),
+            Feature::Lock => gates.push(Some(Op::Acquire(1))),
+            _ => {}
+        }
+    }
+    let gate = random.pick(&gates);
+    let length = 1 + random.below(4);
+    let mut lines = lines_of_block(random, used, 0, length);
+    if let Some(Op::Acquire(lock)) = gate {
+        lines.push(Inner::Do(Op::Release(lock)));
+    }
+    Op::Block(gate.map(Box::new), lines)
+}
+
+fn lines_of_block(random: &mut Random, used: &[Feature], depth: u32, length: usize) -> Vec<Inner> {
+    let mut lines = Vec::new();
+    while lines.len() < length {
+        if depth < 2 && !lines.is_empty() && random.chance(45) {
+            let (test, one, two) = (random.below(3) as u8, 1 + random.below(2), 1 + random.below(2));
+            let then = lines_of_block(random, used, depth + 1, one);
+            let otherwise =
+                if random.chance(50) { lines_of_block(random, used, depth + 1, two) } else { Vec::new() };
+            lines.push(Inner::If(test, then, otherwise));
+            continue;
+        }
+        if random.chance(15) {
+            lines.push(Inner::WriteLast(random.pick(&[0, 1, 2, 4, 8])));
+            continue;
+        }
+        let feature = random.pick(used);
+        // Attributes of one name of several objects, which another execution may confuse.
+        let x = random.pick(&[0, 1, 2, 4, 8]);
+        let plain = random.pick(&[Op::Read(x), Op::Read(x), Op::Write(x, 1)]);
+        lines.push(Inner::Do(match line(random, feature) {
+            Line::Do(op) if !is_gated(&op) && op != Op::Pause && random.chance(80) => op,
+            _ => plain,
+        }));
+    }
+    lines
+}
+
+/// The bodies with one line less, in all ways, which still begin with an operation.
+fn smaller_bodies(body: &[Inner]) -> Vec<Vec<Inner>> {
+    let mut all = Vec::new();
+    for at in 0..body.len() {
+        let mut without = body.to_vec();
+        let line = without.remove(at);
+        all.push(without.clone());
+        if let Inner::If(test, then, otherwise) = line {
+            for (branch, first) in [(&then, true), (&otherwise, false)] {
+                let mut flat = without.clone();
+                flat.splice(at..at, branch.clone());
+                all.push(flat);
+                for smaller in smaller_bodies(branch) {
+                    let mut same = without.clone();
+                    let (then, otherwise) =
+                        if first { (smaller, otherwise.clone()) } else { (then.clone(), smaller) };
+                    same.insert(at, Inner::If(test, then, otherwise));
+                    all.push(same);
+                }
+            }
+        }
+    }
+    all.retain(|body| !matches!(body.first(), None | Some(Inner::If(..))));
+    all
 }
 
 fn interpret(lines: Vec<Line>) -> Body {

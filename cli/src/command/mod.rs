@@ -43,6 +43,7 @@ fn target(words: &[OsString], scope: &Scope, host: &Host) -> Result<Target, CliE
     target.preload = host.preload.clone();
     target.include = scope.include.clone();
     target.exclude = scope.exclude.clone();
+    target.atomic = scope.atomic.clone();
     spawn::find_module(&target)?;
     Ok(target)
 }

@@ -27,7 +27,10 @@ const RACES: usize = 5;
 
 /// The first line of a report.
 pub fn headline(report: &Report, style: Style) -> String {
-    let ran = counted(report.executions as usize, "execution");
+    let mut ran = counted(report.executions as usize, "execution");
+    if report.redundant > 0 {
+        ran = format!("{ran} and {}", counted(report.redundant as usize, "probe"));
+    }
     let time = duration(report.elapsed);
     match report.verdict() {
         Verdict::Failed => {

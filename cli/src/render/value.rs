@@ -65,6 +65,7 @@ pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
         "schema": SCHEMA,
         "verdict": report.verdict().name(),
         "executions": report.executions,
+        "redundant": report.redundant,
         "failures": failures.collect::<Vec<_>>(),
         "bounded_by": report.bounded_by.map(BoundedBy::name),
         "nothing_to_explore": report.explored_nothing(),

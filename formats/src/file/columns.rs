@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// The columns as they are in a record. A row has exactly one byte in `kinds`.
 #[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Columns<'a> {
-    /// What sort of row it is: an operation's kind, or a value's.
+    /// What sort of row it is: an operation's kind and its block, or a value's kind.
     #[serde(borrow, with = "serde_bytes")]
     pub(super) kinds: &'a [u8],
     /// An event's result.

@@ -8,7 +8,7 @@ use super::error::Fault;
 use super::operands;
 use super::tables::Tables;
 use super::varint::{Cursor, put};
-use crate::event::{Event, Pending};
+use crate::event::{Block, Event, Pending};
 use crate::id::ThreadId;
 use crate::location::Location;
 use crate::operation::Operation;
@@ -48,7 +48,7 @@ pub(super) fn put_events(
         for event in &events[run.start..run.start + run.count] {
             columns.result(event.result);
             columns.site(event.site)?;
-            operands::put(columns, &event.operation)?;
+            operands::put(columns, &event.operation, event.block)?;
         }
     }
     Ok(())
@@ -69,6 +69,7 @@ pub(super) fn get_events(
         site: Default::default(),
         operation: Operation::Pause,
         result: 0,
+        block: Block::Alone,
     };
     // The runs cover every position once, so no blank remains. A row takes at least three bytes of its record.
     events.resize(first + total, blank);
@@ -82,7 +83,7 @@ pub(super) fn get_events(
             event.thread = ThreadId(run.thread);
             event.result = decoder.result()?;
             event.site = decoder.site()?;
-            event.operation = operands::get(&mut decoder)?;
+            (event.operation, event.block) = operands::get(&mut decoder)?;
         }
     }
     decoder.finish()
@@ -112,10 +113,10 @@ fn runs(order: &[u8], total: usize, tables: Tables) -> Result<Vec<Run>, Fault> {
 /// Writes what unfinished threads were about to do.
 pub(super) fn put_pending(columns: &mut Encoder, tables: Tables, pending: &[Pending]) -> Result<(), Fault> {
     columns.clear(tables);
-    for Pending { thread, site, operation } in pending {
+    for Pending { thread, site, operation, block } in pending {
         columns.thread(*thread)?;
         columns.site(*site)?;
-        operands::put(columns, operation)?;
+        operands::put(columns, operation, *block)?;
     }
     Ok(())
 }
@@ -127,7 +128,8 @@ pub(super) fn get_pending(columns: &Columns<'_>, tables: Tables) -> Result<Vec<P
     for _ in columns.kinds {
         let thread = decoder.thread()?;
         let site = decoder.site()?;
-        pending.push(Pending { thread, site, operation: operands::get(&mut decoder)? });
+        let (operation, block) = operands::get(&mut decoder)?;
+        pending.push(Pending { thread, site, operation, block });
     }
     decoder.finish()?;
     Ok(pending)

@@ -5,15 +5,28 @@
 
 use super::columns::{Decoder, Encoder};
 use super::error::Fault;
+use crate::event::Block;
 use crate::location::Location;
 use crate::operation::Operation;
 
 /// The kind of [`Operation::Elapse`], whose operand is an operation.
 const ELAPSE: u8 = 38;
 
+/// How an event belongs to a block is in the upper bits of its kind's byte.
+const BLOCK_SHIFT: u32 = 6;
+
+const ALONE: u8 = 0;
+const FIRST: u8 = 1;
+const LATER: u8 = 2;
+
 /// Writes kind and operands.
-pub(super) fn put(columns: &mut Encoder, operation: &Operation) -> Result<(), Fault> {
-    columns.kind(operation.kind());
+pub(super) fn put(columns: &mut Encoder, operation: &Operation, block: Block) -> Result<(), Fault> {
+    let block = match block {
+        Block::Alone => ALONE,
+        Block::First => FIRST,
+        Block::Later => LATER,
+    };
+    columns.kind(operation.kind() | block << BLOCK_SHIFT);
     if let Operation::Elapse { of } = operation {
         // The column of kinds has one row for each event.
         columns.number(u32::from(of.kind()));
@@ -87,14 +100,22 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
 }
 
 /// Reads kind and operands.
-pub(super) fn get(columns: &mut Decoder<'_>) -> Result<Operation, Fault> {
-    match columns.kind()? {
+pub(super) fn get(columns: &mut Decoder<'_>) -> Result<(Operation, Block), Fault> {
+    let byte = columns.kind()?;
+    let block = match byte >> BLOCK_SHIFT {
+        ALONE => Block::Alone,
+        FIRST => Block::First,
+        LATER => Block::Later,
+        _ => return Err(Fault::Kind(byte)),
+    };
+    let operation = match byte & ((1 << BLOCK_SHIFT) - 1) {
         ELAPSE => {
             let kind = u8::try_from(columns.number()?).map_err(|_| Fault::Kind(ELAPSE))?;
-            Ok(Operation::Elapse { of: Box::new(operation(kind, columns)?) })
+            Operation::Elapse { of: Box::new(operation(kind, columns)?) }
         }
-        kind => operation(kind, columns),
-    }
+        kind => operation(kind, columns)?,
+    };
+    Ok((operation, block))
 }
 
 /// Reads the operands of every kind but [`ELAPSE`].

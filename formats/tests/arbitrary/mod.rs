@@ -248,18 +248,21 @@ pub fn execution() -> impl Strategy<Value = Execution> {
     sizes().prop_flat_map(|sizes| {
         let most = if sizes.threads > 0 && sizes.sites > 0 { 40 } else { 0 };
         let step = (0..sizes.threads.max(1), 0..sizes.sites.max(1), operation(sizes));
-        let event = (step.clone(), prop_oneof![0..3u8, any::<u8>()]).prop_map(
-            |((thread, site, operation), result)| Event {
+        let block = || prop_oneof![Just(Block::Alone), Just(Block::First), Just(Block::Later)];
+        let event = (step.clone(), prop_oneof![0..3u8, any::<u8>()], block()).prop_map(
+            |((thread, site, operation), result, block)| Event {
                 thread: ThreadId(thread),
                 site: SiteId(site),
                 operation,
                 result,
+                block,
             },
         );
-        let pending = step.prop_map(|(thread, site, operation)| Pending {
+        let pending = (step, block()).prop_map(|((thread, site, operation), block)| Pending {
             thread: ThreadId(thread),
             site: SiteId(site),
             operation,
+            block,
         });
         let initial = vec((location(sizes), value(sizes)), 0..6);
         let source = (any::<String>(), any::<u64>(), any::<Option<String>>())

@@ -92,6 +92,11 @@ pub fn execution() -> Execution {
         site: SiteId(number as u32 % 5),
         operation,
         result: (number % 3) as u8,
+        block: match number % 12 {
+            6 => Block::First,
+            7 | 8 => Block::Later,
+            _ => Block::Alone,
+        },
     };
     let operations = operations();
     let twice = operations.iter().chain(operations.iter().rev()).cloned();
@@ -117,8 +122,18 @@ pub fn execution() -> Execution {
         initial: initial.collect(),
         events: twice.enumerate().map(event).collect(),
         pending: vec![
-            Pending { thread: T0, site: SiteId(1), operation: Operation::Join { thread: T1 } },
-            Pending { thread: T1, site: SiteId(4), operation: Operation::Acquire { lock: OTHER } },
+            Pending {
+                thread: T0,
+                site: SiteId(1),
+                operation: Operation::Join { thread: T1 },
+                block: Block::Alone,
+            },
+            Pending {
+                thread: T1,
+                site: SiteId(4),
+                operation: Operation::Acquire { lock: OTHER },
+                block: Block::First,
+            },
         ],
         sources: vec![
             Source { path: "app.py".into(), hash: u64::MAX, text: Some("print('hello')\n".into()) },

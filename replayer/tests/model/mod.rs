@@ -4,9 +4,9 @@
 //! same requests and writes the same recordings, so what is tested around it is the real thing.
 
 use frontrun_formats::{
-    Environment, Event, Execution, Failure, FailureKind, Header, Location, ObjectId, ObjectInfo, Operation,
-    Outcome, Part, Pending, Schedule, Site, SiteId, StringId, Target, ThreadId, ThreadInfo, ThreadPath,
-    execution,
+    Block, Environment, Event, Execution, Failure, FailureKind, Header, Location, ObjectId, ObjectInfo,
+    Operation, Outcome, Part, Pending, Schedule, Site, SiteId, StringId, Target, ThreadId, ThreadInfo,
+    ThreadPath, execution,
 };
 use std::path::Path;
 
@@ -16,6 +16,8 @@ pub enum Act {
     Load(usize),
     /// Writes the register plus one to a variable.
     Store(usize),
+    /// An opaque block: reads a variable, and another one if the first is 0.
+    Peek(usize, usize),
     Lock(usize),
     Unlock(usize),
     /// Does not come back if the register holds this value.
@@ -28,7 +30,7 @@ pub enum Act {
 
 /// The programs that tests can ask for by name.
 pub fn program(name: &str, schedule: &Schedule) -> Vec<Vec<Act>> {
-    use Act::{DieIf, Flood, HangIf, Load, Lock, Store, Unlock};
+    use Act::{DieIf, Flood, HangIf, Load, Lock, Peek, Store, Unlock};
     match name {
         "counter" => vec![vec![Load(0), Store(0)]; 2],
         "counter3" => vec![vec![Load(0), Store(0)]; 3],
@@ -51,6 +53,8 @@ pub fn program(name: &str, schedule: &Schedule) -> Vec<Vec<Act>> {
         "wandering" => {
             vec![vec![Load(0), Store(0)], vec![Load(0), Store(0)], vec![Store(0), Store(1), Store(2)]]
         }
+        // In the first execution the block never looks at variable 1.
+        "opaque" => vec![vec![Store(1)], vec![Store(0)], vec![Peek(0, 1)]],
         "single" => vec![],
         other => panic!("no program {other}"),
     }
@@ -209,11 +213,17 @@ impl Model {
             _ => {}
         }
         let id = ThreadId(thread as u32);
-        self.execution.events.push(Event { thread: id, site, operation, result: 1 });
         let at = self.threads[thread].at;
         self.threads[thread].at += 1;
         let act = (thread > 0 && at > 0).then(|| self.threads[thread].acts.get(at - 1).copied()).flatten();
+        let block = if matches!(act, Some(Act::Peek(..))) { Block::First } else { Block::Alone };
+        self.execution.events.push(Event { thread: id, site, operation, result: 1, block });
         match act {
+            Some(Act::Peek(n, other)) if self.variables[n] == 0 => {
+                let operation = self::operation(Act::Load(other));
+                let block = Block::Later;
+                self.execution.events.push(Event { thread: id, site, operation, result: 1, block });
+            }
             Some(Act::Load(n)) => self.threads[thread].register = self.variables[n],
             Some(Act::Store(n)) => self.variables[n] = self.threads[thread].register + 1,
             Some(Act::HangIf(value)) if self.threads[thread].register == value => {
@@ -238,7 +248,12 @@ impl Model {
         self.execution.observed = Some(format!("x={}", self.variables[0]));
         for thread in 0..self.threads.len() {
             if let Some((site, operation)) = self.next(thread) {
-                self.execution.pending.push(Pending { thread: ThreadId(thread as u32), site, operation });
+                self.execution.pending.push(Pending {
+                    thread: ThreadId(thread as u32),
+                    site,
+                    operation,
+                    block: Block::Alone,
+                });
             }
         }
         let failed = |kind, message: &str| {
@@ -269,7 +284,7 @@ impl Model {
 fn operation(act: Act) -> Operation {
     let variable = |n: usize| Location::new(ObjectId(n as u32), Part::Name(StringId(1)));
     match act {
-        Act::Load(n) => Operation::Read { at: variable(n) },
+        Act::Load(n) | Act::Peek(n, _) => Operation::Read { at: variable(n) },
         Act::Store(n) => Operation::Write { at: variable(n) },
         Act::Lock(n) => Operation::Acquire { lock: ObjectId(n as u32 + 4) },
         Act::Unlock(n) => Operation::Release { lock: ObjectId(n as u32 + 4) },
