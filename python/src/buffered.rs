@@ -6,9 +6,9 @@
 //!
 //! Not here: iterating over lines of a binary file, which passes no method.
 
-use crate::replaced::{Object, Original, controlled, replace};
-use crate::{controlled as thread, names, run};
-use frontrun_formats::{ObjectId, Operation, Part, ThreadId};
+use crate::replaced::{Object, Original, controlled, replace, step};
+use crate::{names, run};
+use frontrun_formats::{ObjectId, Operation};
 use pyo3::prelude::*;
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -28,26 +28,20 @@ unsafe fn locked(original: &Original, object: Object, rest: [*mut c_void; 4]) ->
         if HELD.with_borrow(|held| held.contains(&lock)) {
             return original.call_all(object, a, b, c, d);
         }
-        run::initial_sync(lock, Part::State, || 0);
-        step(me, Operation::Acquire { lock }, true);
+        run::initial_lock(lock, || false);
+        step(me, Operation::Acquire { lock }, true, 1);
         HELD.with_borrow_mut(|held| held.push(lock));
         let result = original.call_all(object, a, b, c, d);
         HELD.with_borrow_mut(|held| held.retain(|other| *other != lock));
         // An exception that the method raised must not be in the way of others.
         let py = Python::assume_attached();
         let raised = PyErr::take(py);
-        step(me, Operation::Release { lock }, false);
+        step(me, Operation::Release { lock }, false, 1);
         if let Some(raised) = raised {
             raised.restore(py);
         }
         result
     }
-}
-
-fn step(me: ThreadId, operation: Operation, may_block: bool) {
-    let site = thread::last_site();
-    run::reach(me, site, may_block.then(|| operation.clone()));
-    run::execute(me, site, operation, 1);
 }
 
 macro_rules! methods {

@@ -9,7 +9,7 @@
 use crate::clock::{self, Wait};
 use crate::outside::Books;
 use crate::{controlled, io, run};
-use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
+use frontrun_formats::{Location, ObjectId, Operation, ThreadId};
 use pyo3::prelude::*;
 
 /// The calling thread, if it is one of a run that is being recorded. What happens before is noted as a change.
@@ -32,7 +32,7 @@ fn with_outside<R>(body: impl FnOnce(&mut crate::outside::Outside, &mut Books<'_
 /// The lock of a database, which is held at the beginning if `held`.
 fn lock_of(path: &str, held: bool) -> Option<ObjectId> {
     let lock = with_outside(|outside, books| outside.lock(path.as_bytes(), books))?;
-    run::initial_sync(lock, Part::State, || if held { i64::from(u32::MAX) } else { 0 });
+    run::initial_lock(lock, || held);
     Some(lock)
 }
 

@@ -9,7 +9,7 @@
 use crate::outside::Books;
 use crate::shim::{AGAIN, DONE, IoEvent, kind};
 use crate::{controlled, run};
-use frontrun_formats::{ObjectId, Operation, Part, ThreadId};
+use frontrun_formats::{ObjectId, Operation, ThreadId};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many locks are held: closing a file is most often closing one without.
@@ -79,7 +79,7 @@ pub fn note(event: &IoEvent) {
 pub fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> Option<u32> {
     let change = change(event)?;
     let (lock, holder) = lock_of(event)?;
-    run::initial_sync(lock, Part::State, || if holder.is_some() { i64::from(u32::MAX) } else { 0 });
+    run::initial_lock(lock, || holder.is_some());
     if (holder == Some(event.generation)) != (change == Change::GiveBack) {
         return (event.kind != kind::CLOSE).then_some(DONE);
     }

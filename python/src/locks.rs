@@ -83,7 +83,7 @@ unsafe fn acquire(
             return original.call(object, arguments, keywords);
         };
         let lock = names::number(object);
-        run::initial_sync(lock, Part::State, || if is_held() { i64::from(u32::MAX) } else { 0 });
+        run::initial_lock(lock, is_held);
         let operations = (Operation::Acquire { lock }, Operation::TryAcquire { lock });
         let Some(operation) = await_turn(me, wait, operations) else {
             return ffi::Py_NewRef(ffi::Py_False());
@@ -116,7 +116,7 @@ unsafe fn is_locked(object: Object) -> bool {
 unsafe fn release(me: ThreadId, object: Object, is_held: bool) {
     // SAFETY: the caller holds the turn and the lock of the interpreter.
     let lock = unsafe { names::number(object) };
-    run::initial_sync(lock, Part::State, || if is_held { i64::from(u32::MAX) } else { 0 });
+    run::initial_lock(lock, || is_held);
     step(me, Operation::Release { lock }, false, u8::from(is_held));
 }
 
@@ -127,7 +127,7 @@ unsafe extern "C" fn lock_release(object: Object, a: *mut c_void, b: *mut c_void
         if let Some(me) = controlled(object) {
             let site = thread::last_site();
             let lock = names::number(object);
-            run::initial_sync(lock, Part::State, || if is_locked(object) { i64::from(u32::MAX) } else { 0 });
+            run::initial_lock(lock, || is_locked(object));
             run::reach(me, site, None);
             run::execute(me, site, Operation::Release { lock }, u8::from(is_locked(object)));
         } else {
@@ -142,7 +142,7 @@ unsafe extern "C" fn lock_locked(object: Object, a: *mut c_void, b: *mut c_void)
     unsafe {
         if let Some(me) = controlled(object) {
             let lock = names::number(object);
-            run::initial_sync(lock, Part::State, || if is_locked(object) { i64::from(u32::MAX) } else { 0 });
+            run::initial_lock(lock, || is_locked(object));
             step(me, read(Location::new(lock, Part::State)).0, false, 1);
         }
         LOCK_LOCKED.call(object, a, b)
@@ -201,8 +201,7 @@ unsafe extern "C" fn rlock_restore(object: Object, a: *mut c_void, b: *mut c_voi
     unsafe {
         if let Some(me) = controlled(object) {
             let lock = names::number(object);
-            let held = || if interpreter::rlock_count(object) > 0 { i64::from(u32::MAX) } else { 0 };
-            run::initial_sync(lock, Part::State, held);
+            run::initial_lock(lock, || interpreter::rlock_count(object) > 0);
             step(me, Operation::Acquire { lock }, true, 1);
         } else if lock_waits::is_observed()
             && !lock_waits::await_free(object, || interpreter::rlock_count(object) == 0)

@@ -292,6 +292,11 @@ pub fn initial_sync(object: ObjectId, part: Part, value: impl FnOnce() -> i64) {
     run.recording.initial(at, || value);
 }
 
+/// `initial_sync` of a lock, which any release of a thread that is not controlled frees: its holder is nobody's number.
+pub fn initial_lock(lock: ObjectId, is_held: impl FnOnce() -> bool) {
+    initial_sync(lock, Part::State, || if is_held() { i64::from(u32::MAX) } else { 0 });
+}
+
 /// Notes the first failure of a run that goes on.
 pub fn note_failure(failure: Failure) {
     // SAFETY: the caller holds the turn and the lock.

@@ -7,6 +7,7 @@
 //! Not here: the Python code of the models (package `frontrun._threads`, `frontrun._primitives`).
 
 use crate::clock::{self, Wait};
+use crate::replaced::step;
 use crate::{controlled, names, run, seating};
 use frontrun_formats::{Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyValueError};
@@ -49,13 +50,6 @@ fn me() -> PyResult<ThreadId> {
 /// An error in a thread whose run is over.
 fn go_on() -> PyResult<()> {
     if controlled::is_stale() { Err(PySystemExit::new_err(())) } else { Ok(()) }
-}
-
-/// Records a step of the calling thread at the site that it reached last.
-fn step(me: ThreadId, operation: Operation, may_block: bool, result: u8) {
-    let site = controlled::last_site();
-    run::reach(me, site, may_block.then(|| operation.clone()));
-    run::execute(me, site, operation, result);
 }
 
 /// Seats a new thread and records its spawn, at the place where the caller says that it happens. Returns its number.

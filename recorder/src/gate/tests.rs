@@ -1,0 +1,113 @@
+//! How the gate decides, step by step.
+
+use super::*;
+use frontrun_formats::{ObjectId, Sampler, Sampling, ScheduleEntry};
+
+const LOCK: Operation = Operation::Acquire { lock: ObjectId(0) };
+
+fn entry(thread: u32) -> ScheduleEntry {
+    ScheduleEntry { thread, expect: 0, head: true, opens_step: true }
+}
+
+fn spawned(gate: &mut Gate) -> ThreadId {
+    let child = gate.seat(ThreadId(0));
+    gate.execute(ThreadId(0), &Operation::Spawn { thread: child }, 1, Block::Alone, || 1).unwrap();
+    child
+}
+
+#[test]
+fn the_lowest_enabled_thread_goes_first() {
+    let mut gate = Gate::new(Schedule::default());
+    let child = spawned(&mut gate);
+    assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
+    assert_eq!(
+        gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None),
+        Decision::Switch(child)
+    );
+    gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
+    assert_eq!(gate.decide(child, None, None), Decision::Go);
+    gate.execute(child, &Operation::End, 1, Block::Alone, || 1).unwrap();
+    assert_eq!(gate.decide(child, None, None), Decision::Switch(ThreadId(0)));
+}
+
+#[test]
+fn nobody_enabled_is_stuck() {
+    let mut gate = Gate::new(Schedule::default());
+    gate.execute(ThreadId(0), &LOCK, 1, Block::Alone, || 1).unwrap();
+    assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Stuck);
+}
+
+#[test]
+fn a_prefix_is_followed_and_a_blocked_thread_diverges() {
+    let schedule = Schedule {
+        threads: vec![ThreadPath::main(), ThreadPath::main().child(0)],
+        entries: vec![entry(0), entry(0), entry(1), entry(1)],
+        ..Schedule::default()
+    };
+    let mut gate = Gate::new(schedule);
+    let child = spawned(&mut gate);
+    assert_eq!(gate.decide(ThreadId(0), Some(LOCK), None), Decision::Go);
+    gate.execute(ThreadId(0), &LOCK, 1, Block::Alone, || 1).unwrap();
+    assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Switch(child));
+    gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
+    let Decision::Diverged(divergence) = gate.decide(child, Some(LOCK), None) else { panic!("must diverge") };
+    assert_eq!((divergence.step, divergence.actual), (3, Actual::Blocked));
+}
+
+#[test]
+fn a_block_is_one_step_and_ends_where_a_decision_is_asked_for() {
+    let schedule = Schedule {
+        threads: vec![ThreadPath::main(), ThreadPath::main().child(0)],
+        entries: vec![entry(0), entry(0), entry(1)],
+        ..Schedule::default()
+    };
+    let mut gate = Gate::new(schedule);
+    let child = spawned(&mut gate);
+    assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
+    gate.execute(ThreadId(0), &Operation::Pause, 1, Block::First, || 1).unwrap();
+    assert!(gate.is_in_block(ThreadId(0)));
+    gate.execute(ThreadId(0), &Operation::Pause, 1, Block::Later, || 1).unwrap();
+    assert_eq!(gate.executed(), 2);
+    assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Switch(child));
+    assert!(!gate.is_in_block(ThreadId(0)));
+}
+
+#[test]
+fn a_wrong_fingerprint_diverges() {
+    let mut schedule =
+        Schedule { threads: vec![ThreadPath::main()], entries: vec![entry(0)], ..Schedule::default() };
+    schedule.entries[0].expect = 7;
+    let mut gate = Gate::new(schedule);
+    let divergence = gate.execute(ThreadId(0), &Operation::Pause, 1, Block::Alone, || 8).unwrap_err();
+    assert_eq!(divergence.actual, Actual::Elsewhere);
+}
+
+#[test]
+fn a_sampled_tail_draws_from_the_enabled_threads_only() {
+    for seed in 0..50 {
+        let sampler = Sampler::Pos;
+        let sampling = Sampling { sampler, seed, steps: 100, mirrored: false, ignored: vec![] };
+        let mut gate = Gate::new(Schedule { tail: Tail::Sampled(sampling), ..Schedule::default() });
+        let child = spawned(&mut gate);
+        gate.execute(ThreadId(0), &LOCK, 1, Block::Alone, || 1).unwrap();
+        let first = gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None);
+        assert_eq!(first, Decision::Switch(child));
+        gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
+        assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Stuck);
+    }
+}
+
+#[test]
+fn a_patient_wait_elapses_only_when_nobody_is_enabled() {
+    let mut gate = Gate::new(Schedule::default());
+    let child = spawned(&mut gate);
+    let join = Operation::Join { thread: child };
+    let second = Some(Duration::from_secs(1));
+    assert_eq!(gate.decide(ThreadId(0), Some(join.clone()), second), Decision::Switch(child));
+    gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
+    gate.execute(child, &LOCK, 1, Block::Alone, || 1).unwrap();
+    assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Switch(ThreadId(0)));
+    assert!(gate.has_elapsed(ThreadId(0)));
+    gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, 1, Block::Alone, || 1).unwrap();
+    assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
+}
