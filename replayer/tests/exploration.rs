@@ -191,7 +191,7 @@ fn a_killed_run_is_a_crash_and_the_others_go_on() {
 #[test]
 fn a_flood_of_output_does_not_fill_the_disk() {
     let mut setup = setup("flooding");
-    setup.config.timeout_per_run = Duration::from_millis(1500);
+    setup.config.timeout_per_run = Duration::from_secs(3);
     let report = run(&setup);
     assert_eq!(report.failures[0].kind, FailureKind::Hang);
     let output = report.failures[0].output.as_ref().unwrap();
