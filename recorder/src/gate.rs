@@ -17,8 +17,8 @@ mod watching;
 use crate::sampling::Draws;
 use crate::watch::Watches;
 use frontrun_formats::semantics::{self, State};
-use frontrun_formats::{Block, Location, Operation, Schedule, Tail, ThreadId, ThreadPath, Value};
-use rustc_hash::FxHashMap;
+use frontrun_formats::{Block, Location, ObjectId, Operation, Schedule, Tail, ThreadId, ThreadPath, Value};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -86,6 +86,8 @@ struct Seated {
 pub struct SyncState {
     values: FxHashMap<Location, Value>,
     watches: Watches,
+    /// Containers that were changed in a way that the operation table does not follow.
+    reshaped: FxHashSet<ObjectId>,
 }
 
 impl State for SyncState {
@@ -370,7 +372,7 @@ impl Gate {
         match *operation {
             Operation::Elapse { .. } => self.stale = true,
             Operation::Join { thread } => self.threads[thread.index()].joined = true,
-            _ => {}
+            _ => self.follow_shapes(thread, operation),
         }
         let synchronises = is_synchronisation(operation);
         if synchronises || self.state.watches.any() && is_of_a_list(operation) {

@@ -136,6 +136,8 @@ pub struct Concrete {
     informed: BTreeMap<u32, BTreeSet<usize>>,
     /// The same for elements of lists.
     item_informed: BTreeMap<(u32, u32), BTreeSet<usize>>,
+    /// Lists whose length the table does not follow, so that it takes what is done to an element as done to all.
+    unfollowed: BTreeSet<u32>,
     dicts: BTreeMap<u32, Vec<(u32, i64)>>,
     lists: BTreeMap<u32, Vec<i64>>,
     locks: BTreeMap<u32, usize>,
@@ -421,8 +423,8 @@ impl Concrete {
             |list: &u32, index: i64| i64::from(place(list, index)) < length(list) && index >= -length(list);
         let (list, items, writes) = match op {
             Op::Append(list, _) => (list, length(list) as u32..length(list) as u32 + 1, true),
-            Op::Pop(list) if length(list) == 0 => return,
-            Op::Pop(list) => (list, length(list) as u32 - 1..length(list) as u32, true),
+            Op::Pop(list) if length(list) == 0 && !self.unfollowed.contains(list) => return,
+            Op::Pop(list) => (list, (length(list) as u32).saturating_sub(1)..length(list) as u32, true),
             Op::ListGet(list, index) => (list, place(list, *index)..place(list, *index) + 1, false),
             Op::ListSet(list, index, _) => {
                 (list, place(list, *index)..place(list, *index) + 1, inside(list, *index))
@@ -437,6 +439,17 @@ impl Concrete {
             | Op::Rotate(list, _) => (list, ALL, true),
             _ => unreachable!("{op:?}"),
         };
+        let (items, writes) = match op {
+            Op::ListItems(_) | Op::AwaitItem(..) => (items, writes),
+            Op::ListGet(..) if self.unfollowed.contains(list) => (ALL, false),
+            _ if self.unfollowed.contains(list) => (ALL, true),
+            _ => (items, writes),
+        };
+        match op {
+            Op::Rotate(..) => _ = self.unfollowed.insert(*list),
+            Op::ListClear(_) => _ = self.unfollowed.remove(list),
+            _ => {}
+        }
         for index in items {
             let informed = self.item_informed.entry((*list, index));
             if writes {

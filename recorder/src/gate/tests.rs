@@ -1,7 +1,7 @@
 //! How the gate decides, step by step.
 
 use super::*;
-use frontrun_formats::{ObjectId, Sampler, Sampling, ScheduleEntry};
+use frontrun_formats::{Sampler, Sampling, ScheduleEntry};
 
 const LOCK: Operation = Operation::Acquire { lock: ObjectId(0) };
 

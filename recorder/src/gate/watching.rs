@@ -43,8 +43,28 @@ impl Gate {
     /// Tells the gate how long a list is before an operation on it, as far as a watch hangs on that.
     pub fn tell_length(&mut self, list: ObjectId, length: i64) {
         if self.state.watches.any() {
-            self.state.values.insert(Location::new(list, Part::Shape), Value::Int(length));
+            let known = !self.state.reshaped.contains(&list);
+            let length = if known { Value::Int(length) } else { Value::Unknown };
+            self.state.values.insert(Location::new(list, Part::Shape), length);
         }
+    }
+
+    /// Remembers which lists have a length that only a look at them tells. The analyzer, which cannot look, takes an
+    /// operation on such a list as one on all elements; so a loop that reads one is not a wait.
+    pub(super) fn follow_shapes(&mut self, thread: ThreadId, operation: &Operation) {
+        let reshaped = &mut self.state.reshaped;
+        let writes = match operation {
+            Operation::Write { at } => std::slice::from_ref(at),
+            Operation::Touch { writes, .. } => writes,
+            Operation::Clear { container } => {
+                reshaped.remove(container);
+                return;
+            }
+            Operation::ListGet { list, .. } if reshaped.contains(list) => return self.end_watch(thread),
+            _ => return,
+        };
+        let shapes = writes.iter().filter(|at| matches!(at.part, Part::Whole | Part::Shape));
+        reshaped.extend(shapes.map(|at| at.object));
     }
 
     /// What the thread has read since then, unless it has changed anything.
@@ -78,4 +98,52 @@ pub(super) fn is_of_a_list(operation: &Operation) -> bool {
             | O::ListSet { .. }
             | O::ListChange { .. }
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use frontrun_formats::{Block, Schedule, semantics};
+
+    const LIST: ObjectId = ObjectId(3);
+    const ME: ThreadId = ThreadId(0);
+    const OTHER: ThreadId = ThreadId(1);
+
+    fn execute(gate: &mut Gate, thread: ThreadId, operation: &Operation) {
+        gate.execute(thread, operation, 1, Block::Alone, || 1).unwrap();
+    }
+
+    #[test]
+    fn an_append_that_leaves_an_element_alone_is_no_change_of_it() {
+        let (mut gate, first) = (Gate::new(Schedule::default()), Location::new(LIST, Part::Index(0)));
+        assert_eq!(gate.seat(ME), OTHER);
+        gate.begin_watch(ME);
+        gate.tell_length(LIST, 2);
+        execute(&mut gate, ME, &Operation::ListGet { list: LIST, index: 0 });
+        assert_eq!(gate.watched(ME).as_deref(), Some(&[first][..]));
+        execute(&mut gate, OTHER, &Operation::ListAppend { list: LIST });
+        assert!(!semantics::enabled(&Operation::AwaitChange { of: [first].into() }, ME, gate.state()));
+    }
+
+    #[test]
+    fn a_loop_that_reads_a_list_of_a_length_that_is_not_followed_is_no_wait() {
+        let (mut gate, first) = (Gate::new(Schedule::default()), Location::new(LIST, Part::Index(0)));
+        assert_eq!(gate.seat(ME), OTHER);
+        gate.begin_watch(ME);
+        gate.tell_length(LIST, 2);
+        execute(&mut gate, ME, &Operation::ListGet { list: LIST, index: 0 });
+        execute(&mut gate, OTHER, &Operation::Write { at: Location::new(LIST, Part::Whole) });
+        let wait = Operation::AwaitChange { of: [first].into() };
+        assert!(semantics::enabled(&wait, ME, gate.state()));
+        execute(&mut gate, ME, &wait);
+        gate.tell_length(LIST, 2);
+        execute(&mut gate, OTHER, &Operation::ListAppend { list: LIST });
+        assert!(semantics::enabled(&wait, ME, gate.state()), "as the analyzer takes it");
+        execute(&mut gate, ME, &Operation::ListGet { list: LIST, index: 0 });
+        assert!(!gate.is_watching(ME));
+        execute(&mut gate, OTHER, &Operation::Clear { container: LIST });
+        gate.begin_watch(ME);
+        execute(&mut gate, ME, &Operation::ListGet { list: LIST, index: 0 });
+        assert!(gate.is_watching(ME), "an empty list has a known length");
+    }
 }
