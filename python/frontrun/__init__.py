@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._core import __version__
-
 if TYPE_CHECKING:
+    from ._core import __version__
     from ._explore import explore
     from .common import InterleavingResult
 
@@ -18,7 +17,11 @@ __all__ = ["InterleavingResult", "__version__", "explore"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what the package offers when it is first asked for: the package is loaded in every explored process."""
+    """Import what the package offers when it is first asked for: pytest loads the package wherever it is installed."""
+    if name == "__version__":
+        from ._core import __version__
+
+        return __version__
     if name == "explore":
         from ._explore import explore
 

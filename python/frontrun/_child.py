@@ -27,13 +27,14 @@ _VARIABLE = "FRONTRUN_CONFIG"
 def main() -> None:
     """Run the command that follows under the configuration of the environment; never returns."""
     config = json.loads(os.environ.pop(_VARIABLE))
+    _program.start_from_command_line()
     words = sys.argv[1:]
     scope = Scope(tuple(config["include"]), tuple(config["exclude"]), tuple(config["atomic"]))
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()
     program = _load(words)
-    header = _program.facts(config["command"], None, scope.flags())
+    header = _program.facts(config["command"], None, os.getcwd(), scope.flags())
     random.seed(0)
 
     def begin_served() -> None:

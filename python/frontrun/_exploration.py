@@ -10,22 +10,27 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NoReturn
 
 from . import _checkpoint, _core, _preload, _program, _reporter, _threads
+from ._calls import Call
 from ._instrument import Scope, instrument_existing, instrument_later
+from ._traces import Traces
 from .common import Failure, InterleavingResult
 
-_PACKAGE = str(Path(__file__).parent)
 _REPLAY = "FRONTRUN_REPLAY"
-_calls: dict[str, int] = {}
+_one_at_a_time = threading.Lock()
+
+
+def text_of(observe: Callable[[Any], object] | None) -> Callable[[Any], str] | None:
+    """What makes the text of an outcome, if one is observed."""
+    return None if observe is None else (lambda state: repr(observe(state)))
 
 
 @dataclass(frozen=True)
@@ -123,15 +128,27 @@ class Options:
     sampling: Sampling | None = None
 
 
-def explore(program: Program, options: Options, call: str) -> InterleavingResult:
-    """Explore ``program`` on behalf of the call that is named ``call``, or re-enact one execution of it."""
+def explore(program: Callable[[], object], options: Options, call: Call) -> InterleavingResult:
+    """Explore ``program`` on behalf of ``call``, or re-enact one execution of it.
+
+    Threads that explore at the same time do so one after the other: servers that are forked meanwhile would hold each
+    other's sockets.
+    """
+    _program.refuse_nesting()
     if _REPLAY in os.environ:
         _replay_if_asked(program, options.scope, call)
-    trace_dir = options.trace_dir
-    directory = os.fspath(trace_dir) if trace_dir is not None else tempfile.mkdtemp(prefix="frontrun-")
+    with _one_at_a_time, Traces(call, options.trace_dir) as traces:
+        report = _search(program, options, call, traces.directory)
+        reproduced = _reproduce(program, options, call, report)
+        traces.keep(report)
+        return _result(report, reproduced, options.sampling)
+
+
+def _search(program: Callable[[], object], options: Options, call: Call, directory: str) -> dict[str, Any]:
+    """Run the executions, and return the native loop's report."""
     servers = _Servers(program, options.scope, call, options.workers or len(os.sched_getaffinity(0)))
     try:
-        report = _core.explore_served(
+        return _core.explore_served(
             servers.fds,
             directory,
             max_executions=options.max_executions,
@@ -144,23 +161,26 @@ def explore(program: Program, options: Options, call: str) -> InterleavingResult
         )
     finally:
         servers.wait()
-    reproduced = None
+
+
+def _reproduce(
+    program: Callable[[], object], options: Options, call: Call, report: dict[str, Any]
+) -> tuple[int, int] | None:
+    """Replay the first failing execution; return how often it failed again, of how many times."""
     # A run that was cut because it did not end would only be cut again.
-    if report["failures"] and report["failures"][0]["kind"] != "hang" and options.reproduce_on_failure > 0:
-        servers = _Servers(program, options.scope, call, 1)
-        try:
-            trace = report["failures"][0]["trace"]
-            reproduced = _core.confirm_served(
-                servers.fds[0], trace, options.reproduce_on_failure, options.timeout_per_run
-            )
-        finally:
-            servers.wait()
-    return _result(report, reproduced, options.sampling)
+    if not report["failures"] or report["failures"][0]["kind"] == "hang" or options.reproduce_on_failure <= 0:
+        return None
+    servers = _Servers(program, options.scope, call, 1)
+    try:
+        trace = report["failures"][0]["trace"]
+        return _core.confirm_served(servers.fds[0], trace, options.reproduce_on_failure, options.timeout_per_run)
+    finally:
+        servers.wait()
 
 
-def _run(request: _core.Request, program: Program, call: str) -> NoReturn:
+def _run(request: _core.Request, program: Callable[[], object], call: Call) -> NoReturn:
     """Be one execution."""
-    header = _program.facts(sys.orig_argv, call, [])
+    header = _program.facts(call.command, call.name, call.directory, [])
     _program.begin(request, header)
     _program.leave(_program.run(program))
 
@@ -168,7 +188,7 @@ def _run(request: _core.Request, program: Program, call: str) -> NoReturn:
 class _Servers:
     """The processes that fork executions, one for each worker."""
 
-    def __init__(self, program: Program, scope: Scope, call: str, count: int) -> None:
+    def __init__(self, program: Callable[[], object], scope: Scope, call: Call, count: int) -> None:
         pairs = _core.socket_pairs(count)
         self.fds = [ours for ours, _ in pairs]
         _flush()
@@ -185,7 +205,7 @@ class _Servers:
         os.waitpid(self.pid, 0)
 
 
-def _serve(program: Program, scope: Scope, call: str, foreign: list[int], fds: list[int]) -> NoReturn:
+def _serve(program: Callable[[], object], scope: Scope, call: Call, foreign: list[int], fds: list[int]) -> NoReturn:
     """Be the server; in each forked child, be an execution."""
     try:
         for fd in foreign:
@@ -207,20 +227,10 @@ def _flush() -> None:
             stream.flush()
 
 
-def name_of_call() -> str:
-    """Name the call from outside of this package: ``file:line:function#ordinal``."""
-    frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
-        frame = frame.f_back
-    place = f"{frame.f_code.co_filename}:{frame.f_lineno}:{frame.f_code.co_qualname}"
-    _calls[place] = _calls.get(place, 0) + 1
-    return f"{place}#{_calls[place]}"
-
-
-def _replay_if_asked(program: Program, scope: Scope, call: str) -> None:
+def _replay_if_asked(program: Callable[[], object], scope: Scope, call: Call) -> None:
     """Re-enact one execution, if the environment asks for this call."""
     asked = json.loads(os.environ[_REPLAY])
-    if asked["call"] != call:
+    if asked["call"] != call.name:
         return
     del os.environ[_REPLAY]
     instrument_existing(scope)
@@ -267,7 +277,7 @@ def _explain(
         parts += [f"{first.kind} after {report['executions']} executions: {first.message}", _core.explain(first.trace)]
         if reproduced is not None:
             parts.append(f"reproduced {reproduced[0]}/{reproduced[1]}")
-        parts.append(f"replay it: frontrun replay {first.trace}")
+        parts.append(f"replay it: frontrun replay {_word(first.trace)}")
     parts += report["errors"]
     if report["first_divergence"]:
         parts.append(f"an execution could not follow its schedule: {report['first_divergence']}")
@@ -279,3 +289,9 @@ def _explain(
             for depth, bound in bounds.items()
         ]
     return "\n".join(parts) or None
+
+
+def _word(path: str) -> str:
+    """A path as one types it here."""
+    here = f"{os.getcwd()}/"
+    return shlex.quote(path.removeprefix(here))

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 from . import _exploration, _threads
-from ._exploration import Options, Program, name_of_call
+from ._calls import this_call
+from ._exploration import Options, Program, text_of
 from ._instrument import Scope
 from ._serial import serial_outcomes
 from ._snapshot import snapshot
@@ -73,7 +74,7 @@ def explore(
         their contents: types, attributes, items; not by their own ``repr`` or ``__eq__``.
     :param error_on_any_race: a data race in any execution is a failure of kind ``race``.
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
-    :param trace_dir: where traces go; a new temporary directory by default.
+    :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names whose code is not in scope.
     :param atomic: globs on dotted module names whose code is seen, but in which threads switch only where it waits.
@@ -100,8 +101,9 @@ def explore(
     if strategy == "random":
         plan = sampling(max_attempts or 200, seed, samplers or SAMPLERS, max_ops or 300)
         options = replace(options, sampling=plan)
-    program = Program(setup, _threads_of(workers, count), invariant, _describer(observe, serializable_invariant))
-    call = name_of_call()
+    describe = text_of(observe) or (_snapshot_quietly if serializable_invariant else None)
+    program = Program(setup, _threads_of(workers, count), invariant, describe)
+    call = this_call()
     if serializable_invariant:
         outcomes, failed = serial_outcomes(program, options, call)
         if failed is not None:
@@ -138,13 +140,6 @@ def _threads_of(workers: Any, count: int | None) -> tuple[Callable[[Any], object
         message = "async workers cannot be explored yet"
         raise NotImplementedError(message)
     return threads
-
-
-def _describer(observe: Callable[[Any], object] | None, always: bool) -> Callable[[Any], str] | None:
-    """What makes the text that is observed of a state."""
-    if observe is not None:
-        return lambda state: repr(observe(state))
-    return _snapshot_quietly if always else None
 
 
 def _snapshot_quietly(state: Any) -> str:

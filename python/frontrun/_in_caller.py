@@ -7,6 +7,7 @@ that is stuck in code without any is left behind as a daemon thread.
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import threading
@@ -95,9 +96,7 @@ def _begin(request: _core.Request, scope: Scope) -> Callable[[], None]:
 
     No context manager, since the code of ``contextlib`` itself is under control meanwhile.
     """
-    if _core.has_begun():
-        message = "controlled runs cannot be nested"
-        raise RuntimeError(message)
+    _program.refuse_nesting()
     replaced = instrument_existing(scope)
 
     def end() -> None:
@@ -108,8 +107,8 @@ def _begin(request: _core.Request, scope: Scope) -> Callable[[], None]:
             function.__code__ = code
 
     try:
-        _core.begin_run(request, _program.facts(sys.orig_argv, None, []), in_caller=True)
-        _threads.install()
+        _core.begin_run(request, _program.facts(sys.orig_argv, None, os.getcwd(), []), in_caller=True)
+        _threads.install(in_caller=True)
         _primitives.install()
     except BaseException:
         end()

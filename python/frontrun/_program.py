@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 from . import _core, _primitives, _reporter, _threads
 
 
-def facts(command: list[str], call: str | None, flags: list[tuple[str, str]]) -> dict[str, Any]:
+def facts(command: list[str], call: str | None, directory: str, flags: list[tuple[str, str]]) -> dict[str, Any]:
     """Return what the trace's header says about the program and where it runs."""
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
     return {
         "command": command,
         "call": call,
-        "directory": os.getcwd(),
+        "directory": directory,
         "python": sys.version,
         "python_version": tuple(sys.version_info[:3]),
         "executable": sys.executable,
@@ -25,6 +25,27 @@ def facts(command: list[str], call: str | None, flags: list[tuple[str, str]]) ->
         "hash_seed": os.environ.get("PYTHONHASHSEED", "random"),
         "platform": f"{platform.system()} {platform.machine()}",
     }
+
+
+_started_by_command_line = False
+
+
+def start_from_command_line() -> None:
+    """Note that this whole process is run under control, from its checkpoint on."""
+    global _started_by_command_line
+    _started_by_command_line = True
+
+
+def is_under_control() -> bool:
+    """Whether this process is an execution, or will be one from its checkpoint on."""
+    return _started_by_command_line or _core.has_begun()
+
+
+def refuse_nesting() -> None:
+    """Raise an error where an exploration or a controlled run would be part of another one."""
+    if is_under_control():
+        message = "explorations and controlled runs cannot be nested: frontrun runs this program already"
+        raise RuntimeError(message)
 
 
 def begin(request: _core.Request, header: dict[str, Any]) -> None:

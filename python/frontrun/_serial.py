@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
 
+from ._calls import Call
 from ._exploration import Options, Program, explore
 from .common import InterleavingResult
 
@@ -14,7 +15,7 @@ MOST_ORDERS = 720
 """How many serial orders are run at most."""
 
 
-def serial_outcomes(program: Program, options: Options, call: str) -> tuple[frozenset[str], InterleavingResult | None]:
+def serial_outcomes(program: Program, options: Options, call: Call) -> tuple[frozenset[str], InterleavingResult | None]:
     """Run every serial order of the program's threads; return what they end with.
 
     The second value is the result of a serial order that fails by itself, or could not be run in full, if there is one.
@@ -23,7 +24,7 @@ def serial_outcomes(program: Program, options: Options, call: str) -> tuple[froz
     for order in _orders(program):
         threads = [program.threads[nth] for nth in order]
         serial = replace(program, threads=threads, serial=True)
-        result = explore(serial, replace(options, sampling=None, fail_on_race=False), f"{call}@serial{list(order)}")
+        result = explore(serial, replace(options, sampling=None, fail_on_race=False), call.part(f"serial{list(order)}"))
         if result.verdict != "exhausted":
             return frozenset(outcomes), result
         outcomes |= result.outcomes.keys()

@@ -165,12 +165,16 @@ def join_all() -> None:
         join(_JOINABLE.pop(0), None)
 
 
-def install() -> None:
-    """Put the model in place, for the rest of this process; after a fork, again for the locks that are new."""
+def install(in_caller: bool = False) -> None:
+    """Put the model in place; after a fork, again for the locks that are new.
+
+    In the caller's process it will be taken out again, and threads that are in sets have to keep the hash they have.
+    """
     _Thread.start = start  # type: ignore[method-assign]
     _Thread.join = join  # type: ignore[method-assign]
     _Thread.is_alive = is_alive  # type: ignore[method-assign]
-    _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
+    if not in_caller:
+        _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
     _Thread._bootstrap_inner = bootstrap_inner  # type: ignore[attr-defined]
     for name in ("_active_limbo_lock", "_shutdown_locks_lock"):
         lock = getattr(threading, name, None)

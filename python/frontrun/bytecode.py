@@ -24,7 +24,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _core
-from ._exploration import Options, Program, Sampling, explore, name_of_call
+from ._calls import this_call
+from ._exploration import Options, Program, Sampling, explore, text_of
 from ._in_caller import DeadlockError, run_threads
 from ._instrument import Scope
 from .common import InterleavingResult
@@ -85,21 +86,20 @@ def explore_interleavings(
     :param timeout_per_run: an execution that takes longer is killed and counts as a failure of kind ``hang``.
     :param seed: equal seeds give equal executions on one version of CPython; drawn and reported when there is none.
     :param debug: print the result's explanation.
-    :param detect_io: accepted and ignored: files and sockets are not shared state yet.
+    :param detect_io: accepted and ignored: I/O is always seen, for a search that is blind to it proves nothing.
     :param deadlock_timeout: accepted and ignored: a deadlock is found at once, whatever time it is.
     :param reproduce_on_failure: how often the first failing execution is replayed.
     :param total_timeout: end the search after so many seconds.
     :param samplers: names of samplers, which take turns.
     :param stop_on_first: end the search at the first failure.
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
-    :param trace_dir: where traces go; a new temporary directory by default.
+    :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names whose code is not in scope.
     :param workers: how many executions run at a time; one for each core by default. It changes no result.
     :returns: verdict, failures with their traces, outcomes.
     """
     del detect_io, deadlock_timeout
-    describe = None if observe is None else (lambda state: repr(observe(state)))
     options = Options(
         scope=Scope(tuple(include), tuple(exclude)),
         stop_on_first=stop_on_first,
@@ -110,7 +110,7 @@ def explore_interleavings(
         workers=workers,
         sampling=sampling(max_attempts, seed, samplers, max_ops),
     )
-    result = explore(Program(setup, tuple(threads), invariant, describe), options, name_of_call())
+    result = explore(Program(setup, tuple(threads), invariant, text_of(observe)), options, this_call())
     if debug and result.explanation:
         print(result.explanation)
     return result

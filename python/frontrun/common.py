@@ -71,7 +71,7 @@ class InterleavingResult:
     explanation: str | None = None
     """The failing execution as interleaved source lines, or why there is no verdict."""
     first_trace: str | None = None
-    """Path of the first execution's trace."""
+    """Path of the first execution's trace, if traces were to be kept or an execution has failed."""
     unique_interleavings: int = 0
     """How many Mazurkiewicz classes the executions that ran to their end belong to."""
     races_detected: int = 0
@@ -107,6 +107,16 @@ class InterleavingResult:
         """What fails: a trace file, the same as :attr:`trace`, or the order of markers."""
         return (self.failures[0].schedule or self.trace) if self.failures else None
 
+    @property
+    def reproduction_attempts(self) -> int:
+        """How often the first failing execution was replayed."""
+        return self.reproduced[1] if self.reproduced else 0
+
+    @property
+    def reproduction_successes(self) -> int:
+        """How often it failed again."""
+        return self.reproduced[0] if self.reproduced else 0
+
     def assert_holds(self, *, allow_bounded: bool = False) -> None:
         """Raise ``AssertionError`` unless the property holds.
 
@@ -115,5 +125,6 @@ class InterleavingResult:
         if self.failures:
             raise AssertionError(self.explanation or self.failures[0].message)
         if self.verdict != "exhausted" and not (allow_bounded and self.verdict == "bounded"):
-            message = f"not proved: {self.verdict} after {self.num_explored} executions ({self.bounded_by})"
+            reason = self.explanation or "no reason is known"
+            message = f"not proved: {self.verdict} after {self.num_explored} executions: {reason}"
             raise AssertionError(message)

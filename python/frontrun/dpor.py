@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ._exploration import Options, Program, explore, name_of_call
+from ._calls import this_call
+from ._exploration import Options, Program, explore, text_of
 from ._instrument import Scope
 from .common import InterleavingResult
 
@@ -46,12 +47,12 @@ def explore_dpor(
     :param max_branches: accepted and ignored: ``timeout_per_run`` is what ends a long execution.
     :param timeout_per_run: an execution that takes longer is killed and counts as a failure of kind ``hang``.
     :param stop_on_first: end the search at the first failure.
-    :param detect_io: accepted and ignored: files and sockets are not shared state yet.
+    :param detect_io: accepted and ignored: I/O is always seen, for a search that is blind to it proves nothing.
     :param deadlock_timeout: accepted and ignored: a deadlock is found at once, whatever time it is.
     :param reproduce_on_failure: how often the first failing execution is replayed.
     :param total_timeout: end the search after so many seconds.
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
-    :param trace_dir: where traces go; a new temporary directory by default.
+    :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names whose code is not in scope.
     :param atomic: globs on dotted module names whose code is seen, but in which threads switch only where it waits.
@@ -59,7 +60,6 @@ def explore_dpor(
     :returns: verdict, failures with their traces, outcomes.
     """
     del max_branches, detect_io, deadlock_timeout
-    describe = None if observe is None else (lambda state: repr(observe(state)))
     options = Options(
         scope=Scope(tuple(include), tuple(exclude), tuple(atomic)),
         max_executions=max_executions,
@@ -71,4 +71,4 @@ def explore_dpor(
         trace_dir=trace_dir,
         workers=workers,
     )
-    return explore(Program(setup, tuple(threads), invariant, describe), options, name_of_call())
+    return explore(Program(setup, tuple(threads), invariant, text_of(observe)), options, this_call())
