@@ -28,6 +28,8 @@ pub enum Action {
     ReadShape,
     /// Reads the entry that the first argument names.
     ReadKey,
+    /// Reads the entry that the first argument names, and makes none where it is missing.
+    LookUp,
     /// Stores the entry that the first argument names.
     StoreKey,
     /// Deletes the entry that the first argument names.
@@ -90,6 +92,7 @@ impl Action {
                 | A::Construct
                 | A::ReadShape
                 | A::ReadKey
+                | A::LookUp
                 | A::GetItem
                 | A::Contains
                 | A::GetAttr

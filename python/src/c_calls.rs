@@ -38,7 +38,8 @@ const ROWS: &[Row] = &[
         "builtins",
         "dict",
         &[
-            (A::ReadKey, "get __getitem__"),
+            (A::ReadKey, "__getitem__"),
+            (A::LookUp, "get"),
             (A::StoreKey, "__setitem__"),
             (A::DeleteKey, "__delitem__"),
             (A::SetDefault, "setdefault"),

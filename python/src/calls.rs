@@ -216,6 +216,7 @@ unsafe fn act(
             Some(Action::WriteWhole) => write(object, arguments),
             Some(Action::ReadShape) => read_shapes(object, arguments),
             Some(Action::ReadKey) => container::plain_get(object, argument?),
+            Some(Action::LookUp) => container::contains_key(object, argument?),
             Some(Action::StoreKey) => container::plain_set(object, argument?),
             Some(Action::DeleteKey) => container::plain_delete(object, argument?),
             Some(Action::GetItem) => container::get(object, argument?),

@@ -1,5 +1,6 @@
 //! Looking things up in classes and their dictionaries without running any Python code.
 
+use crate::hash_table::{self, Found};
 use pyo3::ffi;
 
 #[allow(non_snake_case)]
@@ -7,13 +8,41 @@ unsafe extern "C" {
     fn _PyType_Lookup(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject;
 }
 
-/// What `name` is in the first class of the resolution order that has it; borrowed, null when none has.
+/// What `name` is in the first class of the resolution order that has it; borrowed, null when none has, or when only
+/// user code could tell.
 ///
 /// # Safety
 /// `class` is a live type, `name` a live `str`; the caller holds the lock.
 pub unsafe fn lookup(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: as the caller promises.
-    unsafe { _PyType_Lookup(class, name) }
+    // SAFETY: as the caller promises; the resolution order is a tuple of types, and those of the interpreter, which may
+    // have no dictionary here, cannot change.
+    unsafe {
+        let order = (*class).tp_mro;
+        if order.is_null() {
+            return _PyType_Lookup(class, name);
+        }
+        let classes = || (0..ffi::PyTuple_Size(order)).map(|at| ffi::PyTuple_GetItem(order, at));
+        let is_odd = |class: *mut ffi::PyObject| {
+            let dict = (*class.cast::<ffi::PyTypeObject>()).tp_dict;
+            !dict.is_null() && hash_table::may_run_code(dict)
+        };
+        if !classes().any(is_odd) {
+            return _PyType_Lookup(class, name);
+        }
+        for class in classes() {
+            let class = class.cast::<ffi::PyTypeObject>();
+            let found = match (*class).tp_dict {
+                dict if !dict.is_null() => hash_table::find(dict, name),
+                _ => Found::Present(_PyType_Lookup(class, name)),
+            };
+            match found {
+                Found::Present(value) if !value.is_null() => return value,
+                Found::Present(_) | Found::Absent => {}
+                Found::Unknown => return std::ptr::null_mut(),
+            }
+        }
+        std::ptr::null_mut()
+    }
 }
 
 /// Whether `class` finds `method` where `base` has it: nothing overrides it.
@@ -46,16 +75,10 @@ pub unsafe fn inherits(
 /// # Safety
 /// Both are live; `dict` may be null or no dictionary, which has nothing.
 pub unsafe fn dict_has(dict: *mut ffi::PyObject, name: *mut ffi::PyObject) -> bool {
-    // SAFETY: as the caller promises; an error is dropped.
+    // SAFETY: as the caller promises.
     unsafe {
-        if dict.is_null() || ffi::PyDict_Check(dict) == 0 {
-            return false;
-        }
-        let has = ffi::PyDict_Contains(dict, name);
-        if has < 0 {
-            ffi::PyErr_Clear();
-        }
-        has == 1
+        let is_dict = !dict.is_null() && ffi::PyDict_Check(dict) != 0;
+        is_dict && matches!(hash_table::find(dict, name), Found::Present(_))
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Not here: method calls (calls), iterators (iteration).
 
+use crate::hash_table::{self, Found};
 use crate::observed::{Observed, read, write};
 use crate::{class, interpreter, names};
 use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
@@ -448,7 +449,11 @@ pub unsafe fn keyed(
             // Whether an attribute is there is not followed, and readers of the shape read everything.
             return Some(write(Location::new(id, Part::Key(key_id))));
         }
-        let present = has(container, key);
+        let present = match hash_table::find(container, key) {
+            Found::Absent => false,
+            Found::Present(_) => true,
+            Found::Unknown => return Some(write(whole(id))),
+        };
         if let Some(run) = crate::run::get() {
             let at = Location::new(id, Part::Key(key_id));
             run.recording.initial(at, || Value::Int(i64::from(present)));
@@ -464,22 +469,6 @@ pub unsafe fn keyed(
 pub unsafe fn set_default(dict: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe { keyed(dict, key, |dict, key| Operation::DictSetDefault { dict, key }) }
-}
-
-/// Whether a dictionary or set has a key that [`names::key`] can name.
-unsafe fn has(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> bool {
-    // SAFETY: a nameable key hashes and compares without user code; an error is dropped.
-    unsafe {
-        let found = if ffi::PyDict_Check(container) != 0 {
-            ffi::PyDict_Contains(container, key)
-        } else {
-            ffi::PySet_Contains(container, key)
-        };
-        if found < 0 {
-            ffi::PyErr_Clear();
-        }
-        found == 1
-    }
 }
 
 /// Whether looking up a missing key inserts it: `collections.defaultdict`.

@@ -5,6 +5,7 @@
 use crate::site::Site;
 use crate::{epoch, shim};
 use frontrun_formats::ThreadId;
+use pyo3::ffi;
 use std::cell::Cell;
 
 thread_local! {
@@ -12,7 +13,8 @@ thread_local! {
     static ME: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
     /// How many calls into code that must stay invisible are under way on this thread.
     static QUIET: Cell<u32> = const { Cell::new(0) };
-    /// The site that this thread reached last: where a lock operation that follows is said to happen.
+    /// The site that this thread reached last: where a lock operation that follows is said to happen. Owned, since the
+    /// code of a module is gone as soon as it has run.
     static LAST: Cell<*const Site> = const { Cell::new(std::ptr::null()) };
     /// Whether this thread has reached a site since [`enter_call`].
     static MOVED: Cell<bool> = const { Cell::new(true) };
@@ -34,7 +36,7 @@ pub fn controlled_thread() -> Option<ThreadId> {
 /// Makes the calling thread the controlled thread `thread`, or an uncontrolled one.
 pub fn become_thread(thread: Option<ThreadId>) {
     ME.set(thread.map_or((0, 0), |id| (epoch::current(), id.0 + 1)));
-    LAST.set(std::ptr::null());
+    keep_last_site(std::ptr::null());
     shim::control(thread.is_some());
 }
 
@@ -53,8 +55,21 @@ pub fn is_stale() -> bool {
 /// Notes the site that this thread has reached.
 #[inline]
 pub fn set_last_site(site: &Site) {
-    LAST.set(site);
+    keep_last_site(site);
     MOVED.set(true);
+}
+
+#[inline]
+fn keep_last_site(site: *const Site) {
+    if LAST.get() == site {
+        return;
+    }
+    // SAFETY: the interpreter's lock is held; sites are objects, and what was kept is owned. The end of one runs no code
+    // of the program.
+    unsafe {
+        ffi::Py_XINCREF(site.cast_mut().cast());
+        ffi::Py_XDECREF(LAST.replace(site).cast_mut().cast());
+    }
 }
 
 /// Marks the call of C code that is under way.
@@ -69,8 +84,7 @@ pub fn is_same_call() -> bool {
 
 /// The site that this thread reached last.
 pub fn last_site() -> Option<&'static Site> {
-    // SAFETY: sites are constants of code objects whose frames are still running, or of functions that live on; those
-    // of an earlier run have been forgotten.
+    // SAFETY: the site is kept until the thread reaches another one.
     unsafe { LAST.get().as_ref() }
 }
 

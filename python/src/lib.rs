@@ -34,6 +34,7 @@ mod file_locks;
 mod footprint;
 mod freed;
 mod handed;
+mod hash_table;
 mod interpreter;
 mod io;
 mod iteration;

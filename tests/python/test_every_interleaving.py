@@ -1,0 +1,81 @@
+"""Random small programs have exactly the outcomes that some interleaving of their opcodes has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_programs import numbered
+
+# Each way finds the outcomes of a program in a process of its own; both work at the same time.
+WAYS = ("explore", "enumerate")
+# `FRONTRUN_PROGRAMS=40000:60000` compares the programs with these numbers instead.
+FIRST, LAST = map(int, os.environ.get("FRONTRUN_PROGRAMS", "0:640").split(":"))
+# The others have too many interleavings.
+ENOUGH = (LAST - FIRST) * 3 // 4
+MAX_INTERLEAVINGS = 400
+
+
+class Server:
+    """A process that answers for one program after the other."""
+
+    def __init__(self, way: str) -> None:
+        here = Path(__file__).parent
+        command = [sys.executable, here / "outcome_server.py", way]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=here)
+
+    def ask(self, text: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"text": text, "limit": MAX_INTERLEAVINGS}) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, f"the process ended with {self.process.wait(30)}"
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[Server]]:
+    servers = [Server(way) for way in WAYS]
+    yield servers
+    for server in servers:
+        assert server.process.stdin
+        server.process.stdin.close()
+        server.process.wait(30)
+
+
+def difference(explored: dict[str, Any], expected: list[str]) -> list[str]:
+    """What an exploration has wrong."""
+    wrong = [explored["verdict"]] * (explored["verdict"] != "exhausted") + explored["failures"]
+    wrong += [f"missing: {outcome}" for outcome in expected if outcome not in explored["outcomes"]]
+    return wrong + [f"impossible: {outcome}" for outcome in explored["outcomes"] if outcome not in expected]
+
+
+def test_outcomes_are_those_of_all_interleavings(servers: list[Server]) -> None:
+    explore, enumerate_all = servers
+    compared, wrong = 0, []
+    enumerate_all.ask(numbered(FIRST))
+    for number in range(FIRST, LAST):
+        expected = enumerate_all.answer()["outcomes"]
+        if expected is not None:
+            explore.ask(numbered(number))
+        if number + 1 < LAST:
+            enumerate_all.ask(numbered(number + 1))
+        if expected is not None:
+            compared += 1
+            found = difference(explore.answer(), expected)
+            if found:
+                text = numbered(number)
+                wrong.append("\n".join([f"program {number}", text[text.index("def setup") :], *found]))
+    print(f"{compared} programs compared")
+    assert not wrong, "\n\n".join([f"{len(wrong)} of {compared} programs", *wrong[:10]])
+    assert compared >= ENOUGH
