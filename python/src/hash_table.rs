@@ -5,7 +5,6 @@
 //!
 //! Not here: which keys have names (names).
 
-use crate::names;
 use pyo3::ffi;
 
 /// What a table says about a key.
@@ -57,7 +56,7 @@ struct SetEntry {
     hash: isize,
 }
 
-/// Looks up a key that [`names::key`] can name in a dictionary or set.
+/// Looks up a key of a builtin type in a dictionary or set.
 ///
 /// # Safety
 /// Both are live; the caller holds the lock.
@@ -159,17 +158,40 @@ unsafe fn find_in_set(set: *const Set, key: *mut ffi::PyObject) -> Found {
 
 /// Whether two keys are equal, if that can be said without user code.
 unsafe fn are_equal(there: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<bool> {
-    // SAFETY: both are live; keys that have names are of builtin types.
+    // SAFETY: both are live.
     unsafe {
         if there == key {
             return Some(true);
         }
-        names::is_nameable(there).then(|| {
+        compares_without_code(there, 0).then(|| {
             let equal = ffi::PyObject_RichCompareBool(there, key, ffi::Py_EQ);
             if equal < 0 {
                 ffi::PyErr_Clear();
             }
             equal == 1
         })
+    }
+}
+
+/// Whether comparing an object with one of a builtin type runs no user code.
+unsafe fn compares_without_code(object: *mut ffi::PyObject, depth: u32) -> bool {
+    const DEEPEST: u32 = 8;
+    // SAFETY: live objects have live types.
+    unsafe {
+        if ffi::PyTuple_CheckExact(object) != 0 {
+            let mut parts = (0..ffi::PyTuple_Size(object)).map(|at| ffi::PyTuple_GetItem(object, at));
+            return depth < DEEPEST && parts.all(|part| compares_without_code(part, depth + 1));
+        }
+        let class = ffi::Py_TYPE(object);
+        let compares_contents = [
+            &raw mut ffi::PyUnicode_Type,
+            &raw mut ffi::PyLong_Type,
+            &raw mut ffi::PyBool_Type,
+            &raw mut ffi::PyFloat_Type,
+            &raw mut ffi::PyBytes_Type,
+        ];
+        let by_identity = ffi::PyBaseObject_Type.tp_richcompare.map(|function| function as usize);
+        compares_contents.contains(&class)
+            || (*class).tp_richcompare.map(|function| function as usize) == by_identity
     }
 }

@@ -103,15 +103,6 @@ pub unsafe fn key(object: *mut ffi::PyObject) -> Option<KeyId> {
     }
 }
 
-/// Whether [`key`] can name an object: it hashes and compares without user code.
-///
-/// # Safety
-/// As for [`key`].
-pub unsafe fn is_nameable(object: *mut ffi::PyObject) -> bool {
-    // SAFETY: as the caller promises.
-    unsafe { key_value(object, 0).is_some() }
-}
-
 /// A name in the program, with the place where its number is kept once it is known.
 #[derive(Clone, Copy)]
 pub struct Name<'a> {
