@@ -1,12 +1,11 @@
-"""Which descriptors child processes get: what they read and write there happens in real time, in no order of threads."""
+"""Which descriptors child processes get: what is read and written there happens in real time, in no order of threads."""
 
 from __future__ import annotations
 
+import _posixsubprocess
 import os
 import sys
 from typing import Any
-
-import _posixsubprocess
 
 from . import _core, _threads
 

@@ -9,7 +9,7 @@ import socket
 import socketserver
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ Thread = Callable[[Any], object]
 
 
 def explore(
-    setup: Callable[[], Any], threads: list[Thread], holds: Thread = lambda _: True, **options: Any
+    setup: Callable[[], Any], threads: Sequence[Thread], holds: Thread = lambda _: True, **options: Any
 ) -> InterleavingResult:
     return explore_dpor(setup, threads, holds, stop_on_first=False, total_timeout=50, **options)
 
@@ -245,7 +245,7 @@ def test_a_socket_server_answers() -> None:
         server.server_close()
 
     def come(server: socketserver.TCPServer) -> None:
-        with socket.create_connection(server.server_address) as connection:
+        with socket.create_connection(("127.0.0.1", server.server_address[1])) as connection:
             connection.sendall(b"hello")
             assert connection.recv(10) == b"HELLO"
         server.shutdown()
