@@ -1,4 +1,4 @@
-"""Which descriptors child processes get: what is read and written there happens in real time, in no order of threads."""
+"""Which descriptors child processes get: what is read and written there happens in real time, in no set order."""
 
 from __future__ import annotations
 
