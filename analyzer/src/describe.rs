@@ -117,6 +117,12 @@ pub(crate) fn verb(operation: &Operation) -> &'static str {
         Operation::QueueGet { .. } => "gets from",
         Operation::QueueTryPut { .. } => "tries to put into",
         Operation::QueueTryGet { .. } => "tries to get from",
+        Operation::ChannelOpen { .. } => "opens",
+        Operation::ChannelPut { .. } => "puts into",
+        Operation::ChannelTake { .. } => "takes from",
+        Operation::ChannelTryTake { .. } => "tries to take from",
+        Operation::ChannelWait { .. } => "has waited for",
+        Operation::ChannelClose { .. } => "closes",
         Operation::AwaitChange { .. } => "has waited for a change of",
         Operation::Pause => "pauses at",
         Operation::Elapse { .. } => "gives up waiting at",
@@ -132,7 +138,9 @@ pub(crate) fn event(execution: &Execution, position: usize) -> String {
             let all: Vec<String> = reads.iter().chain(writes).map(|at| location(execution, *at)).collect();
             all.join(", ")
         }
-        Operation::AwaitChange { ref of } => {
+        Operation::AwaitChange { ref of }
+        | Operation::ChannelWait { ref of }
+        | Operation::ChannelClose { ref of } => {
             let all: Vec<String> = of.iter().map(|at| location(execution, *at)).collect();
             all.join(", ")
         }

@@ -9,6 +9,7 @@
 //! # Not here
 //! The meaning of operations: `frontrun_formats::semantics`.
 
+use frontrun_formats::semantics::channels;
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
 use smallvec::{SmallVec, smallvec};
 
@@ -58,6 +59,9 @@ pub(crate) fn tracked(operation: &Operation) -> SmallVec<[ObjectId; 2]> {
         | Operation::Elapse { .. } => {
             smallvec![]
         }
+        Operation::ChannelWait { ref of } | Operation::ChannelClose { ref of } => {
+            of.iter().map(|at| at.object).collect()
+        }
         Operation::Spawn { .. } | Operation::Start | Operation::End | Operation::Join { .. } => {
             smallvec![ObjectId::THREADS]
         }
@@ -87,7 +91,11 @@ pub(crate) fn tracked(operation: &Operation) -> SmallVec<[ObjectId; 2]> {
         | Operation::QueuePut { queue: object, .. }
         | Operation::QueueGet { queue: object }
         | Operation::QueueTryPut { queue: object, .. }
-        | Operation::QueueTryGet { queue: object } => smallvec![object],
+        | Operation::QueueTryGet { queue: object }
+        | Operation::ChannelOpen { channel: object }
+        | Operation::ChannelPut { channel: object, .. }
+        | Operation::ChannelTake { channel: object, .. }
+        | Operation::ChannelTryTake { channel: object, .. } => smallvec![object],
         Operation::ConditionWait { condition, lock }
         | Operation::ConditionWake { condition, lock }
         | Operation::ConditionWakeTimed { condition, lock } => smallvec![condition, lock],
@@ -114,7 +122,11 @@ pub(crate) fn nature(operation: &Operation, known_length: bool) -> Nature {
         | Operation::ConditionNotify { .. }
         | Operation::BarrierArrive { .. }
         | Operation::QueueTryPut { .. }
-        | Operation::QueueTryGet { .. } => false,
+        | Operation::QueueTryGet { .. }
+        | Operation::ChannelPut { .. }
+        | Operation::ChannelTake { .. }
+        | Operation::ChannelTryTake { .. }
+        | Operation::ChannelClose { .. } => false,
         // Counted from the front, the element is read whether it exists or not.
         Operation::ListGet { index, .. } => index >= 0 && known_length,
         Operation::SemaphoreRelease { bound, .. } => bound == 0,
@@ -130,6 +142,8 @@ pub(crate) fn nature(operation: &Operation, known_length: bool) -> Nature {
         | Operation::ConditionWakeTimed { .. }
         | Operation::BarrierLeave { .. }
         | Operation::AwaitChange { .. }
+        | Operation::ChannelTake { .. }
+        | Operation::ChannelWait { .. }
         | Operation::QueueGet { .. } => true,
         Operation::QueuePut { bound, .. } => bound > 0,
         _ => false,
@@ -186,6 +200,13 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
         | Operation::QueueGet { queue: object }
         | Operation::QueueTryPut { queue: object, .. }
         | Operation::QueueTryGet { queue: object } => smallvec![state(object)],
+        Operation::ChannelOpen { channel } => smallvec![state(channel), (channels::refused(channel), true)],
+        Operation::ChannelPut { channel, .. } => {
+            smallvec![state(channel), (channels::refused(channel), false)]
+        }
+        Operation::ChannelTake { channel, .. } | Operation::ChannelTryTake { channel, .. } => {
+            smallvec![state(channel), (channels::ended(channel), false)]
+        }
         Operation::EventWait { event } | Operation::EventIsSet { event } => {
             smallvec![part(event, Part::State, false)]
         }
@@ -202,6 +223,15 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
         }
         Operation::BarrierLeave { barrier, .. } => smallvec![part(barrier, Part::Generation, false)],
         Operation::AwaitChange { ref of } => of.iter().map(|at| (*at, false)).collect(),
+        Operation::ChannelWait { ref of } => of
+            .iter()
+            .flat_map(|at| [Location::new(at.object, Part::State), channels::ended(at.object)])
+            .map(|at| (at, false))
+            .collect(),
+        Operation::ChannelClose { ref of } => {
+            let dropped = of.iter().filter(|at| **at == channels::refused(at.object));
+            of.iter().map(|at| (*at, true)).chain(dropped.map(|at| state(at.object))).collect()
+        }
         Operation::Pause | Operation::Elapse { .. } => smallvec![],
     }
 }

@@ -20,7 +20,8 @@ pub struct Location {
 pub enum Part {
     /// All of it: conflicts with every part of the same object.
     Whole,
-    /// Which keys or how many elements there are, and their order. Its abstract value for a list is the length.
+    /// Which keys or how many elements there are, and their order. Its abstract value for a list is the length. Of a
+    /// channel: whether nobody puts anything there any more.
     Shape,
     /// The state of a lock, semaphore, event, barrier count, queue, cell or iterator: the object's one value.
     State,
@@ -30,7 +31,7 @@ pub enum Part {
     Key(KeyId),
     /// A list element, counted from the front. Present exactly when it is below the length.
     Index(u32),
-    /// A barrier's generation (how often it has opened).
+    /// A barrier's generation (how often it has opened). Of a channel: whether nobody takes anything any more.
     Generation,
     /// Whether a condition's waiter has been notified.
     Notified(ThreadId),

@@ -99,6 +99,22 @@ pub enum Operation {
     /// Takes an item if there is one.
     QueueTryGet { queue: ObjectId },
 
+    /// Makes a channel (a pipe, a direction of a connection, the connections that wait at a listening socket) that is
+    /// open and has nothing to take.
+    ChannelOpen { channel: ObjectId },
+    /// Puts `count` things (bytes, messages, connections) into a channel; where nobody takes any more, an error that reads.
+    ChannelPut { channel: ObjectId, count: u32 },
+    /// Takes what is there, up to `most`; enabled when there is something, or nobody puts any more. Of nothing but the end
+    /// it is a read.
+    ChannelTake { channel: ObjectId, most: u32 },
+    /// Takes what is there, up to `most`, without waiting.
+    ChannelTryTake { channel: ObjectId, most: u32 },
+    /// Waits until one of these channels, each given by any part of it, has something to take or has ended. If there are several,
+    /// no other thread takes from any of them.
+    ChannelWait { of: Box<[Location]> },
+    /// Closes ends of channels: nobody puts any more (the shape), or nobody takes any more (the generation).
+    ChannelClose { of: Box<[Location]> },
+
     /// A switch point that touches nothing: a marker, `sleep`, a yield.
     Pause,
 
@@ -161,6 +177,12 @@ impl Operation {
             Operation::AwaitChange { .. } => 39,
             Operation::ListChange { .. } => 36,
             Operation::Clear { .. } => 37,
+            Operation::ChannelOpen { .. } => 40,
+            Operation::ChannelPut { .. } => 41,
+            Operation::ChannelTake { .. } => 42,
+            Operation::ChannelTryTake { .. } => 43,
+            Operation::ChannelWait { .. } => 44,
+            Operation::ChannelClose { .. } => 45,
         }
     }
 }

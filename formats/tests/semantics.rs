@@ -2,7 +2,7 @@
 
 mod arbitrary;
 
-use frontrun_formats::semantics::{UNKNOWN_RESULT, effect, enabled, has_written, incoherent};
+use frontrun_formats::semantics::{UNKNOWN_RESULT, channels, effect, enabled, has_written, incoherent};
 use frontrun_formats::*;
 use proptest::prelude::*;
 
@@ -281,6 +281,36 @@ fn barriers_open_for_the_last_one() {
 }
 
 #[test]
+fn channels_count_what_can_be_taken() {
+    let channel = A;
+    let (ended, refused) = (channels::ended(A), channels::refused(A));
+    let wait = || Operation::ChannelWait { of: Box::new([state(A)]) };
+    let close = |at| Operation::ChannelClose { of: Box::new([at]) };
+    let put = |count| Operation::ChannelPut { channel, count };
+    let (take, try_take) =
+        (|most| Operation::ChannelTake { channel, most }, |most| Operation::ChannelTryTake { channel, most });
+    let empty = Log::default();
+    check_disabled(take(1), &empty);
+    check_disabled(wait(), &empty);
+    check(try_take(1), &empty, 0, &[state(A), ended], &[]);
+    let three = check(put(3), &empty, 1, &[refused], &[state(A)]);
+    check(wait(), &three, 1, &[state(A), ended], &[]);
+    let one = check(take(2), &three, 1, &[], &[state(A)]);
+    let closed = check(close(ended), &one, 1, &[], &[ended]);
+    check(close(ended), &closed, 1, &[ended], &[]);
+    let end = check(try_take(u32::MAX), &closed, 1, &[], &[state(A)]);
+    check(take(1), &end, 0, &[state(A), ended], &[]);
+    let gone = check(close(refused), &three, 1, &[], &[refused, state(A)]);
+    check(put(1), &gone, 0, &[state(A), refused], &[]);
+    check(close(refused), &gone, 1, &[refused, state(A)], &[]);
+    let again = check(Operation::ChannelOpen { channel }, &gone, 1, &[], &[state(A), refused]);
+    check_disabled(take(1), &again);
+    let lost = unknown(state(A));
+    check(take(1), &lost, UNKNOWN_RESULT, &[ended], &[state(A)]);
+    check(put(1), &lost, 1, &[refused], &[state(A)]);
+}
+
+#[test]
 fn queues_count_items() {
     let queue = A;
     let empty = Log::default();
@@ -391,6 +421,13 @@ fn uses(operation: &Operation) -> Vec<(ObjectId, &'static str)> {
         | Operation::QueueGet { queue }
         | Operation::QueueTryPut { queue, .. }
         | Operation::QueueTryGet { queue } => vec![(queue, "queue")],
+        Operation::ChannelOpen { channel }
+        | Operation::ChannelPut { channel, .. }
+        | Operation::ChannelTake { channel, .. }
+        | Operation::ChannelTryTake { channel, .. } => vec![(channel, "channel")],
+        Operation::ChannelWait { ref of } | Operation::ChannelClose { ref of } => {
+            of.iter().map(|at| (at.object, "channel")).collect()
+        }
         _ => Vec::new(),
     }
 }

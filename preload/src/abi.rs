@@ -7,7 +7,7 @@
 /// The version of this file.
 pub const ABI: u32 = 1;
 
-/// Called for each [`IoEvent`], which is valid during the call only. Returns [`DONE`] or [`AGAIN`].
+/// Called for each [`IoEvent`], which is valid during the call only. Returns [`DONE`], [`AGAIN`] or [`AT_ONCE`].
 pub type Callback = unsafe extern "C" fn(event: *const IoEvent) -> u32;
 
 /// The listener has seen the event.
@@ -15,6 +15,9 @@ pub const DONE: u32 = 0;
 /// The listener has waited, and others may have changed meanwhile what the call touches: it asks to be told again what
 /// that is now. In the before phase only.
 pub const AGAIN: u32 = 1;
+/// The listener has seen the event, and a wait with a timeout must not wait: its time has run out. In the before phase of
+/// [`Kind::Wait`] only.
+pub const AT_ONCE: u32 = 2;
 
 /// The resource is read.
 pub const READS: u8 = 1;

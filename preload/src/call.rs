@@ -3,7 +3,7 @@
 //! A hook describes its call with the constructors here, which look nothing up and cost a few stores; [`Call::begin`]
 //! and [`Call::finish`] stand before and after the real function and do the work, if anybody wants it.
 
-use crate::abi::{AGAIN, AT_END, BOTH, IoEvent, Kind, NO_OFFSET, Phase, READS};
+use crate::abi::{AGAIN, AT_END, AT_ONCE, BOTH, IoEvent, Kind, NO_OFFSET, Phase, READS};
 use crate::name::Name;
 use crate::path::{self, Last};
 use crate::raw::{self, End};
@@ -69,6 +69,8 @@ pub struct Call {
     ignored: bool,
     /// Whether the operation happens at the file's position.
     at_position: bool,
+    /// The listener says that the time to wait has run out.
+    is_late: bool,
     stage: Stage,
 }
 
@@ -109,6 +111,7 @@ impl Call {
             effect: Effect::None,
             ignored: false,
             at_position,
+            is_late: false,
             stage: Stage::Forwarded,
         }
     }
@@ -217,7 +220,12 @@ impl Call {
                 self.event.arguments[..N].copy_from_slice(&arguments);
                 self.look_up();
             }
-            while self.stage == Stage::Reported && listener::report(&self.event) == AGAIN {
+            while self.stage == Stage::Reported {
+                let answer = listener::report(&self.event);
+                self.is_late = answer == AT_ONCE;
+                if answer != AGAIN {
+                    break;
+                }
                 self.look_up();
             }
             match self.effect {
@@ -229,6 +237,11 @@ impl Call {
             thread::leave();
         }
         raw::set_errno(saved);
+    }
+
+    /// Whether a wait with a timeout must not wait.
+    pub fn is_at_once(&self) -> bool {
+        self.is_late
     }
 
     /// After it: what it returned, whether that means failure, and the new descriptor if it made one.

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import _core
+from . import _children, _core
 from ._instrument import outside
 
 
@@ -40,6 +40,7 @@ def watch() -> None:
     loader.exec_module = exec_and_watch
     if "_sqlite3" in sys.modules:
         _model_sqlite()
+    _children.install()
 
 
 def _model_sqlite() -> None:

@@ -190,6 +190,20 @@ const ROWS: &[Row] = &[
     ("_thread", "RLock", &[(A::Nothing, LOCK)]),
     ("_queue", "SimpleQueue", &[(A::Nothing, "put put_nowait get get_nowait empty qsize")]),
     ("time", "", &[(A::Nothing, "sleep")]),
+    // What is sent and received is recorded when the system is called.
+    (
+        "_socket",
+        "socket",
+        &[
+            (A::WriteWhole, "close detach setblocking settimeout"),
+            (
+                A::ReadWhole,
+                "_accept bind connect connect_ex fileno getblocking getpeername getsockname getsockopt gettimeout \
+                 listen recv recvfrom recvmsg send sendall sendmsg sendto setsockopt shutdown",
+            ),
+        ],
+    ),
+    ("_socket", "", &[(A::Nothing, "socketpair getaddrinfo gethostbyname getnameinfo")]),
 ];
 
 /// The methods of locks.

@@ -1,129 +1,417 @@
-//! Pipes and socket pairs between threads of the program: a read that would block is a wait.
+//! Pipes and connections between threads of the program: who has nothing to read waits, in no time and for nobody outside.
 //!
-//! Model: a channel is one location; each call on it writes that. A thread that finds nothing to read leaves an event of its
-//! own with the channel and waits for it; whoever calls something on the channel next sets, after the call, the events that
-//! were left there, and those who waited look again. So what a thread does hangs on the order of calls on the channel
-//! alone, and on no clock.
+//! Model: a call puts something into one channel or takes something from it, and the table of operations says when it has
+//! to wait: bytes, messages and connections are counted. The real call is made when the count says that it does not wait,
+//! and what the system has not moved yet is waited for in real time, since it will come. So what a thread does hangs on the
+//! order of calls alone.
 //!
-//! Not here: channels whose other end is in another process, which are waited for in real time; `poll` and `select`; writes
-//! to a channel that is full.
+//! An end that a child process has, too, is waited for in real time, and its calls just conflict.
+//!
+//! Not here: which channel an end has (endpoints), waiting for several (readiness), writers that find a channel full, which
+//! end the run as one that cannot be followed.
 
-use crate::outside::{Books, Inode};
-use crate::shim::{AGAIN, DONE, IoEvent, kind};
+use crate::endpoints::{self, Channel, Endpoints, address, flags, has_messages, inode, is_last};
+use crate::outside::{Books, Outside};
+use crate::shim::{AGAIN, DONE, IoEvent, WRITES, kind};
 use crate::{controlled, run};
-use frontrun_formats::{Location, ObjectId, Operation, ThreadId};
+use frontrun_formats::semantics::State;
+use frontrun_formats::semantics::channels::{ended, refused};
+use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
+use libc::c_int;
+use pyo3::prelude::*;
+use std::cell::Cell;
 use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
 
-/// Whether the call is one on a pipe or socket pair.
+/// How long the system may take to move what was sent.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+thread_local! {
+    /// What the call under way will return, if it succeeds.
+    static EXPECTED: Cell<Option<u64>> = const { Cell::new(None) };
+    /// The descriptor that the call under way must not find blocking.
+    static UNBLOCKED: Cell<Option<RawFd>> = const { Cell::new(None) };
+}
+
+/// What a call does to channels.
+enum Step {
+    /// One operation on them.
+    Of(Operation),
+    /// Anything, in an order with all else that happens there: somebody outside takes part.
+    Shared(ObjectId),
+}
+
+/// Whether the call may be one on a pipe or socket.
 pub fn concerns(event: &IoEvent) -> bool {
-    matches!(event.resource(), b"pipe" | b"socketpair")
-        && matches!(event.kind, kind::READ | kind::WRITE | kind::CLOSE | kind::SHUTDOWN | kind::PAIR)
+    event.resource().starts_with(b"socket")
+        || event.resource() == b"pipe"
+        || event.kind == kind::PAIR
+        || copies(event)
 }
 
-/// Device and inode behind a descriptor.
-fn inode(fd: RawFd) -> Inode {
-    let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: the buffer is valid, and all-zero is a valid status.
-    let status = unsafe {
-        libc::fstat(fd, status.as_mut_ptr());
-        status.assume_init()
+/// Whether the call has the system move something from one descriptor to another.
+fn copies(event: &IoEvent) -> bool {
+    event.kind == kind::READ && event.access & WRITES != 0
+}
+
+/// Takes the step that comes before a call, if there is one: it returns when the call will not wait for another thread.
+/// `None` if the call is on none of the ends that this run has made.
+pub fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> Option<u32> {
+    if !is_known(event) {
+        return None;
+    }
+    if copies(event) {
+        run::end_unfollowed("what is sent to be written", "the system copies it (sendfile, splice)");
+    }
+    let site = controlled::last_site();
+    if !granted && run::is_recording() && run::reach(me, site, None) {
+        return Some(AGAIN);
+    }
+    match step(event)? {
+        Step::Of(operation) => {
+            check_taker(me, &operation);
+            if matches!(operation, Operation::ChannelTake { .. } | Operation::ChannelWait { .. }) {
+                wait(me, &operation);
+            }
+            prepare(event, &operation);
+            execute(me, operation);
+        }
+        Step::Shared(channel) => {
+            let all = Location::new(channel, Part::Whole);
+            execute(me, Operation::Touch { reads: Box::new([]), writes: Box::new([all]) });
+        }
+    }
+    Some(DONE)
+}
+
+/// Waits until the operation is enabled and it is this thread's turn.
+fn wait(me: ThreadId, operation: &Operation) {
+    if run::is_recording() {
+        run::reach(me, controlled::last_site(), Some(operation.clone()));
+    }
+}
+
+/// Records an operation on channels; before there is a second thread, its effect is enough.
+pub fn execute(me: ThreadId, operation: Operation) {
+    if run::is_recording() {
+        let result = u8::from(run::predict(me, &operation));
+        run::execute(me, controlled::last_site(), operation, result);
+    } else {
+        with_endpoints(|endpoints| endpoints.tally.execute(me, &operation));
+    }
+}
+
+/// Whether the call is about an end or an address that this run may share among its threads.
+fn is_known(event: &IoEvent) -> bool {
+    let end = inode(event.fd);
+    let knows = |fd: u64| with_endpoints(|endpoints| endpoints.knows(inode(fd as RawFd))).unwrap_or(false);
+    match event.kind {
+        kind::READ if copies(event) => (0..3).any(|at| at != 1 && knows(event.arguments[at])),
+        kind::READ | kind::WRITE | kind::SHUTDOWN | kind::CLOSE | kind::ACCEPT => {
+            with_endpoints(|endpoints| endpoints.knows(end)).unwrap_or(false)
+        }
+        kind::CONNECT => {
+            let connected = with_endpoints(|endpoints| endpoints.sends(end).is_some()).unwrap_or(false);
+            !connected && !has_messages(event.fd) && endpoints::is_here(event.resource())
+        }
+        kind::BIND | kind::LISTEN => !has_messages(event.fd),
+        _ => false,
+    }
+}
+
+/// A thread that waits for several channels is the only one that takes from them, or the table of operations does not hold.
+pub fn check_taker(me: ThreadId, operation: &Operation) {
+    let (channels, waits): (Vec<ObjectId>, bool) = match *operation {
+        Operation::ChannelTake { channel, .. } | Operation::ChannelTryTake { channel, .. } => {
+            (vec![channel], false)
+        }
+        Operation::ChannelWait { ref of } if of.len() > 1 => (of.iter().map(|at| at.object).collect(), true),
+        _ => return,
     };
-    (status.st_dev, status.st_ino)
+    if with_endpoints(|endpoints| endpoints.takers.conflict(me, &channels, waits)).unwrap_or(false) {
+        run::end_unfollowed("what a thread polls to be read by it alone", "another thread reads it, too");
+    }
 }
 
-/// Notes a pair that was made: who writes what is read at either end.
-pub fn note_pair(event: &IoEvent) {
+/// What has been seen of the outside, and where new things get their numbers.
+fn with_books<R>(body: impl FnOnce(&mut Outside, &mut Books<'_>) -> R) -> Option<R> {
+    // SAFETY: the calling thread holds the turn and the lock; the borrows end here.
+    let (run, identities) = unsafe { (run::get()?, run::identities()?) };
+    Some(body(&mut run.outside, &mut Books { identities, recording: &mut run.recording }))
+}
+
+/// The ends that this run has made.
+pub fn with_endpoints<R>(body: impl FnOnce(&mut Endpoints) -> R) -> Option<R> {
+    with_books(|outside, _| body(&mut outside.endpoints))
+}
+
+/// Which step a call is that has not been made.
+fn step(event: &IoEvent) -> Option<Step> {
+    let end = inode(event.fd);
+    let shared = with_endpoints(|endpoints| endpoints.is_shared(end))?;
+    let on = |channel: Option<Channel>, make: &dyn Fn(ObjectId) -> Operation| {
+        let channel = number(&channel?)?;
+        Some(if shared { Step::Shared(channel) } else { Step::Of(make(channel)) })
+    };
+    match event.kind {
+        kind::READ => {
+            let most = if has_messages(event.fd) { 1 } else { count(event.length) };
+            let channel = with_endpoints(|endpoints| endpoints.receives(end))?;
+            on(channel.filter(|_| most > 0), &|channel| receive(event, channel, most))
+        }
+        kind::WRITE => {
+            let count = if has_messages(event.fd) { 1 } else { count(event.length) };
+            let channel = with_endpoints(|endpoints| endpoints.sends(end))?;
+            on(channel.filter(|_| count > 0), &|channel| Operation::ChannelPut { channel, count })
+        }
+        kind::ACCEPT => {
+            let channel = with_endpoints(|endpoints| endpoints.listener(end))?;
+            on(channel, &|channel| receive(event, channel, 1))
+        }
+        kind::CONNECT => connect(event),
+        kind::BIND => bind(event),
+        kind::LISTEN => {
+            let name = event.resource();
+            with_endpoints(|endpoints| endpoints.listen(end, name));
+            on(Some(Channel::Address(name.into())), &|channel| Operation::ChannelOpen { channel })
+        }
+        kind::CLOSE | kind::SHUTDOWN => close(event, shared),
+        _ => None,
+    }
+}
+
+/// Taking what is there, up to `most`, or looking whether anything is.
+fn receive(event: &IoEvent, channel: ObjectId, most: u32) -> Operation {
+    let how = match event.function() {
+        "recv" | "recvfrom" => event.arguments[3] as c_int,
+        "__recv_chk" | "__recvfrom_chk" => event.arguments[4] as c_int,
+        "recvmsg" => event.arguments[2] as c_int,
+        _ => 0,
+    };
+    let waits = flags(event.fd) & libc::O_NONBLOCK == 0 && how & libc::MSG_DONTWAIT == 0;
+    let state = Location::new(channel, Part::State);
+    match (waits, how & libc::MSG_PEEK != 0) {
+        (true, true) => Operation::ChannelWait { of: Box::new([state]) },
+        (false, true) => Operation::Touch { reads: Box::new([state, ended(channel)]), writes: Box::new([]) },
+        (true, false) => Operation::ChannelTake { channel, most },
+        (false, false) => Operation::ChannelTryTake { channel, most },
+    }
+}
+
+/// Connecting to a socket of this run that listens, or finding that there is none.
+fn connect(event: &IoEvent) -> Option<Step> {
+    let listener = with_endpoints(|endpoints| endpoints.listener_at(event.resource()))?;
+    let address = listener.unwrap_or_else(|| Channel::Address(event.resource().into()));
+    Some(Step::Of(Operation::ChannelPut { channel: number(&address)?, count: 1 }))
+}
+
+/// The address that the program has chosen for a socket.
+pub fn claim(event: &IoEvent) -> Option<Vec<u8>> {
+    let length = event.arguments[2] as usize;
+    // SAFETY: the arguments of a call that is about to be made.
+    let asked = unsafe { std::slice::from_raw_parts(event.arguments[1] as *const u8, length.min(128)) };
+    let family = c_int::from(u16::from_ne_bytes(asked.get(..2)?.try_into().ok()?));
+    let has_port = matches!(family, libc::AF_INET | libc::AF_INET6);
+    if has_port && asked.get(2..4)? == [0, 0] {
+        return None;
+    }
+    // Who claims a port claims it for all hosts, which is more than needed.
+    Some(if has_port { asked[..4].to_vec() } else { asked.to_vec() })
+}
+
+/// Claiming an address that the program has chosen.
+fn bind(event: &IoEvent) -> Option<Step> {
+    let claimed = claim(event)?;
+    with_endpoints(|endpoints| endpoints.bind(inode(event.fd), &claimed));
+    Some(Step::Of(Operation::ChannelOpen { channel: number(&Channel::Claim(claimed.into()))? }))
+}
+
+/// Closing one direction of a connection, or all that belongs to the last descriptor of an end.
+fn close(event: &IoEvent, shared: bool) -> Option<Step> {
+    let end = inode(event.fd);
+    let (sends, receives) = with_endpoints(|endpoints| (endpoints.sends(end), endpoints.receives(end)))?;
+    let listener = with_endpoints(|endpoints| endpoints.listener(end))?;
+    let numbered = |channel: &Option<Channel>| channel.as_ref().and_then(number);
+    let (sends, receives, listener) = (numbered(&sends), numbered(&receives), numbered(&listener));
+    let of: Vec<Option<Location>> = match (event.kind, event.arguments[1] as c_int) {
+        (kind::SHUTDOWN, libc::SHUT_WR) => vec![sends.map(ended)],
+        (kind::SHUTDOWN, libc::SHUT_RD) => vec![receives.map(ended), receives.map(refused)],
+        (kind::SHUTDOWN, _) => {
+            let taken = [receives, listener].into_iter().flatten();
+            let all = taken.flat_map(|channel| [ended(channel), refused(channel)]).chain(sends.map(ended));
+            all.map(Some).collect()
+        }
+        _ if !is_last(event.fd) => return None,
+        _ if sends.is_some() && sends == receives => {
+            let writes = flags(event.fd) & libc::O_ACCMODE != libc::O_RDONLY;
+            vec![if writes { sends.map(ended) } else { receives.map(refused) }]
+        }
+        _ => {
+            let given_up = with_endpoints(|endpoints| endpoints.give_up(end))?;
+            let given_up = given_up.iter().filter_map(number).map(refused).map(Some);
+            given_up.chain([sends.map(ended), receives.map(refused)]).collect()
+        }
+    };
+    let mut of: Vec<Location> = of.into_iter().flatten().collect();
+    if shared {
+        return of.first().map(|at| Step::Shared(at.object));
+    }
+    of.sort_unstable();
+    of.dedup();
+    (!of.is_empty()).then(|| Step::Of(Operation::ChannelClose { of: of.into() }))
+}
+
+fn count(length: u64) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+/// Makes sure that the real call does what the operation says, and notes what that is.
+fn prepare(event: &IoEvent, operation: &Operation) {
+    match *operation {
+        Operation::ChannelTake { channel, most } | Operation::ChannelTryTake { channel, most } => {
+            let there = things(channel).min(u64::from(most));
+            if there > 0 {
+                let bytes = if event.kind == kind::ACCEPT || has_messages(event.fd) { 0 } else { there };
+                settle(event.fd, bytes);
+                EXPECTED.set((bytes > 0).then_some(bytes));
+            }
+        }
+        Operation::ChannelWait { .. } => settle(event.fd, 0),
+        Operation::ChannelPut { channel, count } if event.kind == kind::WRITE => {
+            if value(refused(channel)) == 0 && !has_messages(event.fd) {
+                EXPECTED.set(Some(u64::from(count)));
+            }
+            let before = flags(event.fd);
+            if before & libc::O_NONBLOCK == 0 {
+                // SAFETY: changes a flag of an open file, which `finish` changes back.
+                unsafe { libc::fcntl(event.fd, libc::F_SETFL, before | libc::O_NONBLOCK) };
+                UNBLOCKED.set(Some(event.fd));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// After a call: notes the ends that it has made, and checks that it did what was expected.
+pub fn finish(event: &IoEvent) {
+    if let Some(fd) = UNBLOCKED.take() {
+        // SAFETY: changes a flag of an open file back.
+        unsafe { libc::fcntl(fd, libc::F_SETFL, flags(fd) & !libc::O_NONBLOCK) };
+        if event.error == libc::EAGAIN {
+            run::end_unfollowed("a channel to have room", "it is full");
+        }
+    }
+    if let Some(expected) = EXPECTED.take()
+        && event.error == 0
+        && event.result as u64 != expected
+    {
+        let moved = format!("{} were", event.result);
+        run::end_unfollowed(&format!("{expected} bytes to be moved"), &moved);
+    }
+    let succeeded = event.error == 0;
+    match event.kind {
+        kind::PAIR if succeeded => note_pair(event),
+        kind::CONNECT if succeeded || event.error == libc::EINPROGRESS => {
+            let (client, own) = (inode(event.fd), address(event.fd, true));
+            with_endpoints(|endpoints| {
+                if let Some(listener) = endpoints.listener_at(event.resource()) {
+                    endpoints.connect(client, own, &listener);
+                }
+            });
+        }
+        kind::ACCEPT if succeeded => {
+            let listener = with_endpoints(|endpoints| endpoints.listener(inode(event.arguments[0] as RawFd)));
+            if let Some(Some(listener)) = listener {
+                let (accepted, peer) = (inode(event.fd), address(event.fd, false));
+                with_endpoints(|endpoints| endpoints.accept(accepted, &peer, &listener));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Notes a pair that was made.
+fn note_pair(event: &IoEvent) {
     let at = event.arguments[if event.function() == "socketpair" { 3 } else { 0 }] as *const [RawFd; 2];
-    if event.error != 0 || at.is_null() {
-        return;
-    }
-    // SAFETY: the call has succeeded and stored two descriptors there; the calling thread holds the turn and the lock.
-    let (ends, run) = unsafe { (*at, run::get()) };
-    if let Some(run) = run {
-        run.outside.note_pair(ends.map(inode));
+    if !at.is_null() {
+        // SAFETY: the call has succeeded and stored two descriptors there.
+        let ends = unsafe { *at };
+        with_endpoints(|endpoints| endpoints.pair(ends.map(inode)));
     }
 }
 
-/// Whether a descriptor of this process is the one that writes what `fd` reads.
-fn has_writer_here(fd: RawFd) -> bool {
+/// Waits in real time until the system has so many bytes to read there, or anything at all.
+pub fn settle(fd: RawFd, bytes: u64) {
+    let until = Instant::now() + PATIENCE;
+    let mut question = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    loop {
+        let (mut there, quick) = (0 as c_int, 1 as c_int);
+        // SAFETY: one question, one number to be stored, and an option that has the receiver confirm what has come, so
+        // that the sender goes on; sockets of other kinds refuse it.
+        let ready = unsafe {
+            libc::ioctl(fd, libc::FIONREAD, &raw mut there);
+            let at = (&raw const quick).cast();
+            libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, at, size_of::<c_int>() as u32);
+            libc::poll(&raw mut question, 1, 1)
+        };
+        if ready > 0 && there as u64 >= bytes || question.revents & (libc::POLLHUP | libc::POLLERR) != 0 {
+            return;
+        }
+        if Instant::now() > until {
+            run::end_unfollowed("what was sent to arrive", "it has not come in three seconds");
+        }
+        if ready > 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+/// The number of a channel, whose parts the gate knows.
+pub fn number(channel: &Channel) -> Option<ObjectId> {
+    let object = with_books(|outside, books| outside.channel(channel, books))?;
+    for part in [Part::State, ended(object).part, refused(object).part] {
+        let at = Location::new(object, part);
+        let value = with_endpoints(|endpoints| endpoints.tally.begin(at, channel))?;
+        if run::is_recording() {
+            run::initial_sync(object, part, || value);
+        }
+    }
+    Some(object)
+}
+
+/// The value of a part of a channel.
+fn value(at: Location) -> i64 {
+    if !run::is_recording() {
+        return with_endpoints(|endpoints| endpoints.tally.value(at).int()).unwrap_or(0);
+    }
     // SAFETY: the calling thread holds the turn and the lock.
-    let Some(writer) = unsafe { run::get() }.and_then(|run| run.outside.writer_of(inode(fd))) else {
-        return false;
-    };
-    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return false };
-    open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok()).any(|other| {
-        // SAFETY: reads a flag of an open file.
-        let can_write = unsafe { libc::fcntl(other, libc::F_GETFL) } & libc::O_ACCMODE != libc::O_RDONLY;
-        can_write && inode(other) == writer
-    })
+    unsafe { run::get() }.map_or(0, |run| run.gate.state().value(at).int())
 }
 
-/// How long another process is waited for, in milliseconds of real time.
-const PATIENCE: i32 = 3000;
+/// How much can be taken from a channel.
+fn things(channel: ObjectId) -> u64 {
+    value(Location::new(channel, Part::State)) as u64
+}
+
+/// Whether who takes from the channel need not wait.
+pub fn is_ready(channel: ObjectId) -> bool {
+    things(channel) > 0 || value(ended(channel)) != 0
+}
 
 /// Whether the call is one on a socket for which nobody has done what it waits for, in all the time that another process
 /// is given: so it may well be a thread of this one, which cannot do it now.
 pub fn waits_in_vain(event: &IoEvent) -> bool {
-    event.resource().starts_with(b"socket:") && would_block(event, PATIENCE)
-}
-
-/// Whether the call would wait for longer than so many milliseconds.
-fn would_block(event: &IoEvent, patience: i32) -> bool {
-    if !matches!(event.kind, kind::READ | kind::ACCEPT) {
+    if !event.resource().starts_with(b"socket:") || !matches!(event.kind, kind::READ | kind::ACCEPT) {
         return false;
     }
     let mut question = libc::pollfd { fd: event.fd, events: libc::POLLIN, revents: 0 };
-    // SAFETY: reads a flag of an open file.
-    let blocks = unsafe { libc::fcntl(event.fd, libc::F_GETFL) } & libc::O_NONBLOCK == 0;
+    let patience = PATIENCE.as_millis() as c_int;
     // SAFETY: one question.
-    blocks && unsafe { libc::poll(&raw mut question, 1, patience) } == 0
+    flags(event.fd) & libc::O_NONBLOCK == 0 && unsafe { libc::poll(&raw mut question, 1, patience) } == 0
 }
 
-/// The channel of a call.
-fn channel(event: &IoEvent) -> Option<Location> {
-    // SAFETY: the calling thread holds the turn and the lock; the borrows end here.
-    let (run, identities) = unsafe { (run::get()?, run::identities()?) };
-    let mut books = Books { identities, recording: &mut run.recording };
-    run.outside.open_file(event.fd, event.generation, event.resource(), &mut books)
-}
-
-/// Takes the steps that come before a call: it returns when the call will not wait for another thread.
-pub fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
-    let site = controlled::last_site();
-    if !granted && run::reach(me, site, None) {
-        return AGAIN;
-    }
-    let Some(at) = channel(event) else { return DONE };
-    loop {
-        let touch = Operation::Touch { reads: Box::new([]), writes: Box::new([at]) };
-        run::execute(me, site, touch, 1);
-        if !would_block(event, 0) || !has_writer_here(event.fd) {
-            return DONE;
-        }
-        let Some(left) = leave_event(at.object) else { return DONE };
-        let wait = Operation::EventWait { event: left };
-        run::reach(me, site, Some(wait.clone()));
-        run::execute(me, site, wait, 1);
-        run::reach(me, site, None);
-    }
-}
-
-/// Leaves a new event with a channel.
-fn leave_event(channel: ObjectId) -> Option<ObjectId> {
-    // SAFETY: as for `channel`.
-    let (run, identities) = unsafe { (run::get()?, run::identities()?) };
-    let mut books = Books { identities, recording: &mut run.recording };
-    Some(run.outside.leave_event(channel, &mut books))
-}
-
-/// Takes the steps that come after a call: those who found nothing may look again.
-pub fn wake(me: ThreadId, event: &IoEvent) {
-    let Some(at) = channel(event) else { return };
-    // SAFETY: as for `channel`.
-    let left = unsafe { run::get() }.map(|run| run.outside.take_events(at.object)).unwrap_or_default();
-    for event in left {
-        let site = controlled::last_site();
-        run::reach(me, site, None);
-        run::execute(me, site, Operation::EventSet { event }, 1);
-    }
+/// Notes that a child process is about to get these descriptors.
+#[pyfunction]
+pub fn note_inherited(fds: Vec<RawFd>) {
+    with_endpoints(|endpoints| fds.into_iter().map(inode).for_each(|end| endpoints.inherit(end)));
 }

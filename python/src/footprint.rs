@@ -7,7 +7,7 @@
 
 use crate::outside::{Books, Outside, walk};
 use crate::run;
-use crate::shim::{IoEvent, kind};
+use crate::shim::{IoEvent, WRITES, kind};
 use frontrun_formats::{Location, Operation};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -68,9 +68,6 @@ fn on_descriptor(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, 
         _ => {}
     }
 }
-
-/// Bit of [`IoEvent::access`]: the resource is changed.
-pub const WRITES: u8 = 2;
 
 /// A call on a path.
 fn on_path(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footprint: &mut Footprint) {

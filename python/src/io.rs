@@ -10,10 +10,11 @@
 //!
 //! Not here: which locations a call touches (footprint), names (outside), locks (file_locks), the library (shim).
 
-use crate::footprint::{self, WRITES, is_positional};
-use crate::outside::{Books, Inode};
-use crate::shim::{self, AGAIN, BEFORE, DONE, IoEvent, kind};
-use crate::{channels, controlled, file_locks, run};
+use crate::endpoints::{Inode, inode};
+use crate::footprint::{self, is_positional};
+use crate::outside::Books;
+use crate::shim::{self, AGAIN, BEFORE, DONE, IoEvent, WRITES, kind};
+use crate::{channels, controlled, file_locks, readiness, run};
 use frontrun_formats::ThreadId;
 use pyo3::exceptions::PyOSError;
 use pyo3::ffi;
@@ -98,8 +99,13 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
         return DONE;
     }
     let Some(me) = controlled::visible_thread() else { return DONE };
-    if channels::concerns(event) {
-        return with_lock(|| on_channel(me, event));
+    if channels::concerns(event) || event.kind == kind::WAIT {
+        let granted = GRANTED.replace(false);
+        if let Some(answer) = with_lock(|| on_channel(me, event, granted)) {
+            GRANTED.set(answer == AGAIN);
+            return answer;
+        }
+        GRANTED.set(granted);
     }
     if !run::is_recording() {
         if event.phase == BEFORE && changes(event) {
@@ -128,21 +134,20 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
     with_lock(|| take_step(me, event, granted))
 }
 
-/// A call on a pipe or socket pair.
-fn on_channel(me: ThreadId, event: &IoEvent) -> u32 {
-    let granted = GRANTED.replace(false);
-    if event.phase != BEFORE && event.kind == kind::PAIR {
-        channels::note_pair(event);
-    } else if !run::is_recording() || is_one_left() || is_standard_stream(event) {
-        return DONE;
-    } else if event.phase != BEFORE {
-        channels::wake(me, event);
-    } else if event.kind != kind::PAIR {
-        let answer = channels::take_step(me, event, granted);
-        GRANTED.set(answer == AGAIN);
-        return answer;
+/// A call on a pipe or socket; `None` if it is left to others.
+fn on_channel(me: ThreadId, event: &IoEvent, granted: bool) -> Option<u32> {
+    if event.phase != BEFORE {
+        channels::finish(event);
+        return None;
     }
-    DONE
+    if event.kind == kind::WAIT {
+        return readiness::take_step(me, event, granted);
+    }
+    let answer = channels::take_step(me, event, granted);
+    if answer.is_none() && event.kind == kind::CONNECT || event.kind == kind::BIND && changes(event) {
+        note_change();
+    }
+    answer
 }
 
 /// Whether all other threads have been joined, so that no order is left to be recorded.
@@ -197,7 +202,8 @@ pub fn note_change() {
 /// Whether the call changes something outside that belongs to the program, or claims it.
 fn changes(event: &IoEvent) -> bool {
     match event.kind {
-        kind::CONNECT | kind::BIND => event.resource() != b"socket",
+        kind::CONNECT => event.resource() != b"socket",
+        kind::BIND => channels::claim(event).is_some(),
         kind::SEEK | kind::CLOSE | kind::READ | kind::STAT | kind::READ_DIRECTORY => false,
         _ => event.access & WRITES != 0 && concerns(event),
     }
@@ -265,17 +271,6 @@ fn is_standard_stream(event: &IoEvent) -> bool {
     let file = (event.device, event.inode);
     event.inode != 0
         && ((0..3).any(|fd| inode(fd) == file) || STREAMS.lock().is_ok_and(|streams| streams.contains(&file)))
-}
-
-/// What a descriptor is open on; zeros if nothing.
-fn inode(fd: i32) -> Inode {
-    let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: the buffer is valid, and all-zero is a valid status.
-    let status = unsafe {
-        libc::fstat(fd, status.as_mut_ptr());
-        status.assume_init()
-    };
-    (status.st_dev, status.st_ino)
 }
 
 fn group(event: &IoEvent) -> Option<Group> {

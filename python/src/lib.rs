@@ -6,7 +6,8 @@
 //! that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later · [`freed`] when an
 //! address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
 //! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`database`] databases, [`io`] files,
-//! with their [`footprint`], [`file_locks`], [`channels`] and [`buffered`] files, named by [`outside`], told by [`shim`]
+//! with their [`footprint`], [`file_locks`], [`channels`] between
+//! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`]
 //! · [`run`] the execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the
 //! loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
@@ -28,6 +29,7 @@ mod clock;
 mod container;
 mod controlled;
 mod database;
+mod endpoints;
 mod epoch;
 mod exploring;
 mod file_locks;
@@ -45,6 +47,7 @@ mod names;
 mod observed;
 mod operators;
 mod outside;
+mod readiness;
 mod replaced;
 mod reporter;
 mod rewriting;
@@ -83,6 +86,8 @@ fn remember_sources(paths: Vec<String>) {
 
 #[pymodule(gil_used = true)]
 mod _core {
+    #[pymodule_export]
+    use super::channels::note_inherited;
     #[pymodule_export]
     use super::database::{database_access, database_lock, database_open, database_unlock};
     #[pymodule_export]

@@ -8,6 +8,7 @@
 //!
 //! Not here: which call touches what (io).
 
+use crate::endpoints::{Channel, Endpoints, Inode};
 use frontrun_formats::execution::{content_hash, outside};
 use frontrun_formats::{Location, ObjectId, Part, Value};
 use frontrun_recorder::identity::Identities;
@@ -28,9 +29,6 @@ type Bytes = Box<[u8]>;
 /// Files are hashed up to this length.
 const LONGEST_HASHED: u64 = 1 << 20;
 
-/// Device and inode of a file, which another file may have when this one is no more.
-pub type Inode = (u64, u64);
-
 /// Something outside that has parts which threads share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Thing {
@@ -44,6 +42,8 @@ enum Thing {
     FileLock(Inode, u32),
     /// An open file: its position, and that it is open.
     Open(u64),
+    /// What is sent and received.
+    Channel(Channel),
 }
 
 /// What one execution has seen of the outside.
@@ -61,10 +61,8 @@ pub struct Outside {
     births: FxHashMap<Inode, u32>,
     /// Which open file holds the lock of a file.
     lock_holders: FxHashMap<ObjectId, u64>,
-    /// Of each end of a pipe or socket pair, the end that writes what is read there.
-    writers: FxHashMap<Inode, Inode>,
-    /// What those who found nothing to read have left with a channel.
-    left: FxHashMap<ObjectId, Vec<ObjectId>>,
+    /// Pipes and connections.
+    pub endpoints: Endpoints,
 }
 
 /// Where new things get their numbers and names.
@@ -267,27 +265,9 @@ impl Outside {
         }
     }
 
-    /// Notes the ends of a pipe, which have one inode, or of a socket pair.
-    pub fn note_pair(&mut self, [one, other]: [Inode; 2]) {
-        self.writers.extend([(one, other), (other, one)]);
-    }
-
-    /// The end that writes what is read at this one, if it was made here.
-    pub fn writer_of(&self, end: Inode) -> Option<Inode> {
-        self.writers.get(&end).copied()
-    }
-
-    /// Leaves a new event with a channel.
-    pub fn leave_event(&mut self, channel: ObjectId, books: &mut Books<'_>) -> ObjectId {
-        let event = books.identities.fresh();
-        books.recording.named_object(event, "event", "something to read");
-        self.left.entry(channel).or_default().push(event);
-        event
-    }
-
-    /// Takes the events that were left with a channel.
-    pub fn take_events(&mut self, channel: ObjectId) -> Vec<ObjectId> {
-        self.left.remove(&channel).unwrap_or_default()
+    /// The number of a channel.
+    pub fn channel(&mut self, channel: &Channel, books: &mut Books<'_>) -> ObjectId {
+        self.number(Thing::Channel(channel.clone()), books)
     }
 
     fn number(&mut self, thing: Thing, books: &mut Books<'_>) -> ObjectId {
@@ -301,6 +281,7 @@ impl Outside {
             Thing::Lock(path) => ("lock", format!("the lock of {}", shown(path))),
             Thing::FileLock((_, inode), _) => ("lock", format!("the lock of file {inode}")),
             Thing::Open(generation) => ("open file", generation.to_string()),
+            Thing::Channel(channel) => ("channel", channel.label().to_owned()),
         };
         self.enter(thing, kind, &label, books)
     }

@@ -19,8 +19,14 @@ pub const DONE: u32 = 0;
 /// Answer of a callback: it waited, and asks to be told what the call touches now.
 pub const AGAIN: u32 = 1;
 
+/// Answer of a callback: the call must not wait, its time has run out.
+pub const AT_ONCE: u32 = 2;
+
 /// Phase of an event: the call has not been made.
 pub const BEFORE: u8 = 0;
+
+/// Bit of [`IoEvent::access`]: the resource is changed.
+pub const WRITES: u8 = 2;
 
 /// What the library calls.
 pub type Callback = unsafe extern "C" fn(event: *const IoEvent) -> u32;
@@ -38,8 +44,10 @@ pub mod kind {
     pub const CONNECT: u16 = 12;
     pub const ACCEPT: u16 = 13;
     pub const BIND: u16 = 14;
+    pub const LISTEN: u16 = 15;
     pub const SHUTDOWN: u16 = 16;
     pub const PAIR: u16 = 17;
+    pub const WAIT: u16 = 18;
     pub const STAT: u16 = 19;
     pub const RENAME: u16 = 20;
     pub const UNLINK: u16 = 21;

@@ -116,22 +116,6 @@ def test_a_descriptor_that_does_not_block_reports_that(blocking: bool) -> None:
     assert set(result.outcomes) == {"[b'hello']"} | (set() if blocking else {"[b'nothing']"})
 
 
-def test_threads_that_talk_over_tcp_are_not_followed() -> None:
-    def listen() -> socket.socket:
-        return socket.create_server(("127.0.0.1", 0))
-
-    def serve(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        connection.close()
-
-    def ask(server: socket.socket) -> None:
-        socket.create_connection(server.getsockname()).close()
-
-    result = explore(listen, [serve, ask], lambda _: True)
-    assert result.verdict == "diverged"
-    assert "a socket" in (result.explanation or "")
-
-
 SERVER = """
 import socket, time
 server = socket.create_server(("127.0.0.1", 0))

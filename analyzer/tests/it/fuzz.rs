@@ -124,6 +124,12 @@ fn blocking_operations() {
 }
 
 #[test]
+fn channels() {
+    use Feature::{Channel, Data, Lock, Patience};
+    check("channels", &[Channel, Channel, Channel, Data, Lock, Patience], COHERENT, 500);
+}
+
+#[test]
 fn lists_alone() {
     use Feature::{Data, List, WildList};
     check("lists", &[List, WildList, Data], COHERENT, 400);

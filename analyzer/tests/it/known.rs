@@ -243,3 +243,39 @@ fn a_notification_that_comes_too_early_is_lost() {
     let (complete, stuck) = counts(&threads(vec![wait, notify]));
     assert_eq!((complete, stuck), (1, 1));
 }
+
+#[test]
+fn what_was_sent_is_received_in_one_execution() {
+    assert_eq!(counts(&threads(vec![seq([ChannelTake(0, 1)]), seq([ChannelPut(0, 1, 1)])])), (1, 0));
+    let talk =
+        vec![seq([ChannelPut(0, 1, 3), ChannelTake(1, 9)]), seq([ChannelTake(0, 9), ChannelPut(1, 2, 3)])];
+    assert_eq!(counts(&threads(talk)), (1, 0));
+}
+
+#[test]
+fn a_receiver_gets_what_is_there() {
+    // The first receipt comes before the second thing or after it, and only who finds nothing looks for the end.
+    let receive = [ChannelTake(0, 9), ChannelTake(0, 9)];
+    let send = [ChannelPut(0, 1, 1), ChannelPut(0, 2, 1), ChannelClose(vec![0], vec![])];
+    assert_eq!(counts(&threads(vec![seq(receive), seq(send)])), (2, 0));
+}
+
+#[test]
+fn both_ends_are_closed_in_any_order() {
+    let client = [ChannelPut(0, 1, 1), ChannelTake(1, 9), ChannelClose(vec![0], vec![1])];
+    let server = [ChannelTake(0, 9), ChannelPut(1, 1, 1), ChannelClose(vec![1], vec![0])];
+    assert_eq!(counts(&threads(vec![seq(client), seq(server)])), (1, 0));
+}
+
+#[test]
+fn one_thread_waits_for_several_channels() {
+    let serve = [ChannelWait(vec![0, 1]), ChannelTryTake(0, 1), ChannelTryTake(1, 1)];
+    let bodies = vec![seq(serve), seq([ChannelPut(0, 1, 1)]), seq([ChannelPut(1, 1, 1)])];
+    assert_eq!(counts(&threads(bodies)), (5, 0));
+}
+
+#[test]
+fn two_receivers_of_one_thing_are_stuck() {
+    let take = || seq([ChannelTake(0, 1)]);
+    assert_eq!(counts(&threads(vec![take(), take(), seq([ChannelPut(0, 1, 1)])])), (0, 2));
+}

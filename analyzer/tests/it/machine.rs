@@ -248,14 +248,20 @@ impl Names {
             | Operation::QueuePut { queue: object, .. }
             | Operation::QueueGet { queue: object }
             | Operation::QueueTryPut { queue: object, .. }
-            | Operation::QueueTryGet { queue: object } => *object = self.object(*object),
+            | Operation::QueueTryGet { queue: object }
+            | Operation::ChannelOpen { channel: object }
+            | Operation::ChannelPut { channel: object, .. }
+            | Operation::ChannelTake { channel: object, .. }
+            | Operation::ChannelTryTake { channel: object, .. } => *object = self.object(*object),
             Operation::ConditionWait { condition, lock }
             | Operation::ConditionWake { condition, lock }
             | Operation::ConditionWakeTimed { condition, lock } => {
                 *condition = self.object(*condition);
                 *lock = self.object(*lock);
             }
-            Operation::AwaitChange { of } => of.iter_mut().for_each(|at| *at = self.location(*at)),
+            Operation::AwaitChange { of }
+            | Operation::ChannelWait { of }
+            | Operation::ChannelClose { of } => of.iter_mut().for_each(|at| *at = self.location(*at)),
             Operation::Elapse { of } => **of = self.operation(of),
             Operation::Start | Operation::End | Operation::Pause => {}
         }

@@ -5,6 +5,7 @@
 //! Whenever an operation is executed, the operation table predicts its enabledness and its result (asserted
 //! here, which tests the table).
 
+use crate::channel::Channels;
 use crate::program::{Initial, Inner, Op, drive};
 use frontrun_formats::semantics::changes::Changes;
 use frontrun_formats::semantics::{self, Effect, State, UNKNOWN_RESULT, Value};
@@ -28,6 +29,7 @@ const EVENT: u32 = 5;
 const CONDITION: u32 = 6;
 const BARRIER: u32 = 7;
 const QUEUE: u32 = 8;
+const CHANNEL: u32 = 9;
 
 /// Variables are attributes of a few objects, so that several are parts of one.
 fn variable(number: u32) -> Location {
@@ -36,6 +38,10 @@ fn variable(number: u32) -> Location {
 
 fn item(list: u32, index: u32) -> Location {
     Location::new(object(LIST, list), Part::Index(index))
+}
+
+fn channels(of: &[u32]) -> Box<[Location]> {
+    of.iter().map(|number| Location::new(object(CHANNEL, *number), Part::State)).collect()
 }
 
 /// How the operation is recorded.
@@ -118,6 +124,18 @@ pub fn operation(op: &Op) -> Operation {
         Op::QueueGet(n) => Operation::QueueGet { queue: object(QUEUE, *n) },
         Op::QueueTryPut(n, _, bound) => Operation::QueueTryPut { queue: object(QUEUE, *n), bound: *bound },
         Op::QueueTryGet(n) => Operation::QueueTryGet { queue: object(QUEUE, *n) },
+        Op::ChannelOpen(n) => Operation::ChannelOpen { channel: object(CHANNEL, *n) },
+        Op::ChannelPut(n, _, count) => Operation::ChannelPut { channel: object(CHANNEL, *n), count: *count },
+        Op::ChannelTake(n, most) => Operation::ChannelTake { channel: object(CHANNEL, *n), most: *most },
+        Op::ChannelTryTake(n, most) => {
+            Operation::ChannelTryTake { channel: object(CHANNEL, *n), most: *most }
+        }
+        Op::ChannelWait(of) => Operation::ChannelWait { of: channels(of) },
+        Op::ChannelClose(ended, refused) => {
+            let ended = ended.iter().map(|number| semantics::channels::ended(object(CHANNEL, *number)));
+            let refused = refused.iter().map(|number| semantics::channels::refused(object(CHANNEL, *number)));
+            Operation::ChannelClose { of: ended.chain(refused).collect() }
+        }
         Op::Spawn(thread) => Operation::Spawn { thread: ThreadId(*thread as u32) },
         Op::Join(thread) => Operation::Join { thread: ThreadId(*thread as u32) },
         Op::Start => Operation::Start,
@@ -147,6 +165,7 @@ pub struct Concrete {
     notified: BTreeMap<(u32, usize), bool>,
     barriers: BTreeMap<u32, (u32, u32)>,
     queues: BTreeMap<u32, Vec<i64>>,
+    channels: Channels,
     started: BTreeMap<usize, bool>,
     ended: BTreeMap<usize, bool>,
 }
@@ -182,6 +201,8 @@ impl Concrete {
             Op::BarrierLeave(b, generation) => self.barriers.get(b).is_some_and(|(_, now)| now > generation),
             Op::QueuePut(q, _, bound) => *bound == 0 || self.queue_len(q) < *bound as usize,
             Op::QueueGet(q) => self.queue_len(q) > 0,
+            Op::ChannelTake(c, _) => self.channels.is_ready(c),
+            Op::ChannelWait(of) => of.iter().any(|c| self.channels.is_ready(c)),
             Op::AwaitItem(list, index) => {
                 self.item_informed.get(&(*list, *index)).is_some_and(|informed| !informed.contains(&thread))
             }
@@ -250,6 +271,12 @@ impl Concrete {
                     true,
                 )
             }
+            Op::ChannelOpen(..)
+            | Op::ChannelPut(..)
+            | Op::ChannelTake(..)
+            | Op::ChannelTryTake(..)
+            | Op::ChannelWait(..)
+            | Op::ChannelClose(..) => self.channels.execute(op),
             _ => self.counting_op(op),
         }
     }

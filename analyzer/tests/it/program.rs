@@ -64,6 +64,15 @@ pub enum Op {
     QueueGet(u32),
     QueueTryPut(u32, i64, u32),
     QueueTryGet(u32),
+    ChannelOpen(u32),
+    /// Puts so many equal things.
+    ChannelPut(u32, i64, u32),
+    ChannelTake(u32, u32),
+    ChannelTryTake(u32, u32),
+    /// Observes which of these channels are ready.
+    ChannelWait(Vec<u32>),
+    /// Nobody puts into the first ones any more, and nobody takes from the second ones.
+    ChannelClose(Vec<u32>, Vec<u32>),
     Spawn(usize),
     Join(usize),
     Start,

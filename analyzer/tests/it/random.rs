@@ -43,6 +43,7 @@ pub enum Feature {
     Event,
     Condition,
     Queue,
+    Channel,
     Barrier,
     /// Some waits are patient, others have no limit.
     Patience,
@@ -67,6 +68,7 @@ pub const ALL: &[Feature] = &[
     Feature::Event,
     Feature::Condition,
     Feature::Queue,
+    Feature::Channel,
     Feature::Barrier,
     Feature::Patience,
     Feature::Spin,
@@ -159,6 +161,8 @@ impl Script {
                         | Op::SemAcquire(_)
                         | Op::EventWait(_)
                         | Op::QueueGet(_)
+                        | Op::ChannelTake(..)
+                        | Op::ChannelWait(_)
                         | Op::QueuePut(..)
                         | Op::Join(_)
                         | Op::AwaitChange(_)
@@ -354,6 +358,18 @@ fn line(random: &mut Random, feature: Feature) -> Line {
                 Op::QueueTryPut(0, value, bound),
             ])
         }
+        Feature::Channel => random.pick(&[
+            Op::ChannelPut(0, value, 1 + x),
+            Op::ChannelPut(0, value, 1),
+            Op::ChannelTake(0, 1),
+            Op::ChannelTake(0, 2),
+            Op::ChannelTryTake(0, 1 + x),
+            Op::ChannelWait(vec![0]),
+            Op::ChannelClose(vec![0], vec![]),
+            Op::ChannelClose(vec![1], vec![0]),
+            Op::ChannelPut(1, value, 1),
+            Op::ChannelOpen(0),
+        ]),
         Feature::Spin => {
             return random.pick(&[
                 Line::Spin(x, value),
@@ -394,6 +410,8 @@ fn is_gated(op: &Op) -> bool {
             | Op::CondWait(..)
             | Op::QueueGet(_)
             | Op::QueuePut(..)
+            | Op::ChannelTake(..)
+            | Op::ChannelWait(_)
             | Op::Join(_)
             | Op::AwaitChange(_)
             | Op::AwaitItem(..)

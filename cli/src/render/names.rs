@@ -132,6 +132,13 @@ fn subject(operation: &Operation) -> Option<ObjectId> {
         | Operation::QueueGet { queue }
         | Operation::QueueTryPut { queue, .. }
         | Operation::QueueTryGet { queue } => Some(queue),
+        Operation::ChannelOpen { channel }
+        | Operation::ChannelPut { channel, .. }
+        | Operation::ChannelTake { channel, .. }
+        | Operation::ChannelTryTake { channel, .. } => Some(channel),
+        Operation::ChannelWait { ref of } | Operation::ChannelClose { ref of } => {
+            of.first().map(|at| at.object)
+        }
         _ => None,
     }
 }
@@ -162,6 +169,12 @@ fn short_phrase(operation: &Operation) -> &'static str {
         Operation::BarrierLeave { .. } => "leave",
         Operation::QueuePut { .. } | Operation::QueueTryPut { .. } => "put into",
         Operation::QueueGet { .. } | Operation::QueueTryGet { .. } => "get from",
+        Operation::ChannelOpen { .. } => "open",
+        Operation::ChannelPut { .. } => "send into",
+        Operation::ChannelTake { .. } => "receive from",
+        Operation::ChannelTryTake { .. } => "try to receive from",
+        Operation::ChannelWait { .. } => "wait for",
+        Operation::ChannelClose { .. } => "close",
         other => phrase(other),
     }
 }

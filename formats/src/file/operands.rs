@@ -42,7 +42,9 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
             put_locations(columns, reads)?;
             put_locations(columns, writes)?;
         }
-        Operation::AwaitChange { ref of } => put_locations(columns, of)?,
+        Operation::AwaitChange { ref of }
+        | Operation::ChannelWait { ref of }
+        | Operation::ChannelClose { ref of } => put_locations(columns, of)?,
         Operation::Start | Operation::End | Operation::Pause => {}
         // What is given up is a wait, so this does not nest.
         Operation::Elapse { .. } => return Err(Fault::Kind(ELAPSE)),
@@ -60,7 +62,8 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
         | Operation::EventClear { event: object }
         | Operation::EventIsSet { event: object }
         | Operation::QueueGet { queue: object }
-        | Operation::QueueTryGet { queue: object } => columns.object(object)?,
+        | Operation::QueueTryGet { queue: object }
+        | Operation::ChannelOpen { channel: object } => columns.object(object)?,
         Operation::DictStore { dict, key }
         | Operation::DictSetDefault { dict, key }
         | Operation::DictRemove { dict, key }
@@ -91,7 +94,10 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
         | Operation::BarrierArrive { barrier: object, parties: number }
         | Operation::BarrierLeave { barrier: object, generation: number }
         | Operation::QueuePut { queue: object, bound: number }
-        | Operation::QueueTryPut { queue: object, bound: number } => {
+        | Operation::QueueTryPut { queue: object, bound: number }
+        | Operation::ChannelPut { channel: object, count: number }
+        | Operation::ChannelTake { channel: object, most: number }
+        | Operation::ChannelTryTake { channel: object, most: number } => {
             columns.object(object)?;
             columns.number(number);
         }
@@ -166,6 +172,12 @@ fn operation(kind: u8, c: &mut Decoder<'_>) -> Result<Operation, Fault> {
         }
         37 => Operation::Clear { container: c.object()? },
         39 => Operation::AwaitChange { of: get_locations(c)? },
+        40 => Operation::ChannelOpen { channel: c.object()? },
+        41 => Operation::ChannelPut { channel: c.object()?, count: c.number()? },
+        42 => Operation::ChannelTake { channel: c.object()?, most: c.number()? },
+        43 => Operation::ChannelTryTake { channel: c.object()?, most: c.number()? },
+        44 => Operation::ChannelWait { of: get_locations(c)? },
+        45 => Operation::ChannelClose { of: get_locations(c)? },
         other => return Err(Fault::Kind(other)),
     })
 }

@@ -13,6 +13,7 @@
 //! Not here: the state itself (recorder and analyzer keep theirs, see [`State`]).
 
 pub mod changes;
+pub mod channels;
 mod containers;
 mod synchronization;
 
@@ -184,6 +185,8 @@ pub fn enabled(operation: &Operation, thread: ThreadId, state: &impl State) -> b
             bound == 0 || holds(state_of(queue), &|count| count < i64::from(bound))
         }
         Operation::QueueGet { queue } => holds(state_of(queue), &|count| count > 0),
+        Operation::ChannelTake { channel, .. } => channels::is_ready(channel, state),
+        Operation::ChannelWait { ref of } => of.iter().any(|at| channels::is_ready(at.object, state)),
         Operation::AwaitChange { ref of } => of.iter().any(|at| state.has_changed(*at, thread)),
         _ => true,
     }
@@ -203,6 +206,13 @@ pub fn effect(operation: &Operation, thread: ThreadId, state: &impl State) -> Ef
         Operation::AwaitChange { ref of } => {
             Effect { reads: of.iter().copied().collect(), ..Effect::nothing() }
         }
+        Operation::ChannelOpen { channel } => channels::open(channel),
+        Operation::ChannelPut { channel, count } => channels::put(channel, count, state),
+        Operation::ChannelTake { channel, most } | Operation::ChannelTryTake { channel, most } => {
+            channels::take(channel, most, state)
+        }
+        Operation::ChannelWait { ref of } => channels::look(of),
+        Operation::ChannelClose { ref of } => channels::close(of, state),
         Operation::DictStore { dict, key } => containers::dict_store(dict, key, state),
         Operation::DictSetDefault { dict, key } | Operation::SetAdd { set: dict, key } => {
             containers::dict_set_default(dict, key, state)
@@ -316,5 +326,7 @@ pub fn incoherent(operation: &Operation) -> bool {
             | Operation::ListSet { .. }
             | Operation::ListChange { .. }
             | Operation::BarrierArrive { .. }
+            | Operation::ChannelTake { .. }
+            | Operation::ChannelTryTake { .. }
     )
 }

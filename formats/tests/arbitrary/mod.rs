@@ -66,6 +66,8 @@ pub fn operation(sizes: Sizes) -> BoxedStrategy<Operation> {
     let at = location(sizes);
     let set = vec(at.clone(), 0..4).prop_map(Vec::into_boxed_slice);
     all.push(set.clone().prop_map(|of| Operation::AwaitChange { of }).boxed());
+    all.push(set.clone().prop_map(|of| Operation::ChannelWait { of }).boxed());
+    all.push(set.clone().prop_map(|of| Operation::ChannelClose { of }).boxed());
     all.push(at.clone().prop_map(|at| Operation::Read { at }).boxed());
     all.push(at.prop_map(|at| Operation::Write { at }).boxed());
     all.push((set.clone(), set).prop_map(|(reads, writes)| Operation::Touch { reads, writes }).boxed());
@@ -96,7 +98,7 @@ fn on_keys(object: BoxedStrategy<ObjectId>, key: BoxedStrategy<KeyId>) -> BoxedS
 }
 
 fn on_objects(object: BoxedStrategy<ObjectId>) -> Strategies<Operation> {
-    let simple = (object.clone(), 0..14).prop_map(|(object, which)| match which {
+    let simple = (object.clone(), 0..15).prop_map(|(object, which)| match which {
         0 => Operation::Acquire { lock: object },
         1 => Operation::TryAcquire { lock: object },
         2 => Operation::Release { lock: object },
@@ -110,6 +112,7 @@ fn on_objects(object: BoxedStrategy<ObjectId>) -> Strategies<Operation> {
         10 => Operation::EventClear { event: object },
         11 => Operation::EventIsSet { event: object },
         12 => Operation::QueueGet { queue: object },
+        13 => Operation::ChannelOpen { channel: object },
         _ => Operation::QueueTryGet { queue: object },
     });
     let pairs = (object.clone(), object.clone(), 0..3).prop_map(|(condition, lock, which)| match which {
@@ -119,12 +122,15 @@ fn on_objects(object: BoxedStrategy<ObjectId>) -> Strategies<Operation> {
     });
     let number = prop_oneof![0..4u32, any::<u32>(), Just(u32::MAX)];
     let numbers =
-        (object.clone(), number.clone(), number, 0..6).prop_map(|(object, a, b, which)| match which {
+        (object.clone(), number.clone(), number, 0..9).prop_map(|(object, a, b, which)| match which {
             0 => Operation::SemaphoreRelease { semaphore: object, permits: a, bound: b },
             1 => Operation::ConditionNotify { condition: object, count: a },
             2 => Operation::BarrierArrive { barrier: object, parties: a },
             3 => Operation::BarrierLeave { barrier: object, generation: a },
             4 => Operation::QueuePut { queue: object, bound: a },
+            5 => Operation::ChannelPut { channel: object, count: a },
+            6 => Operation::ChannelTake { channel: object, most: a },
+            7 => Operation::ChannelTryTake { channel: object, most: a },
             _ => Operation::QueueTryPut { queue: object, bound: a },
         });
     let index = prop_oneof![-3..4i64, any::<i64>()];

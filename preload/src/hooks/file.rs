@@ -7,7 +7,10 @@ use super::hooks;
 use crate::abi::{BOTH, Kind, READS, WRITES};
 use crate::call::{Call, Effect};
 use crate::path::Last;
-use libc::{AT_FDCWD, c_char, c_int, c_uint, c_void, gid_t, mode_t, off_t, size_t, ssize_t, timespec, uid_t};
+use libc::{
+    AT_FDCWD, c_char, c_int, c_uint, c_void, dev_t, gid_t, mode_t, off_t, size_t, ssize_t, timespec, timeval,
+    uid_t,
+};
 
 hooks! {
     fn ftruncate(fd: c_int, length: off_t) -> c_int = Call::on(Kind::Truncate, WRITES, fd).offset(length);
@@ -25,6 +28,14 @@ hooks! {
         Call::on(Kind::Truncate, WRITES, fd).offset(offset).length(length as usize);
     fn posix_fallocate64(fd: c_int, offset: off_t, length: off_t) -> c_int =
         Call::on(Kind::Truncate, WRITES, fd).offset(offset).length(length as usize);
+
+    fn fallocate(fd: c_int, mode: c_int, offset: off_t, length: off_t) -> c_int =
+        Call::on(Kind::Truncate, WRITES, fd).offset(offset).length(length as usize);
+    fn fallocate64(fd: c_int, mode: c_int, offset: off_t, length: off_t) -> c_int =
+        Call::on(Kind::Truncate, WRITES, fd).offset(offset).length(length as usize);
+    fn sync_file_range(fd: c_int, offset: off_t, length: off_t, flags: c_uint) -> c_int =
+        Call::on(Kind::Sync, READS, fd).offset(offset).length(length as usize);
+    fn syncfs(fd: c_int) -> c_int = Call::on(Kind::Sync, READS, fd);
 
     fn rename(from: *const c_char, to: *const c_char) -> c_int = renames(AT_FDCWD, from, AT_FDCWD, to);
     fn renameat(from_directory: c_int, from: *const c_char, to_directory: c_int, to: *const c_char) -> c_int =
@@ -46,6 +57,12 @@ hooks! {
         path_call(Kind::MakeDirectory, directory, path, Last::Kept);
     fn rmdir(path: *const c_char) -> c_int = Call::at(Kind::RemoveDirectory, WRITES, path, Last::Kept);
     fn mkfifo(path: *const c_char, mode: mode_t) -> c_int = Call::at(Kind::Link, WRITES, path, Last::Kept);
+    fn mkfifoat(directory: c_int, path: *const c_char, mode: mode_t) -> c_int =
+        path_call(Kind::Link, directory, path, Last::Kept);
+    fn mknod(path: *const c_char, mode: mode_t, device: dev_t) -> c_int =
+        Call::at(Kind::Link, WRITES, path, Last::Kept);
+    fn mknodat(directory: c_int, path: *const c_char, mode: mode_t, device: dev_t) -> c_int =
+        path_call(Kind::Link, directory, path, Last::Kept);
 
     fn chmod(path: *const c_char, mode: mode_t) -> c_int = Call::at(Kind::Change, WRITES, path, Last::Followed);
     fn fchmod(fd: c_int, mode: mode_t) -> c_int = Call::on(Kind::Change, WRITES, fd);
@@ -53,7 +70,18 @@ hooks! {
         path_call(Kind::Change, directory, path, last_of(flags));
     fn chown(path: *const c_char, owner: uid_t, group: gid_t) -> c_int =
         Call::at(Kind::Change, WRITES, path, Last::Followed);
+    fn lchown(path: *const c_char, owner: uid_t, group: gid_t) -> c_int =
+        Call::at(Kind::Change, WRITES, path, Last::Kept);
     fn fchown(fd: c_int, owner: uid_t, group: gid_t) -> c_int = Call::on(Kind::Change, WRITES, fd);
+    fn fchownat(directory: c_int, path: *const c_char, owner: uid_t, group: gid_t, flags: c_int) -> c_int =
+        path_call(Kind::Change, directory, path, last_of(flags));
+    fn utime(path: *const c_char, times: *const c_void) -> c_int =
+        Call::at(Kind::Change, WRITES, path, Last::Followed);
+    fn utimes(path: *const c_char, times: *const timeval) -> c_int =
+        Call::at(Kind::Change, WRITES, path, Last::Followed);
+    fn lutimes(path: *const c_char, times: *const timeval) -> c_int =
+        Call::at(Kind::Change, WRITES, path, Last::Kept);
+    fn futimes(fd: c_int, times: *const timeval) -> c_int = Call::on(Kind::Change, WRITES, fd);
     fn utimensat(directory: c_int, path: *const c_char, times: *const timespec, flags: c_int) -> c_int =
         if path.is_null() { Call::on(Kind::Change, WRITES, directory) }
         else { path_call(Kind::Change, directory, path, last_of(flags)) };
@@ -63,6 +91,10 @@ hooks! {
     fn mkstemp64(template: *mut c_char) -> c_int = appears();
     fn mkostemp(template: *mut c_char, flags: c_int) -> c_int = appears();
     fn mkostemp64(template: *mut c_char, flags: c_int) -> c_int = appears();
+    fn mkstemps(template: *mut c_char, suffix: c_int) -> c_int = appears();
+    fn mkstemps64(template: *mut c_char, suffix: c_int) -> c_int = appears();
+    fn mkostemps(template: *mut c_char, suffix: c_int, flags: c_int) -> c_int = appears();
+    fn mkostemps64(template: *mut c_char, suffix: c_int, flags: c_int) -> c_int = appears();
 
     fn sendfile(to: c_int, from: c_int, offset: *mut off_t, count: size_t) -> ssize_t = copies(from, to, count);
     fn sendfile64(to: c_int, from: c_int, offset: *mut off_t, count: size_t) -> ssize_t = copies(from, to, count);
@@ -70,10 +102,6 @@ hooks! {
         flags: c_uint) -> ssize_t = copies(from, to, count);
     fn splice(from: c_int, from_offset: *mut off_t, to: c_int, to_offset: *mut off_t, count: size_t,
         flags: c_uint) -> ssize_t = copies(from, to, count);
-    fn getxattr(path: *const c_char, name: *const c_char, value: *mut c_void, size: size_t) -> ssize_t =
-        Call::at(Kind::Stat, READS, path, Last::Followed);
-    fn setxattr(path: *const c_char, name: *const c_char, value: *const c_void, size: size_t, flags: c_int) -> c_int =
-        Call::at(Kind::Change, WRITES, path, Last::Followed);
 }
 
 fn path_call(kind: Kind, directory: c_int, path: *const c_char, last: Last) -> Call {

@@ -1,7 +1,8 @@
 //! The hooked functions: one macro, and one file a family.
 //!
 //! A hook is declared with the function's C signature and the description of the call:
-//! `fn fsync(fd: c_int) -> c_int = Call::on(Kind::Sync, READS, fd);`. Everything else is the same for all.
+//! `fn fsync(fd: c_int) -> c_int = Call::on(Kind::Sync, READS, fd);`. Everything else is the same for all, but for waits:
+//! `at once timeout = 0` says what a listener changes when their time has run out.
 //!
 //! Variadic functions (`open`, `fcntl`) are declared with the argument that may follow. On x86-64 and aarch64
 //! Linux variadic integer arguments travel like named ones, so what the caller passed, or the garbage when it
@@ -9,6 +10,7 @@
 //!
 //! The `_chk` functions are what `-D_FORTIFY_SOURCE` makes of a call whose buffer size the compiler knows.
 
+mod attribute;
 mod descriptor;
 mod directory;
 mod file;
@@ -24,6 +26,7 @@ use std::ffi::CStr;
 /// The hook that stands in front of the function `name`, if there is one.
 pub fn hook_of(name: &CStr) -> Option<usize> {
     let families = [
+        attribute::HOOKS,
         descriptor::HOOKS,
         directory::HOOKS,
         file::HOOKS,
@@ -48,6 +51,7 @@ unsafe impl Sync for Hook {}
 
 /// Looks up all real functions.
 pub fn resolve_all() {
+    attribute::resolve();
     descriptor::resolve();
     directory::resolve();
     file::resolve();
@@ -72,7 +76,8 @@ use c_name;
 
 /// Declares hooks, see the module.
 macro_rules! hooks {
-    ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $call:expr;)*) => {
+    ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $call:expr
+        $(, at once $late:ident = $now:expr)?;)*) => {
         #[allow(non_upper_case_globals, reason = "named like the functions")]
         mod real {
             use super::*;
@@ -109,6 +114,7 @@ macro_rules! hooks {
                     // SAFETY: pointer arguments are what the function's contract says; the caller vouches for it.
                     let mut call: crate::call::Call = unsafe { $call };
                     call.begin(real::$name.name(), [$($argument as u64),*]);
+                    $(let $late = if call.is_at_once() { $now } else { $late };)?
                     // SAFETY: the caller's own call, handed on.
                     let result = unsafe { function($($argument),*) };
                     call.finish(result.value(), result.failed(), result.descriptor());

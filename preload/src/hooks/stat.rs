@@ -35,6 +35,8 @@ hooks! {
     fn access(path: *const c_char, mode: c_int) -> c_int = at(path, Last::Followed);
     fn faccessat(directory: c_int, path: *const c_char, mode: c_int, flags: c_int) -> c_int =
         within(directory, path, flags);
+    fn eaccess(path: *const c_char, mode: c_int) -> c_int = at(path, Last::Followed);
+    fn euidaccess(path: *const c_char, mode: c_int) -> c_int = at(path, Last::Followed);
     fn readlink(path: *const c_char, buffer: *mut c_char, size: size_t) -> ssize_t = at(path, Last::Kept);
     fn readlinkat(directory: c_int, path: *const c_char, buffer: *mut c_char, size: size_t) -> ssize_t =
         within(directory, path, libc::AT_SYMLINK_NOFOLLOW);

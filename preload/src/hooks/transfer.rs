@@ -41,6 +41,9 @@ hooks! {
     fn pwritev64v2(fd: c_int, parts: *const iovec, n_parts: c_int, offset: off_t, flags: c_int) -> ssize_t =
         or_position(writes(fd).vector(parts, n_parts as usize), offset);
 
+    fn eventfd_read(fd: c_int, value: *mut u64) -> c_int = reads(fd).length(size_of::<u64>());
+    fn eventfd_write(fd: c_int, value: u64) -> c_int = writes(fd).length(size_of::<u64>());
+
     fn lseek(fd: c_int, offset: off_t, whence: c_int) -> off_t = Call::on(Kind::Seek, BOTH, fd);
     fn lseek64(fd: c_int, offset: off_t, whence: c_int) -> off_t = Call::on(Kind::Seek, BOTH, fd);
 }
