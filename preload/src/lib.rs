@@ -13,7 +13,8 @@
 //! * **Forward, always.** Whatever goes wrong here, the real function is called with the arguments that came,
 //!   its result is returned, and `errno` is what it left. Nothing is printed, ever: not to 1, not to 2.
 //! * **Idle costs nothing.** While nobody listens, a hook is two relaxed loads and the call. No lock, no TLS, no
-//!   allocation, no system call.
+//!   allocation, no system call. Where somebody listens to other threads, a call that opens and closes nothing costs
+//!   little more.
 //! * **No allocator.** Memory comes from `mmap` and from statics; `malloc` may be what called us. So no `Box`,
 //!   `Vec`, `String`, `format!`, `println!`, no std I/O (it would call our own `write`), no std locks.
 //! * **No recursion.** A per-thread guard is set while shim code runs; a hooked call that arrives then, from the

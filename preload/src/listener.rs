@@ -24,6 +24,12 @@ pub fn idle() -> bool {
     MODE.load(Ordering::Relaxed) == IDLE
 }
 
+/// Whether the only listener is a function of this process that does not care for the calling thread.
+#[inline]
+pub fn is_out_of_earshot() -> bool {
+    is_callback() && !thread::controlled()
+}
+
 /// Whether the calling process is the one that the table describes.
 pub fn mine() -> bool {
     OWNER.load(Ordering::Relaxed) == raw::process_id()

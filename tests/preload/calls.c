@@ -2,7 +2,8 @@
 //
 // Standard output gets one line a call: name, result (descriptors and counts only), errno. It must be the same with
 // and without the shim. After that, one line "= name count" a function, which the events are compared with.
-// Everything happens between two calls access("/begin") and access("/end"), by which a system call log is cut.
+// Everything happens between two calls access("/begin") and access("/end"), by which a system call log is cut. What libc
+// does for streams, whose buffers are filled and emptied at its own discretion, comes after access("/streams").
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <dlfcn.h>
@@ -10,20 +11,24 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/xattr.h>
 #include <unistd.h>
+#include <utime.h>
 
 ssize_t __read_chk(int, void *, size_t, size_t);
 ssize_t __pread_chk(int, void *, size_t, off_t, size_t);
@@ -39,7 +44,7 @@ size_t __fread_chk(void *, size_t, size_t, size_t, FILE *);
 char *__fgets_chk(char *, size_t, int, FILE *);
 
 static struct { const char *name; int count; } counts[256];
-static char report[1 << 16];
+static char report[1 << 17];
 static int used;
 
 static void count(const char *name) {
@@ -98,8 +103,12 @@ static void files(void) {
     CALL(truncate64, "data", 70);
     CALL(posix_fallocate, fd, 0, 128);
     CALL(posix_fallocate64, fd, 0, 128);
+    CALL(fallocate, fd, 0, 0, 128);
+    CALL(fallocate64, fd, 0, 0, 128);
     CALL(fsync, fd);
     CALL(fdatasync, fd);
+    CALL(syncfs, fd);
+    CALL(sync_file_range, fd, 0, 1, 0);
     CALL(flock, fd, LOCK_EX);
     CALL(flock, fd, LOCK_UN);
     CALL(lockf, fd, F_LOCK, 0);
@@ -146,6 +155,12 @@ static void files(void) {
     memcpy(template + 4, "XXXXXX", 6);
     CALL(close, CALL(mkostemp, template, O_CLOEXEC));
     unlink(template), count("unlink");
+    char with_suffix[] = "madeXXXXXX.c";
+    CALL(close, CALL(mkstemps, with_suffix, 2));
+    unlink(with_suffix), count("unlink");
+    memcpy(with_suffix + 4, "XXXXXX", 6);
+    CALL(close, CALL(mkostemps, with_suffix, 2, O_CLOEXEC));
+    unlink(with_suffix), count("unlink");
     fd = CALL(open, "data", O_RDONLY);
     CALL(dup2, fd, 60);
     CALL(close_range, 60, 60, 0);
@@ -170,14 +185,27 @@ static void paths(void) {
     CALL(unlinkat, AT_FDCWD, "folder/inner", AT_REMOVEDIR);
     CALL(rmdir, "folder");
     CALL(mkfifo, "fifo", 0600);
+    CALL(mkfifoat, AT_FDCWD, "fifo2", 0600);
+    CALL(mknod, "fifo3", S_IFIFO | 0600, 0);
+    CALL(mknodat, AT_FDCWD, "fifo4", S_IFIFO | 0600, 0);
     CALL(chmod, "data", 0600);
     CALL(fchmodat, AT_FDCWD, "data", 0640, 0);
     CALL(chown, "data", -1, -1);
+    CALL(lchown, "soft", -1, -1);
+    CALL(fchownat, AT_FDCWD, "data", -1, -1, 0);
     CALL(utimensat, AT_FDCWD, "data", NULL, 0);
+    CALL(utime, "data", NULL);
+    CALL(utimes, "data", NULL);
+    CALL(lutimes, "soft", NULL);
     int fd = CALL(open, "data", O_RDONLY);
     CALL(fchmod, fd, 0600);
     CALL(fchown, fd, -1, -1);
     CALL(futimens, fd, NULL);
+    CALL(futimes, fd, NULL);
+    CALL(fgetxattr, fd, "user.x", buffer, sizeof buffer);
+    CALL(fsetxattr, -1, "user.x", "1", 1, 0);
+    CALL(flistxattr, fd, buffer, sizeof buffer);
+    CALL(fremovexattr, fd, "user.x");
     static struct stat status;
     static struct stat64 status64;
     static struct statx statusx;
@@ -200,14 +228,23 @@ static void paths(void) {
     }
     CALL(close, fd);
     CALL(access, "data", R_OK);
+    CALL(eaccess, "missing", R_OK);
+    CALL(euidaccess, "missing", R_OK);
     CALL(faccessat, AT_FDCWD, "missing", R_OK, 0);
     CALL(readlink, "soft", buffer, sizeof buffer);
     CALL(readlinkat, AT_FDCWD, "soft", buffer, sizeof buffer);
     CALL(getxattr, "data", "user.x", buffer, sizeof buffer);
+    CALL(lgetxattr, "soft", "user.x", buffer, sizeof buffer);
+    CALL(listxattr, "data", buffer, sizeof buffer);
+    CALL(llistxattr, "soft", buffer, sizeof buffer);
     CALL(setxattr, "missing", "user.x", "1", 1, 0);
+    CALL(lsetxattr, "missing", "user.x", "1", 1, 0);
+    CALL(removexattr, "missing", "user.x");
+    CALL(lremovexattr, "missing", "user.x");
     DIR *directory = CALL_POINTER(opendir, ".");
     while (CALL_POINTER(readdir, directory)) {}
-    rewinddir(directory);
+    CALL(closedir, directory);
+    directory = CALL_POINTER(opendir, ".");
     while (CALL_POINTER(readdir64, directory)) {}
     CALL(closedir, directory);
 }
@@ -250,6 +287,11 @@ static void sockets(void) {
     FD_SET(ends[1], &readers);
     CALL(select, ends[1] + 1, &readers, NULL, NULL, &zero);
     CALL(pselect, ends[1] + 1, &readers, NULL, NULL, &now, NULL);
+    int counter = eventfd(0, 0);
+    eventfd_t value;
+    CALL(eventfd_write, counter, 3);
+    CALL(eventfd_read, counter, &value);
+    CALL(close, counter);
     int epoll = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN};
     CALL(epoll_ctl, epoll, EPOLL_CTL_ADD, ends[1], &event);
@@ -278,10 +320,25 @@ static void sockets(void) {
     CALL(close, server);
 }
 
+int __vfprintf_chk(FILE *, int, const char *, va_list);
+
+static void print(FILE *stream, const char *format, ...) {
+    va_list list;
+    va_start(list, format);
+    CALL(vfprintf, stream, format, list);
+    va_end(list);
+    va_start(list, format);
+    CALL(__vfprintf_chk, stream, 1, format, list);
+    va_end(list);
+}
+
 static void streams(void) {
     FILE *stream = CALL_POINTER(fopen, "stream", "w");
     CALL(fwrite, "line one\n", 1, 9, stream);
     CALL(fputs, "line two\n", stream);
+    CALL(fputc, 'x', stream);
+    CALL(putc, '\n', stream);
+    print(stream, "%d %s\n", 3, "three");
     CALL(fflush, stream);
     CALL(fclose, stream);
     stream = CALL_POINTER(fopen64, "stream", "r");
@@ -294,8 +351,15 @@ static void streams(void) {
     size_t size = 0;
     CALL(__getdelim, &line, &size, '\n', stream);
     CALL(getdelim, &line, &size, '\n', stream);
+    CALL(fseek, stream, 2, SEEK_SET);
+    CALL(fseeko, stream, 1, SEEK_SET);
+    CALL(fseeko64, stream, 0, SEEK_SET);
+    CALL(fgetc, stream);
+    CALL(getc, stream);
     CALL(fclose, stream);
     CALL_POINTER(fopen, "missing", "r");
+    CALL(fclose, CALL_POINTER(tmpfile));
+    CALL(fclose, CALL_POINTER(tmpfile64));
 }
 
 int main(int argc, char **argv) {
@@ -304,9 +368,10 @@ int main(int argc, char **argv) {
     files();
     paths();
     sockets();
+    access("/streams", F_OK);
     streams();
     access("/end", F_OK);
-    count("access"), count("access"), count("fputs");
+    count("access"), count("access"), count("access"), count("fputs");
     fputs(report, stdout);
     for (int i = 0; counts[i].name; i++) printf("= %s %d\n", counts[i].name, counts[i].count);
     return 0;

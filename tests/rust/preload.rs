@@ -24,13 +24,15 @@ fn built() -> PathBuf {
 /// The library, built once.
 fn library() -> &'static Path {
     static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let target = built().parent().expect("a profile has a folder of its own").to_owned();
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "-p", "frontrun-preload", "--target-dir"]).arg(&target);
-        assert!(build.current_dir(root()).status().expect("cargo runs").success());
-        target.join("debug/libfrontrun_io.so")
-    })
+    LIBRARY.get_or_init(|| build("debug", &[]))
+}
+
+fn build(profile: &str, options: &[&str]) -> PathBuf {
+    let target = built().parent().expect("a profile has a folder of its own").to_owned();
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "-p", "frontrun-preload"]).args(options).arg("--target-dir").arg(&target);
+    assert!(build.current_dir(root()).status().expect("cargo runs").success());
+    target.join(profile).join("libfrontrun_io.so")
 }
 
 /// A directory for one test.
@@ -113,6 +115,145 @@ fn every_function_behaves_as_without_the_library_and_is_reported_once_a_call() {
     }
 }
 
+/// System calls, and the functions that make one of them each.
+const SYSTEM_CALLS: &[(&str, &str)] = &[
+    (
+        "openat",
+        "open open64 openat openat64 __open_2 __open64_2 __openat_2 __openat64_2 mkstemp mkostemp mkstemps \
+      mkostemps opendir",
+    ),
+    ("creat", "creat creat64"),
+    ("close", "close closedir"),
+    ("close_range", "close_range"),
+    ("read", "read __read_chk eventfd_read"),
+    ("pread64", "pread pread64 __pread_chk __pread64_chk"),
+    ("readv", "readv"),
+    ("preadv", "preadv preadv64"),
+    ("preadv2", "preadv2 preadv64v2"),
+    ("write", "write eventfd_write"),
+    ("pwrite64", "pwrite pwrite64"),
+    ("writev", "writev"),
+    ("pwritev", "pwritev pwritev64"),
+    ("pwritev2", "pwritev2 pwritev64v2"),
+    ("lseek", "lseek lseek64"),
+    ("ftruncate", "ftruncate ftruncate64"),
+    ("truncate", "truncate truncate64"),
+    ("fallocate", "fallocate fallocate64 posix_fallocate posix_fallocate64"),
+    ("fsync", "fsync"),
+    ("fdatasync", "fdatasync"),
+    ("syncfs", "syncfs"),
+    ("sync_file_range", "sync_file_range"),
+    ("flock", "flock"),
+    ("fcntl", "fcntl fcntl64 lockf lockf64"),
+    ("msync", "msync"),
+    ("dup", "dup"),
+    ("dup2", "dup2"),
+    ("dup3", "dup3"),
+    ("sendfile", "sendfile sendfile64"),
+    ("copy_file_range", "copy_file_range"),
+    ("splice", "splice"),
+    ("link", "link"),
+    ("linkat", "linkat"),
+    ("symlink", "symlink"),
+    ("symlinkat", "symlinkat"),
+    ("rename", "rename"),
+    ("renameat renameat2", "renameat renameat2"),
+    ("unlink", "unlink remove"),
+    ("unlinkat", "unlinkat"),
+    ("mkdir", "mkdir"),
+    ("mkdirat", "mkdirat"),
+    ("rmdir", "rmdir"),
+    ("mknod mknodat", "mkfifo mkfifoat mknod mknodat"),
+    ("chmod", "chmod"),
+    ("fchmod", "fchmod"),
+    ("fchmodat", "fchmodat"),
+    ("chown", "chown"),
+    ("lchown", "lchown"),
+    ("fchown", "fchown"),
+    ("fchownat", "fchownat"),
+    ("utimensat utime utimes futimesat", "utimensat futimens utime utimes lutimes futimes"),
+    ("getxattr", "getxattr"),
+    ("lgetxattr", "lgetxattr"),
+    ("fgetxattr", "fgetxattr"),
+    ("setxattr", "setxattr"),
+    ("lsetxattr", "lsetxattr"),
+    ("fsetxattr", "fsetxattr"),
+    ("listxattr", "listxattr"),
+    ("llistxattr", "llistxattr"),
+    ("flistxattr", "flistxattr"),
+    ("removexattr", "removexattr"),
+    ("lremovexattr", "lremovexattr"),
+    ("fremovexattr", "fremovexattr"),
+    // `opendir` looks whether it has got a directory, and libc decides how to find out what may be done.
+    (
+        "stat lstat fstat newfstatat access faccessat faccessat2",
+        "stat stat64 lstat lstat64 fstat fstat64 fstatat fstatat64 __xstat __lxstat64 __fxstat opendir \
+         access faccessat eaccess euidaccess",
+    ),
+    ("statx", "statx"),
+    ("readlink", "readlink"),
+    ("readlinkat", "readlinkat"),
+    ("pipe pipe2", "pipe pipe2"),
+    ("socketpair", "socketpair"),
+    ("sendto", "send sendto"),
+    ("sendmsg", "sendmsg"),
+    ("sendmmsg", "sendmmsg"),
+    ("recvfrom", "recv __recv_chk recvfrom __recvfrom_chk"),
+    ("recvmsg", "recvmsg"),
+    ("recvmmsg", "recvmmsg"),
+    ("poll", "poll __poll_chk"),
+    ("ppoll", "ppoll"),
+    ("select pselect6", "select pselect"),
+    ("epoll_ctl", "epoll_ctl"),
+    ("epoll_wait", "epoll_wait"),
+    ("epoll_pwait", "epoll_pwait"),
+    ("shutdown", "shutdown"),
+    ("socket", "socket"),
+    ("bind", "bind"),
+    ("listen", "listen"),
+    ("connect", "connect"),
+    ("accept", "accept"),
+    ("accept4", "accept4"),
+];
+
+#[test]
+fn as_many_calls_are_reported_as_the_system_gets() {
+    let directory = directory("system");
+    let program = compile("calls", &directory);
+    let (traced, reported) = (directory.join("traced"), directory.join("reported"));
+    [&traced, &reported].into_iter().for_each(|place| std::fs::create_dir(place).expect("a folder"));
+    let log = directory.join("log");
+    let mut strace = Command::new("strace");
+    check(&strace.arg("-o").arg(&log).arg(&program).arg(traced).output().expect("there is strace"));
+    let text = std::fs::read_to_string(log).expect("a log");
+    let name = |line: &str| line.split_once('(').map(|(name, _)| name.to_owned());
+    let is = |line: &&str, path: &str| line.contains(path);
+    let inside =
+        text.lines().skip_while(|line| !is(line, "\"/begin\"")).take_while(|line| !is(line, "\"/streams\""));
+    let mut made: BTreeMap<String, usize> = BTreeMap::new();
+    inside.filter_map(name).for_each(|name| *made.entry(name).or_default() += 1);
+
+    let mut command = Command::new(&program);
+    command.arg(reported);
+    let (_, lines) = run_with_pipe(command);
+    let mut told: BTreeMap<&str, usize> = BTreeMap::new();
+    let is_streams = |line: &&Line| line[2] != "access" || !line[10].ends_with("/streams");
+    lines.iter().take_while(is_streams).for_each(|line| *told.entry(&line[2]).or_default() += 1);
+
+    let mut wrong = Vec::new();
+    for (calls, functions) in SYSTEM_CALLS {
+        let sum = |names: &str, of: &dyn Fn(&str) -> Option<usize>| -> usize {
+            names.split_whitespace().filter_map(of).sum()
+        };
+        let made = sum(calls, &|call| made.get(call).copied());
+        let told = sum(functions, &|name| told.get(name).copied());
+        if made == 0 || told != made {
+            wrong.push(format!("{calls} was made {made} times, {functions} were reported {told} times"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn resources_have_names() {
     let directory = directory("names");
@@ -147,4 +288,20 @@ fn a_running_program_can_be_attached_to() {
     let directory = directory("attach");
     let program = compile("attach", &directory);
     check(&Command::new(&program).arg(library()).output().expect("it starts"));
+}
+
+#[test]
+fn a_call_that_nobody_listens_to_costs_at_most_thirty_nanoseconds_more() {
+    const LIMIT: f64 = 30.0;
+    let program = compile("overhead", &directory("overhead"));
+    let library = build("release", &["--release"]);
+    for arguments in [&[][..], &["listened"]] {
+        let mut command = Command::new(&program);
+        let text = check(&command.args(arguments).env("LD_PRELOAD", &library).output().expect("it starts"));
+        assert!(text.lines().count() >= 10);
+        for line in text.lines() {
+            let added: f64 = line.rsplit(' ').next().and_then(|last| last.parse().ok()).expect("a number");
+            assert!(added <= LIMIT, "{arguments:?}: {line}");
+        }
+    }
 }
