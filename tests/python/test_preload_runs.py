@@ -1,4 +1,4 @@
-"""Python programs with the I/O library in front of libc: as many calls are reported as are made, and nothing else changes."""
+"""Python programs with the I/O library in front of libc: each call is reported, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -230,7 +230,8 @@ def test_eight_threads_do_the_same_with_the_library_and_without(tmp_path: Path, 
             pass
     os.close(reading)
     os.close(writing)
-    assert outputs[True] == outputs[False] and len(outputs[True]) == 1
+    assert outputs[True] == outputs[False]
+    assert len(outputs[True]) == 1
     code, text, errors = outputs[True].pop()
     assert (code, errors) == (0, ""), errors
     assert text.endswith(" 7 [] 0\n"), text
