@@ -3,12 +3,12 @@
 //! Invariant: no location hangs on anything but the call's arguments, the file system, and what this execution has done.
 //! Where a call may or may not change something, it is taken to change it: whether it does is known too late.
 //!
-//! Not here: names (outside), when the call happens (io).
+//! Not here: names (outside), parts of contents (extent), when the call happens (io).
 
 use crate::outside::{Books, Outside, walk};
-use crate::run;
 use crate::shim::{IoEvent, WRITES, kind};
-use frontrun_formats::{Location, Operation};
+use crate::{extent, run};
+use frontrun_formats::{Location, Operation, Part};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -16,6 +16,11 @@ use std::path::Path;
 /// Whether the call names its place in the file, so that the position plays no part.
 pub fn is_positional(event: &IoEvent) -> bool {
     matches!(event.function().trim_start_matches('_').as_bytes().first(), Some(b'p'))
+}
+
+/// Whether a change of position hangs on the contents: it is counted from the end, or looks for holes.
+pub fn looks_for_end(event: &IoEvent) -> bool {
+    event.arguments[2] as i32 >= libc::SEEK_END
 }
 
 /// Locations that a call touches.
@@ -57,16 +62,37 @@ fn on_descriptor(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, 
         footprint.writes.extend(open)
     }
     match event.kind {
+        kind::READ if positional => {
+            let contents = outside.contents(file, false, books);
+            footprint.reads.extend(places_of(&contents, &extent::read(event)));
+        }
+        kind::WRITE => {
+            let contents = outside.contents(file, false, books);
+            footprint.writes.extend(places_of(&contents, &extent::written(event)));
+        }
+        kind::SEEK if !looks_for_end(event) => {}
         kind::READ | kind::SEEK | kind::STAT => footprint.reads.extend(outside.contents(file, false, books)),
         kind::MAP if event.access & WRITES == 0 => {
             footprint.reads.extend(outside.contents(file, false, books))
         }
-        kind::WRITE | kind::TRUNCATE | kind::CHANGE | kind::MAP => {
+        kind::TRUNCATE | kind::CHANGE | kind::MAP => {
             footprint.writes.extend(outside.contents(file, false, books));
         }
         kind::READ_DIRECTORY => footprint.reads.push(outside.entries(file, books)),
         _ => {}
     }
+    // The system copies from one file to another.
+    if event.kind == kind::READ
+        && event.access & WRITES != 0
+        && let Some(other) = event.other_file()
+    {
+        footprint.writes.extend(outside.contents(other, false, books));
+    }
+}
+
+/// Parts of the contents of a file, under all its names.
+fn places_of(contents: &[Location], parts: &[Part]) -> Vec<Location> {
+    contents.iter().flat_map(|at| parts.iter().map(|part| Location::new(at.object, *part))).collect()
 }
 
 /// A call on a path.

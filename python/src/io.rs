@@ -276,6 +276,7 @@ fn is_standard_stream(event: &IoEvent) -> bool {
 fn group(event: &IoEvent) -> Option<Group> {
     match event.kind {
         kind::OPEN => Some(Group::Opening),
+        kind::SEEK if !footprint::looks_for_end(event) => None,
         kind::STAT | kind::SEEK | kind::READ if event.fd >= 0 && !is_positional(event) => {
             Some(Group::Reading)
         }
@@ -294,7 +295,7 @@ fn is_absorbed(event: &IoEvent) -> bool {
     }
     match latest {
         Group::Opening => matches!(event.kind, kind::STAT | kind::SEEK),
-        Group::Reading => group(event) == Some(Group::Reading),
+        Group::Reading => event.kind == kind::SEEK || group(event) == Some(Group::Reading),
         Group::Listing => matches!(event.kind, kind::READ_DIRECTORY | kind::CLOSE),
         Group::Writing => event.kind == kind::CLOSE && !file_locks::is_any_held(),
     }

@@ -6,7 +6,7 @@
 //! that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later · [`freed`] when an
 //! address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
 //! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`database`] databases, [`io`] files,
-//! with their [`footprint`], [`file_locks`], [`channels`] between
+//! with their [`footprint`] and its [`extent`], [`file_locks`], [`channels`] between
 //! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`]
 //! · [`run`] the execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the
 //! loop for Python callers · [`sources`]
@@ -32,6 +32,7 @@ mod database;
 mod endpoints;
 mod epoch;
 mod exploring;
+mod extent;
 mod file_locks;
 mod footprint;
 mod freed;

@@ -158,13 +158,13 @@ impl Outside {
         Location::new(self.number(Thing::Directory(path.into()), books), Part::Whole)
     }
 
-    /// The contents of the file at a path, under all its names; `is_replaced` if it does not matter what they were.
+    /// All contents of the file at a path, under all its names; `is_replaced` if it does not matter what they were.
     pub fn contents(&mut self, path: &[u8], is_replaced: bool, books: &mut Books<'_>) -> Vec<Location> {
         let found = self.contents_as(path, books);
         for (at, name) in found.iter().zip(self.names_of(path)) {
             self.touch(*at, is_replaced, books, || digest(as_path(&name)));
         }
-        found
+        found.iter().map(|at| Location::new(at.object, Part::Whole)).collect()
     }
 
     /// The contents of the file at a path, whatever they were before.

@@ -97,6 +97,12 @@ impl IoEvent {
         self.resource().strip_prefix(b"file:")
     }
 
+    /// The absolute path of the second file that is touched.
+    pub fn other_file(&self) -> Option<&[u8]> {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts(self.other, self.other_length) }.strip_prefix(b"file:")
+    }
+
     /// The path that was passed, as an absolute one.
     pub fn path(&self) -> &[u8] {
         // SAFETY: as above.

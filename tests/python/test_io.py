@@ -91,6 +91,74 @@ def test_the_classes_of_two_threads_with_two_accesses_each_are_four(tmp_path: Pa
     assert (result.num_explored, result.outcomes) == (4, {"'2'": 2, "'1'": 2})
 
 
+def opened(*steps: Callable[[int], object], flags: int = os.O_RDWR) -> Thread:
+    """A thread that opens the file, takes the steps with its descriptor, and leaves it open."""
+
+    def run(directory: Path) -> None:
+        fd = os.open(directory / "counter", flags)
+        for step in steps:
+            step(fd)
+
+    return run
+
+
+def ten(directory: Path) -> None:
+    (directory / "counter").write_text("0123456789")
+
+
+def at(place: int, text: bytes = b"xx") -> Callable[[int], object]:
+    return lambda fd: os.pwrite(fd, text, place)
+
+
+def look_at(place: int) -> Callable[[int], object]:
+    return lambda fd: os.pread(fd, 2, place)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "classes"),
+    [
+        # Bytes of their own: nothing is in conflict.
+        (opened(at(0), at(2)), opened(at(4), at(6)), 1),
+        (opened(at(0), look_at(0)), opened(at(2), look_at(2)), 1),
+        # One byte in common.
+        (opened(at(0)), opened(at(1)), 2),
+        (opened(look_at(0)), opened(at(1)), 2),
+        # Two reads and two writes of the same: two orders of the writes, and where each read comes is up to one other write.
+        (opened(look_at(0), at(0)), opened(look_at(0), at(0)), 4),
+        # Both at the end; what is read was there before.
+        (opened(lambda fd: os.write(fd, b"a"), flags=os.O_RDWR | os.O_APPEND), opened(look_at(0)), 1),
+        (
+            opened(lambda fd: os.write(fd, b"a"), flags=os.O_RDWR | os.O_APPEND),
+            opened(lambda fd: os.write(fd, b"b"), flags=os.O_RDWR | os.O_APPEND),
+            2,
+        ),
+        # Whoever reads beyond the end sees whether there is more.
+        (opened(lambda fd: os.write(fd, b"a"), flags=os.O_RDWR | os.O_APPEND), opened(look_at(9)), 2),
+        # A gap is filled with zeros.
+        (opened(at(14)), opened(look_at(11)), 2),
+        # The length and the time of a change are seen by who asks for the status.
+        (opened(at(0)), opened(os.fstat), 2),
+        # Whatever is cut off, is gone for all.
+        (opened(lambda fd: os.ftruncate(fd, 4)), opened(look_at(2)), 2),
+        # A position is seeked to without a look at the file.
+        (
+            opened(lambda fd: os.lseek(fd, 4, os.SEEK_SET), lambda fd: os.write(fd, b"x")),
+            opened(at(0)),
+            1,
+        ),
+        # What the system copies is written.
+        (
+            opened(lambda fd: os.copy_file_range(fd, os.open("/proc/self/fd/%d" % fd, os.O_RDWR), 2, 0, 6)),
+            opened(look_at(6)),
+            2,
+        ),
+    ],
+)
+def test_classes_of_accesses_at_places(tmp_path: Path, one: Thread, other: Thread, classes: int) -> None:
+    result = explore(ten, [one, other], lambda _: True, tmp_path)
+    assert (result.verdict, result.num_explored) == ("exhausted", classes), result.explanation
+
+
 def test_files_of_their_own_are_no_shared_state(tmp_path: Path) -> None:
     def writer(name: str) -> Thread:
         def write(directory: Path) -> None:

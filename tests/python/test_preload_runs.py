@@ -235,3 +235,20 @@ def test_eight_threads_do_the_same_with_the_library_and_without(tmp_path: Path, 
     code, text, errors = outputs[True].pop()
     assert (code, errors) == (0, ""), errors
     assert text.endswith(" 7 [] 0\n"), text
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["python", "-c", "import os, sys; print(os.getpid()); sys.exit(7)"], 7),
+        (["python", "-c", "import os; print(os.getpid(), flush=True); os.kill(os.getpid(), 15)"], -15),
+        (["pytest", "-q", "-p", "no:cacheprovider", "-s", "test_pid.py"], 1),
+    ],
+)
+def test_the_command_becomes_the_program(tmp_path: Path, words: list[str], code: int) -> None:
+    (tmp_path / "test_pid.py").write_text("import os\ndef test():\n    print(os.getpid())\n    assert False\n")
+    command = [sys.executable, "-m", "frontrun", *words]
+    with subprocess.Popen(command, env=environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert output.splitlines()[0] == str(process.pid)
