@@ -123,7 +123,7 @@ def look_at(place: int) -> Callable[[int], object]:
         # One byte in common.
         (opened(at(0)), opened(at(1)), 2),
         (opened(look_at(0)), opened(at(1)), 2),
-        # Two reads and two writes of the same: two orders of the writes, and where each read comes is up to one other write.
+        # Two orders of the writes, and one read may come before or after one of them.
         (opened(look_at(0), at(0)), opened(look_at(0), at(0)), 4),
         # Both at the end; what is read was there before.
         (opened(lambda fd: os.write(fd, b"a"), flags=os.O_RDWR | os.O_APPEND), opened(look_at(0)), 1),
@@ -148,7 +148,7 @@ def look_at(place: int) -> Callable[[int], object]:
         ),
         # What the system copies is written.
         (
-            opened(lambda fd: os.copy_file_range(fd, os.open("/proc/self/fd/%d" % fd, os.O_RDWR), 2, 0, 6)),
+            opened(lambda fd: os.copy_file_range(fd, os.open(f"/proc/self/fd/{fd}", os.O_RDWR), 2, 0, 6)),
             opened(look_at(6)),
             2,
         ),
