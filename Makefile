@@ -10,7 +10,7 @@ MINORS := $(foreach pair,$(PYTHONS),$(firstword $(subst =, ,$(pair))))
 FIRST := $(firstword $(MINORS))
 SOURCES := $(shell git ls-files '*.rs' '*.toml' 'Cargo.lock' 'python/frontrun/*' 2>/dev/null)
 
-.PHONY: help test rust lint python bench fmt clean
+.PHONY: help test rust lint python build-io bench fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,10 @@ $(VENVS)/%/.installed: $(VENVS)/%/bin/python $(SOURCES) pyproject.toml
 	$(VENVS)/$*/bin/python -m pip install -q --group dev
 	$(VENVS)/$*/bin/python -m pip install -q --force-reinstall --no-deps .
 	touch $@
+
+build-io: ## the library that sees I/O, into the package's sources, for `pip install -e .`
+	cargo build --release --locked -p frontrun-preload
+	cp $(CARGO_TARGET_DIR)/release/libfrontrun_io.so python/frontrun/
 
 bench: $(VENVS)/$(FIRST)/.installed ## cost of instrumentation, and executions per second, side by side with plain runs
 	$(VENVS)/$(FIRST)/bin/python benches/overhead.py
