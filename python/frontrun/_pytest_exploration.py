@@ -131,7 +131,7 @@ class _TestFunction:
     def __init__(self, item: pytest.Function) -> None:
         self._function = item.obj
         self._arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
-        self._captured = item.config.pluginmanager.getplugin("capturemanager")
+        self._captured: Any = item.config.pluginmanager.getplugin("capturemanager")
 
     def __call__(self) -> None:
         with self._output_shown():
