@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def bootstrap_inner(self: threading.Thread) -> None:
         _bootstrap_inner(self)
         return
     _core.adopt(number)
-    run = self.run
+    run = _visible(self.run)
 
     def controlled_run() -> None:
         del self.run
@@ -104,6 +105,24 @@ def bootstrap_inner(self: threading.Thread) -> None:
         _bootstrap_inner(self)
     finally:
         _core.depart()
+
+
+def _visible(run: Callable[[], object]) -> Callable[[], object]:
+    """The same ``run`` of a thread, but so that its call of C code, which no code in scope makes, is seen."""
+    if not isinstance(run, types.MethodType) or run.__func__ is not _Thread.run:
+        return run
+    target = getattr(run.__self__, "_target", None)
+    return run if target is None or _is_written_in_python(target) else _seen_run(run.__self__)
+
+
+def _is_written_in_python(function: object) -> bool:
+    return isinstance(function, (types.FunctionType, types.MethodType))
+
+
+def _seen_run(thread: object) -> Callable[[], object]:
+    """``Thread.run`` with hooks, for a thread or what has the attributes of one."""
+    code = _core.rewrite(_Thread.run.__code__, "in scope")
+    return types.MethodType(types.FunctionType(code, vars(threading)), thread)
 
 
 def run_controlled(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
@@ -125,6 +144,9 @@ def run_controlled(function: Callable[..., object], *args: Any, **kwargs: Any) -
 def run_raw(number: int, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Run the function of ``start_new_thread`` under control, as the new thread's own function."""
     _core.adopt(number)
+    if not _is_written_in_python(function):
+        function = _seen_run(types.SimpleNamespace(_target=function, _args=args, _kwargs=kwargs))
+        args, kwargs = (), {}
     try:
         run_controlled(function, *args, **kwargs)
     finally:
