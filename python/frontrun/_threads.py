@@ -10,12 +10,11 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _core, _reporter
+from . import _core, _first_calls, _reporter
 
 _PACKAGE = str(Path(__file__).parent)
 _NUMBER = "_frontrun_number"
@@ -94,7 +93,7 @@ def bootstrap_inner(self: threading.Thread) -> None:
         _bootstrap_inner(self)
         return
     _core.adopt(number)
-    run = _visible(self.run)
+    run = _first_calls.visible(self.run)
 
     def controlled_run() -> None:
         del self.run
@@ -105,24 +104,6 @@ def bootstrap_inner(self: threading.Thread) -> None:
         _bootstrap_inner(self)
     finally:
         _core.depart()
-
-
-def _visible(run: Callable[[], object]) -> Callable[[], object]:
-    """The same ``run`` of a thread, but so that its call of C code, which no code in scope makes, is seen."""
-    if not isinstance(run, types.MethodType) or run.__func__ is not _Thread.run:
-        return run
-    target = getattr(run.__self__, "_target", None)
-    return run if target is None or _is_written_in_python(target) else _seen_run(run.__self__)
-
-
-def _is_written_in_python(function: object) -> bool:
-    return isinstance(function, (types.FunctionType, types.MethodType))
-
-
-def _seen_run(thread: object) -> Callable[[], object]:
-    """``Thread.run`` with hooks, for a thread or what has the attributes of one."""
-    code = _core.rewrite(_Thread.run.__code__, "in scope")
-    return types.MethodType(types.FunctionType(code, vars(threading)), thread)
 
 
 def run_controlled(function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
@@ -144,11 +125,8 @@ def run_controlled(function: Callable[..., object], *args: Any, **kwargs: Any) -
 def run_raw(number: int, function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Run the function of ``start_new_thread`` under control, as the new thread's own function."""
     _core.adopt(number)
-    if not _is_written_in_python(function):
-        function = _seen_run(types.SimpleNamespace(_target=function, _args=args, _kwargs=kwargs))
-        args, kwargs = (), {}
     try:
-        run_controlled(function, *args, **kwargs)
+        run_controlled(_first_calls.of_raw_thread(function, args, kwargs))
     finally:
         _core.depart()
 
@@ -195,6 +173,7 @@ def install(in_caller: bool = False) -> None:
     _Thread.start = start  # type: ignore[method-assign]
     _Thread.join = join  # type: ignore[method-assign]
     _Thread.is_alive = is_alive  # type: ignore[method-assign]
+    _first_calls.install()
     if not in_caller:
         _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
     _Thread._bootstrap_inner = bootstrap_inner  # type: ignore[attr-defined]
@@ -210,6 +189,7 @@ def uninstall() -> None:
     _Thread.join = _join  # type: ignore[method-assign]
     _Thread.is_alive = _is_alive  # type: ignore[method-assign]
     _Thread._bootstrap_inner = _bootstrap_inner  # type: ignore[attr-defined]
+    _first_calls.uninstall()
     _JOINABLE.clear()
 
 

@@ -1,8 +1,8 @@
 """The table of named programs in the documentation: what it says of each is what comes of it.
 
 Each program is one of those in the modules named `test_named_…`, or is made here; its name is that of a scenario that
-frontrun 0.1 to 0.7 was tested with. `race` means that an execution ends otherwise than every serial order of the threads
-does, `order` that it ends as some of them do and not as all, `safe` that there is one end.
+frontrun 0.1 to 0.7 was tested with. `race` means that an execution ends otherwise than every serial order of the
+threads does, `order` that it ends as some of them do and not as all, `safe` that there is one end.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Threads whose function is written in C: the call is a step, although no code in scope makes it."""
+"""Threads and tasks of pools whose function is written in C: the call is a step, although no code in scope makes it."""
 
 from __future__ import annotations
 
 import _thread
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,14 @@ def by_threads(box: list[int], *functions: Any) -> None:
         thread.join()
 
 
+def by_timers(box: list[int], *functions: Any) -> None:
+    timers = [threading.Timer(0.5, function, [number]) for number, function in enumerate(functions)]
+    for timer in timers:
+        timer.start()
+    for timer in timers:
+        timer.join()
+
+
 def by_raw_threads(box: list[int], *functions: Any) -> None:
     for number, function in enumerate(functions):
         _thread.start_new_thread(function, (number,))
@@ -27,7 +36,13 @@ def by_raw_threads(box: list[int], *functions: Any) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("start", [by_threads, by_raw_threads])
+def by_pool(box: list[int], *functions: Any) -> None:
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        one.submit(functions[0], 0)
+        other.submit(functions[1], 1)
+
+
+@pytest.mark.parametrize("start", [by_threads, by_timers, by_raw_threads, by_pool])
 def test_appending_has_two_orders(start: Any) -> None:
     result = explore_dpor(
         list, [lambda box: start(box, box.append, box.append)], lambda box: True, observe=list, stop_on_first=False
