@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import warnings
 import weakref
 from collections import defaultdict
 from collections.abc import Callable
@@ -248,7 +249,8 @@ def one_after_the_other(program: Program, order: tuple[Callable[[Any], Any], ...
 def in_another_process(work: Callable[[], str]) -> str:
     """Do some work that changes globals."""
     ours, theirs = os.pipe()
-    pid = os.fork()
+    with warnings.catch_warnings(action="ignore"):
+        pid = os.fork()
     if pid == 0:
         try:
             os.write(theirs, work().encode())
