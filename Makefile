@@ -10,7 +10,7 @@ MINORS := $(foreach pair,$(PYTHONS),$(firstword $(subst =, ,$(pair))))
 FIRST := $(firstword $(MINORS))
 SOURCES := $(shell git ls-files '*.rs' '*.toml' 'Cargo.lock' 'python/frontrun/*' 2>/dev/null)
 
-.PHONY: help test rust lint python bench fmt clean
+.PHONY: help test rust lint python build-io docs bench fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,10 +26,11 @@ rust: ## rustfmt, clippy, and the tests of the Rust crates
 
 python: $(MINORS:%=test-%) ## the whole-system tests on every CPython found
 
-lint: $(VENVS)/$(FIRST)/.installed ## ruff, mypy --strict, and the stubs against the extension
-	$(VENVS)/$(FIRST)/bin/ruff check python tests/python examples benches
-	$(VENVS)/$(FIRST)/bin/ruff format --check python tests/python examples benches
+lint: $(VENVS)/$(FIRST)/.installed ## ruff, mypy --strict, pyright, and the stubs against the extension
+	$(VENVS)/$(FIRST)/bin/ruff check python tests/python examples benches docs
+	$(VENVS)/$(FIRST)/bin/ruff format --check python tests/python examples benches docs
 	$(VENVS)/$(FIRST)/bin/mypy --strict python/frontrun
+	$(VENVS)/$(FIRST)/bin/pyright --pythonpath $(VENVS)/$(FIRST)/bin/python
 	$(VENVS)/$(FIRST)/bin/python -m mypy.stubtest frontrun._core
 
 test-%: $(VENVS)/%/.installed
@@ -50,12 +51,20 @@ $(VENVS)/%/.installed: $(VENVS)/%/bin/python $(SOURCES) pyproject.toml
 	$(VENVS)/$*/bin/python -m pip install -q --force-reinstall --no-deps .
 	touch $@
 
+build-io: ## the library that sees I/O, into the package's sources, for `pip install -e .`
+	cargo build --release --locked -p frontrun-preload
+	cp $(CARGO_TARGET_DIR)/release/libfrontrun_io.so python/frontrun/
+
+docs: $(VENVS)/$(FIRST)/.installed ## the documentation, as pages in docs/_build
+	$(VENVS)/$(FIRST)/bin/python -m pip install -q --group docs
+	$(VENVS)/$(FIRST)/bin/python -m sphinx -q -W --keep-going docs docs/_build
+
 bench: $(VENVS)/$(FIRST)/.installed ## cost of instrumentation, and executions per second, side by side with plain runs
 	$(VENVS)/$(FIRST)/bin/python benches/overhead.py
 
 fmt: $(VENVS)/$(FIRST)/.installed ## format Rust and Python
 	cargo fmt --all
-	$(VENVS)/$(FIRST)/bin/ruff format python tests/python examples benches
+	$(VENVS)/$(FIRST)/bin/ruff format python tests/python examples benches docs
 
 clean: ## remove everything that was built
-	rm -rf target $(VENVS)
+	rm -rf target docs/_build $(VENVS)

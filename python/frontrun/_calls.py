@@ -42,8 +42,11 @@ class RunningTest(Protocol):
     """The test that runs now, as the pytest plugin knows it."""
 
     nodeid: str
-    command: list[str]
-    directory: str
+
+    @property
+    def command(self) -> list[str]: ...
+    @property
+    def directory(self) -> str: ...
 
 
 def this_call() -> Call:

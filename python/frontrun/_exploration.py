@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shlex
 import sys
 import threading
@@ -126,6 +127,8 @@ class Options:
     workers: int | None = None
     fail_on_race: bool = False
     sampling: Sampling | None = None
+    before: Callable[[], object] | None = None
+    """What each execution's process does first, before it is under control."""
 
 
 def explore(program: Callable[[], object], options: Options, call: Call) -> InterleavingResult:
@@ -136,7 +139,7 @@ def explore(program: Callable[[], object], options: Options, call: Call) -> Inte
     """
     _program.refuse_nesting()
     if _REPLAY in os.environ:
-        _replay_if_asked(program, options.scope, call)
+        _replay_if_asked(program, options, call)
     with _one_at_a_time, Traces(call, options.trace_dir) as traces:
         report = _search(program, options, call, traces.directory)
         reproduced = _reproduce(program, options, call, report)
@@ -146,7 +149,7 @@ def explore(program: Callable[[], object], options: Options, call: Call) -> Inte
 
 def _search(program: Callable[[], object], options: Options, call: Call, directory: str) -> dict[str, Any]:
     """Run the executions, and return the native loop's report."""
-    servers = _Servers(program, options.scope, call, options.workers or len(os.sched_getaffinity(0)))
+    servers = _Servers(program, options, call, options.workers or len(os.sched_getaffinity(0)))
     try:
         return _core.explore_served(
             servers.fds,
@@ -170,7 +173,7 @@ def _reproduce(
     # A run that was cut because it did not end would only be cut again.
     if not report["failures"] or report["failures"][0]["kind"] == "hang" or options.reproduce_on_failure <= 0:
         return None
-    servers = _Servers(program, options.scope, call, 1)
+    servers = _Servers(program, options, call, 1)
     try:
         trace = report["failures"][0]["trace"]
         return _core.confirm_served(servers.fds[0], trace, options.reproduce_on_failure, options.timeout_per_run)
@@ -178,8 +181,18 @@ def _reproduce(
         servers.wait()
 
 
-def _run(request: _core.Request, program: Callable[[], object], call: Call) -> NoReturn:
+def _prepare(scope: Scope) -> None:
+    """Make what this process executes from now on visible, and alike in every process that runs the program."""
+    instrument_existing(scope)
+    instrument_later(scope)
+    _preload.watch()
+    random.seed(0)
+
+
+def _run(request: _core.Request, program: Callable[[], object], options: Options, call: Call) -> NoReturn:
     """Be one execution."""
+    if options.before is not None:
+        options.before()
     header = _program.facts(call.command, call.name, call.directory, [])
     _program.begin(request, header)
     _program.leave(_program.run(program))
@@ -188,7 +201,7 @@ def _run(request: _core.Request, program: Callable[[], object], call: Call) -> N
 class _Servers:
     """The processes that fork executions, one for each worker."""
 
-    def __init__(self, program: Callable[[], object], scope: Scope, call: Call, count: int) -> None:
+    def __init__(self, program: Callable[[], object], options: Options, call: Call, count: int) -> None:
         pairs = _core.socket_pairs(count)
         self.fds = [ours for ours, _ in pairs]
         _flush()
@@ -196,7 +209,7 @@ class _Servers:
             warnings.simplefilter("ignore", DeprecationWarning)
             self.pid = os.fork()
         if self.pid == 0:
-            _serve(program, scope, call, self.fds, [theirs for _, theirs in pairs])
+            _serve(program, options, call, self.fds, [theirs for _, theirs in pairs])
         for _, theirs in pairs:
             os.close(theirs)
 
@@ -205,15 +218,13 @@ class _Servers:
         os.waitpid(self.pid, 0)
 
 
-def _serve(program: Callable[[], object], scope: Scope, call: Call, foreign: list[int], fds: list[int]) -> NoReturn:
+def _serve(program: Callable[[], object], options: Options, call: Call, foreign: list[int], fds: list[int]) -> NoReturn:
     """Be the server; in each forked child, be an execution."""
     try:
         for fd in foreign:
             os.close(fd)
-        instrument_existing(scope)
-        instrument_later(scope)
-        _preload.watch()
-        _run(_checkpoint.serve(fds), program, call)
+        _prepare(options.scope)
+        _run(_checkpoint.serve(fds), program, options, call)
     except BaseException as error:
         print(f"frontrun: the exploration could not be served: {error!r}", file=sys.stderr)
     finally:
@@ -227,16 +238,14 @@ def _flush() -> None:
             stream.flush()
 
 
-def _replay_if_asked(program: Callable[[], object], scope: Scope, call: Call) -> None:
+def _replay_if_asked(program: Callable[[], object], options: Options, call: Call) -> None:
     """Re-enact one execution, if the environment asks for this call."""
     asked = json.loads(os.environ[_REPLAY])
     if asked["call"] != call.name:
         return
     del os.environ[_REPLAY]
-    instrument_existing(scope)
-    instrument_later(scope)
-    _preload.watch()
-    _run(_core.Request(asked["out"], asked["schedule"]), program, call)
+    _prepare(options.scope)
+    _run(_core.Request(asked["out"], asked["schedule"]), program, options, call)
 
 
 def _result(
@@ -259,6 +268,7 @@ def _result(
         explanation=_explain(report, failures, reproduced, bounds),
         first_trace=report["first_trace"],
         races_detected=report["races"],
+        most_threads=report["most_threads"],
         seed=sampling.seed if sampling is not None else None,
         detection_bounds=bounds,
     )
@@ -277,7 +287,7 @@ def _explain(
         parts += [f"{first.kind} after {report['executions']} executions: {first.message}", _core.explain(first.trace)]
         if reproduced is not None:
             parts.append(f"reproduced {reproduced[0]}/{reproduced[1]}")
-        parts.append(f"replay it: frontrun replay {_word(first.trace)}")
+        parts.append(f"replay it: frontrun replay {as_typed(first.trace)}")
     parts += report["errors"]
     if report["first_divergence"]:
         parts.append(f"an execution could not follow its schedule: {report['first_divergence']}")
@@ -291,7 +301,7 @@ def _explain(
     return "\n".join(parts) or None
 
 
-def _word(path: str) -> str:
+def as_typed(path: str) -> str:
     """A path as one types it here."""
     here = f"{os.getcwd()}/"
     return shlex.quote(path.removeprefix(here))

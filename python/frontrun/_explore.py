@@ -6,21 +6,17 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from . import _exploration, _threads
 from ._calls import this_call
-from ._exploration import Options, Program, text_of
-from ._instrument import Scope
+from ._exploration import Program, text_of
+from ._options import Strategy, options
 from ._serial import serial_outcomes
 from ._snapshot import snapshot
-from .bytecode import SAMPLERS, sampling
 from .common import InterleavingResult
 
 State = TypeVar("State")
-
-_RANDOM_ONLY = ("max_attempts", "max_ops", "seed", "samplers")
-_SYSTEMATIC_ONLY = ("max_executions", "preemption_bound")
 
 
 def explore(
@@ -29,7 +25,7 @@ def explore(
     invariant: Callable[[State], object] | None = None,
     *,
     count: int | None = None,
-    strategy: Literal["dpor", "random"] = "dpor",
+    strategy: Strategy = "dpor",
     max_executions: int | None = None,
     preemption_bound: int | None = None,
     max_attempts: int | None = None,
@@ -82,46 +78,37 @@ def explore(
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
     """
-    _refuse_foreign(strategy, locals())
-    if invariant is None and not (serializable_invariant or error_on_any_race):
-        message = "an invariant is needed, or serializable_invariant, or error_on_any_race"
-        raise TypeError(message)
-    options = Options(
-        scope=Scope(tuple(include), tuple(exclude), tuple(atomic)),
+    chosen = options(
+        strategy=strategy,
         max_executions=max_executions,
         preemption_bound=preemption_bound,
+        max_attempts=max_attempts,
+        max_ops=max_ops,
+        seed=seed,
+        samplers=samplers,
         stop_on_first=stop_on_first,
         reproduce_on_failure=reproduce_on_failure,
         total_timeout=total_timeout,
         timeout_per_run=timeout_per_run,
+        error_on_any_race=error_on_any_race,
         trace_dir=trace_dir,
-        workers=jobs,
-        fail_on_race=error_on_any_race,
+        include=include,
+        exclude=exclude,
+        atomic=atomic,
+        jobs=jobs,
     )
-    if strategy == "random":
-        plan = sampling(max_attempts or 200, seed, samplers or SAMPLERS, max_ops or 300)
-        options = replace(options, sampling=plan)
+    if invariant is None and not (serializable_invariant or error_on_any_race):
+        message = "an invariant is needed, or serializable_invariant, or error_on_any_race"
+        raise TypeError(message)
     describe = text_of(observe) or (_snapshot_quietly if serializable_invariant else None)
     program = Program(setup, _threads_of(workers, count), invariant, describe)
     call = this_call()
     if serializable_invariant:
-        outcomes, failed = serial_outcomes(program, options, call)
+        outcomes, failed = serial_outcomes(program, chosen, call)
         if failed is not None:
             return failed
         program = replace(program, outcomes=outcomes)
-    return _exploration.explore(program, options, call)
-
-
-def _refuse_foreign(strategy: str, arguments: dict[str, Any]) -> None:
-    """Refuse options that the chosen strategy would ignore."""
-    foreign = {"dpor": _RANDOM_ONLY, "random": _SYSTEMATIC_ONLY}.get(strategy)
-    if foreign is None:
-        message = f"no strategy is called {strategy!r}; there are 'dpor' and 'random'"
-        raise ValueError(message)
-    for name in foreign:
-        if arguments[name] is not None:
-            message = f"{name} has no meaning for strategy={strategy!r}"
-            raise TypeError(message)
+    return _exploration.explore(program, chosen, call)
 
 
 def _threads_of(workers: Any, count: int | None) -> tuple[Callable[[Any], object], ...]:

@@ -146,8 +146,8 @@ class IOEventDispatcher:
         for listener in list(self._listeners):
             try:
                 listener(event)
-            except Exception:
-                sys.excepthook(*sys.exc_info())
+            except Exception as error:
+                sys.excepthook(type(error), error, error.__traceback__)
 
 
 def _event(fields: list[bytes]) -> PreloadIOEvent:

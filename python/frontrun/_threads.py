@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _core, _reporter
+from . import _core, _first_calls, _reporter
 
 _PACKAGE = str(Path(__file__).parent)
 _NUMBER = "_frontrun_number"
@@ -93,7 +93,7 @@ def bootstrap_inner(self: threading.Thread) -> None:
         _bootstrap_inner(self)
         return
     _core.adopt(number)
-    run = self.run
+    run = _first_calls.visible(self.run)
 
     def controlled_run() -> None:
         del self.run
@@ -126,7 +126,7 @@ def run_raw(number: int, function: Callable[..., object], args: tuple[Any, ...],
     """Run the function of ``start_new_thread`` under control, as the new thread's own function."""
     _core.adopt(number)
     try:
-        run_controlled(function, *args, **kwargs)
+        run_controlled(_first_calls.of_raw_thread(function, args, kwargs))
     finally:
         _core.depart()
 
@@ -173,6 +173,7 @@ def install(in_caller: bool = False) -> None:
     _Thread.start = start  # type: ignore[method-assign]
     _Thread.join = join  # type: ignore[method-assign]
     _Thread.is_alive = is_alive  # type: ignore[method-assign]
+    _first_calls.install()
     if not in_caller:
         _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
     _Thread._bootstrap_inner = bootstrap_inner  # type: ignore[attr-defined]
@@ -188,6 +189,7 @@ def uninstall() -> None:
     _Thread.join = _join  # type: ignore[method-assign]
     _Thread.is_alive = _is_alive  # type: ignore[method-assign]
     _Thread._bootstrap_inner = _bootstrap_inner  # type: ignore[attr-defined]
+    _first_calls.uninstall()
     _JOINABLE.clear()
 
 

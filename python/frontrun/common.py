@@ -76,6 +76,8 @@ class InterleavingResult:
     """How many Mazurkiewicz classes the executions that ran to their end belong to."""
     races_detected: int = 0
     """How many data races the executions showed, each once per pair of places and location."""
+    most_threads: int = 0
+    """How many threads an execution had at most, the main thread included."""
     seed: int | None = None
     """What a random search drew from; the same seed gives the same executions."""
     detection_bounds: dict[int, float] = field(default_factory=dict)

@@ -13,6 +13,39 @@ import pytest
 _running: _Test | None = None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, all of them in one group."""
+    group = parser.getgroup("frontrun", "frontrun: concurrency bugs")
+    group.addoption(
+        "--frontrun",
+        action="store_true",
+        help="explore every test that starts threads, not only those marked frontrun",
+    )
+    group.addoption(
+        "--frontrun-max-executions",
+        type=int,
+        metavar="N",
+        help="end the exploration of a test after N executions, unless its marker says otherwise",
+    )
+    group.addoption(
+        "--frontrun-max-time",
+        type=float,
+        metavar="SECONDS",
+        help="end the exploration of a test after so many seconds, unless its marker says otherwise",
+    )
+    for name in ("--frontrun-patch-locks", "--no-frontrun-patch-locks"):
+        group.addoption(name, action="store_true", help="accepted and ignored: locks need no patches to be controlled")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers",
+        "frontrun(allow_bounded=False, **options): explore the test function, its fixtures apart; it fails if an "
+        "execution fails, or if not every class of executions could be run. Options are those of frontrun.explore.",
+    )
+
+
 class _Test:
     """The test that is being run, and how to come to it again."""
 
@@ -62,11 +95,65 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup() -> None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Count the explorations of a test anew, however often it is run."""
     calls = sys.modules.get("frontrun._calls")
     if calls is not None:
         calls.begin_test()
+    if _is_wanted(item) and not _calls_a_function(item):
+        _note(item, f"not explored: {type(item).__name__} is no plain test function")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Explore a test instead of calling it, if it is marked or the option is given."""
+    if _running is None or not _is_wanted(pyfuncitem) or _is_explored_as_a_whole():
+        return None
+    from ._pytest_exploration import explore_test
+
+    marker = pyfuncitem.get_closest_marker("frontrun")
+    if marker is not None and marker.args:
+        message = f"the arguments of the marker frontrun have names: {marker.args}"
+        raise TypeError(message)
+    arguments = None if marker is None else marker.kwargs
+    return explore_test(pyfuncitem, _running, arguments, lambda text: _note(pyfuncitem, text)) or None
+
+
+def _is_wanted(item: pytest.Item) -> bool:
+    return item.config.option.frontrun or item.get_closest_marker("frontrun") is not None
+
+
+def _is_explored_as_a_whole() -> bool:
+    """Whether this session of pytest is itself a program that frontrun explores."""
+    program = sys.modules.get("frontrun._program")
+    return program is not None and program.is_under_control()
+
+
+def _calls_a_function(item: pytest.Item) -> bool:
+    """Whether pytest calls a function for a test and does nothing else."""
+    unittest = sys.modules.get("unittest")
+    if not isinstance(item, pytest.Function):
+        return False
+    return unittest is None or item.cls is None or not issubclass(item.cls, unittest.TestCase)
+
+
+def _note(item: pytest.Item, text: str) -> None:
+    """Note what came of a test; it may be run again."""
+    item.user_properties[:] = [entry for entry in item.user_properties if not entry[0].startswith("frontrun")]
+    item.user_properties.append(("frontrun", text))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was explored, what was not, and why."""
+    from . import _pytest_summary
+
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    verbose = terminalreporter.config.get_verbosity() > 0
+    lines = _pytest_summary.lines(reports, verbose)
+    if lines:
+        terminalreporter.section("frontrun")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(optionalhook=True)
