@@ -46,7 +46,7 @@ def explore(
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    atomic: Sequence[str] = (),
+    trace_packages: Sequence[str] = (),
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
@@ -76,8 +76,8 @@ def explore(
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
     :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
-    :param exclude: globs on dotted module names whose code is not in scope.
-    :param atomic: globs on dotted module names whose code is seen, but in which threads switch only where it waits.
+    :param exclude: globs on dotted module names in whose code threads switch only where it waits.
+    :param trace_packages: names of packages whose code is in scope besides the project's.
     :param jobs: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
@@ -87,7 +87,7 @@ def explore(
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"
         raise TypeError(message)
     options = Options(
-        scope=Scope(tuple(include), tuple(exclude), tuple(atomic)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,
