@@ -131,32 +131,41 @@ def test_a_queue_that_nobody_fills_is_a_deadlock() -> None:
     assert result.failure_kind == "deadlock"
 
 
-def test_a_pool_of_two_jobs_is_exhausted() -> None:
-    class Counter:
-        def __init__(self) -> None:
-            self.value = 0
-            self.seen: list[int] = []
+class Counter:
+    def __init__(self) -> None:
+        self.value = 0
 
-    def work(counter: Counter) -> int:
-        before = counter.value
-        counter.value = before + 1
+    def increment(self) -> int:
+        before = self.value
+        self.value = before + 1
         return before
 
-    def run(counter: Counter) -> None:
-        with ThreadPoolExecutor(2) as pool:
-            jobs = [pool.submit(work, counter) for _ in range(2)]
-            counter.seen = [job.result() for job in jobs]
 
+def run_in_pool(counter: Counter, threads: int) -> list[int]:
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = [pool.submit(counter.increment) for _ in range(2)]
+        return [job.result() for job in jobs]
+
+
+def test_a_pool_is_exhausted_and_its_own_locks_multiply_nothing() -> None:
     result = explore_dpor(
         setup=Counter,
-        threads=[run],
-        invariant=lambda counter: True,
-        observe=lambda counter: (counter.value, counter.seen),
+        threads=[lambda counter: run_in_pool(counter, 1) == [0, 1] or counter.increment()],
+        invariant=lambda counter: counter.value == 2,
         stop_on_first=False,
     )
-    assert result.verdict == "exhausted"
-    assert set(result.outcomes) == {"(2, [0, 1])", "(2, [1, 0])", "(1, [0, 0])"}
-    assert result.num_explored < 1500
+    assert result.verdict == "exhausted", result.explanation
+    assert result.num_explored < 60
+
+
+def test_jobs_of_a_pool_race() -> None:
+    result = explore_dpor(
+        setup=Counter,
+        threads=[lambda counter: run_in_pool(counter, 2)],
+        invariant=lambda counter: counter.value == 2,
+        reproduce_on_failure=1,
+    )
+    assert (result.verdict, result.failure_kind) == ("failed", "invariant")
 
 
 def test_caches_of_the_interpreter_are_no_shared_state() -> None:
@@ -271,14 +280,18 @@ def test_everything_can_be_in_scope(explore: Explore, tmp_path: Path) -> None:
 
 
 def test_packages_can_be_named() -> None:
-    def put(shared: queue.Queue[int]) -> None:
-        shared.put(1)
+    def dump(shared: dict[str, int]) -> None:
+        "".join(json.JSONEncoder(indent=1).iterencode(shared))
+
+    def change(shared: dict[str, int]) -> None:
+        shared["a"] = 3
+        shared["b"] = 4
 
     def explored(**options: Any) -> int:
         result = explore_dpor(
-            setup=queue.Queue, threads=[put, put], invariant=lambda shared: shared.qsize() == 2, **options
+            setup=lambda: {"a": 1, "b": 2}, threads=[dump, change], invariant=lambda shared: True, **options
         )
         assert result.property_holds, result.explanation
         return result.num_explored
 
-    assert explored() < explored(trace_packages=["queue"])
+    assert explored() < explored(trace_packages=["json"])
