@@ -2,7 +2,8 @@
 //!
 //! # Model
 //! The two conflict, belong to different threads, are accesses of data (not of locks and the like), and no
-//! chain of other events leads from one to the other. In the recorded order one of them came first; another
+//! chain of other events leads from one to the other; inside opaque blocks that may be a lock given back behind the
+//! first access and taken before the second one. In the recorded order one of them came first; another
 //! order of the same program has them the other way round.
 //!
 //! # Not here
@@ -14,6 +15,7 @@ use crate::kind;
 use crate::trace::Trace;
 use frontrun_formats::{Location, ObjectId, Operation, Part, SiteId, ThreadPath};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Two accesses that race.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,9 @@ pub(crate) fn races(trace: &Trace) -> Vec<Race> {
                 continue;
             }
             let Some((location, first, second)) = conflict(trace, earlier, later) else { continue };
+            if synchronised(trace, (earlier, first), (later, second)) {
+                continue;
+            }
             let key = key(trace, first, second, location);
             if let Some(at) = known.get(&key) {
                 found[*at].occurrences += 1;
@@ -90,26 +95,6 @@ pub(crate) fn races(trace: &Trace) -> Vec<Race> {
     found
 }
 
-/// Whether the operation accesses data, rather than synchronising.
-fn data(operation: &Operation) -> bool {
-    matches!(
-        operation,
-        Operation::Read { .. }
-            | Operation::Write { .. }
-            | Operation::Touch { .. }
-            | Operation::DictStore { .. }
-            | Operation::DictSetDefault { .. }
-            | Operation::DictRemove { .. }
-            | Operation::SetAdd { .. }
-            | Operation::ListAppend { .. }
-            | Operation::ListPop { .. }
-            | Operation::ListGet { .. }
-            | Operation::ListSet { .. }
-            | Operation::ListChange { .. }
-            | Operation::Clear { .. }
-    )
-}
-
 /// Where two nodes access data in conflict, and the events that do it.
 fn conflict(trace: &Trace, first: usize, second: usize) -> Option<(Location, usize, usize)> {
     let accesses = |node: usize| trace.accesses(&trace.nodes[node].subject);
@@ -121,16 +106,34 @@ fn conflict(trace: &Trace, first: usize, second: usize) -> Option<(Location, usi
     })
 }
 
+/// Whether something that the first block gives behind its access, such as a lock, is taken by the other one before its
+/// own access. Each side is a node with one of its events.
+fn synchronised(trace: &Trace, first: (usize, usize), second: (usize, usize)) -> bool {
+    let accesses = |(node, _): (usize, usize), events: Range<usize>| {
+        let subject = &trace.nodes[node].subject;
+        let possible = move |event: usize| {
+            let operation = &trace.execution.events[event].operation;
+            (!operation.is_access()).then(|| kind::possible(operation, subject.id, true))
+        };
+        events.filter_map(possible).flatten()
+    };
+    let unit = |(node, _): (usize, usize)| trace.units.events(trace.nodes[node].unit);
+    let taken: Vec<_> = accesses(second, unit(second).start..second.1).collect();
+    !taken.is_empty()
+        && accesses(first, first.1 + 1..unit(first).end)
+            .any(|(at, write)| taken.iter().any(|(other, also)| (write || *also) && other.overlaps(at)))
+}
+
 /// The event of a node that accesses the location: of a block the first that may write it, or else touches it.
 fn event(trace: &Trace, node: usize, location: Location) -> Option<usize> {
     let node = &trace.nodes[node];
     let operation = |event: &usize| &trace.execution.events[*event].operation;
     if !node.subject.opaque {
-        return Some(node.event).filter(|event| data(operation(event)));
+        return Some(node.event).filter(|event| operation(event).is_access());
     }
     let touches = |event: &usize, written: bool| {
         let possible = kind::possible(operation(event), node.subject.id, true);
-        data(operation(event))
+        operation(event).is_access()
             && possible.iter().any(|(at, write)| at.overlaps(location) && (*write || !written))
     };
     let mut events = trace.units.events(node.unit);

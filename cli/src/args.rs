@@ -87,16 +87,25 @@ pub struct Record {
 /// Which code may be interleaved.
 #[derive(Debug, Args)]
 pub struct Scope {
-    /// Let threads switch in these modules, too, as in `pkg.*` [default: all but installed packages and nearly all of
-    /// the standard library]
+    /// Where threads may switch: `project` is all but installed packages and nearly all of the standard library; elsewhere
+    /// they switch only where code waits, though what it touches is seen
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = ScopeName::Project)]
+    pub scope: ScopeName,
+    /// Let threads switch in these modules, too, as in `pkg.*`
     #[arg(long, value_name = "GLOB")]
     pub include: Vec<String>,
     /// Do not let threads switch in these modules, as in `pkg.logging`; wins over --include
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
-    /// See the accesses of these modules, but let threads switch only where their code waits, as in `pkg.parser`
-    #[arg(long, value_name = "GLOB")]
-    pub atomic: Vec<String>,
+}
+
+/// A scope that has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScopeName {
+    /// The project
+    Project,
+    /// The standard library and installed packages, too
+    All,
 }
 
 /// `frontrun analyze`.

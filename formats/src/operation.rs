@@ -134,6 +134,26 @@ impl Operation {
         matches!(self, Spawn { .. } | Start | End | Join { .. })
     }
 
+    /// Whether it accesses data, rather than synchronising.
+    pub fn is_access(&self) -> bool {
+        matches!(
+            self,
+            Operation::Read { .. }
+                | Operation::Write { .. }
+                | Operation::Touch { .. }
+                | Operation::DictStore { .. }
+                | Operation::DictSetDefault { .. }
+                | Operation::DictRemove { .. }
+                | Operation::SetAdd { .. }
+                | Operation::ListAppend { .. }
+                | Operation::ListPop { .. }
+                | Operation::ListGet { .. }
+                | Operation::ListSet { .. }
+                | Operation::ListChange { .. }
+                | Operation::Clear { .. }
+        )
+    }
+
     /// A number for the kind of operation, stable within a format version.
     pub fn kind(&self) -> u8 {
         match self {

@@ -29,7 +29,7 @@ def main() -> None:
     config = json.loads(os.environ.pop(_VARIABLE))
     _program.start_from_command_line()
     words = sys.argv[1:]
-    scope = Scope(tuple(config["include"]), tuple(config["exclude"]), tuple(config["atomic"]))
+    scope = Scope(tuple(config["include"]), tuple(config["exclude"]))
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()

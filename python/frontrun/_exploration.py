@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from . import _checkpoint, _core, _preload, _program, _reporter, _threads
 from ._calls import Call
-from ._instrument import Scope, instrument_existing, instrument_later
+from ._instrument import Scope, instrument_existing, instrument_later, prepare
 from ._traces import Traces
 from .common import Failure, InterleavingResult
 
@@ -204,6 +204,7 @@ class _Servers:
     def __init__(self, program: Callable[[], object], options: Options, call: Call, count: int) -> None:
         pairs = _core.socket_pairs(count)
         self.fds = [ours for ours, _ in pairs]
+        prepare(scope)
         _flush()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

@@ -42,7 +42,7 @@ def explore(
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    atomic: Sequence[str] = (),
+    trace_packages: Sequence[str] = (),
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
@@ -72,8 +72,8 @@ def explore(
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
     :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
-    :param exclude: globs on dotted module names whose code is not in scope.
-    :param atomic: globs on dotted module names whose code is seen, but in which threads switch only where it waits.
+    :param exclude: globs on dotted module names in whose code threads switch only where it waits.
+    :param trace_packages: names of packages whose code is in scope besides the project's.
     :param jobs: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
@@ -94,7 +94,7 @@ def explore(
         trace_dir=trace_dir,
         include=include,
         exclude=exclude,
-        atomic=atomic,
+        trace_packages=trace_packages,
         jobs=jobs,
     )
     if invariant is None and not (serializable_invariant or error_on_any_race):

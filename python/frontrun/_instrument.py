@@ -7,6 +7,7 @@ import gc
 import sys
 import sysconfig
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,53 @@ _TRANSPARENT = (
     "weakref",
 )
 
+# What runs the program under test, what the interpreter does on its behalf, and modules whose only shared state is
+# caches that change no result. Threads and their primitives have models; an event loop has none yet.
+_HIDDEN = (
+    "_pytest",
+    "_threading_local",
+    "abc",
+    "ast",
+    "asyncio",
+    "bdb",
+    "codecs",
+    "coverage",
+    "debugpy",
+    "dis",
+    "doctest",
+    "encodings",
+    "execnet",
+    "fnmatch",
+    "hypothesis",
+    "importlib",
+    "inspect",
+    "linecache",
+    "locale",
+    "opcode",
+    "pdb",
+    "pkgutil",
+    "pluggy",
+    "py",
+    "pytest",
+    "pytest_asyncio",
+    "re",
+    "runpy",
+    "selectors",
+    "site",
+    "sre_compile",
+    "sre_constants",
+    "sre_parse",
+    "threading",
+    "tokenize",
+    "traceback",
+    "typing",
+    "unittest",
+    "warnings",
+    "xdist",
+    "zipimport",
+)
+_NOT_HIDDEN = ("unittest.mock",)
+
 
 def outside() -> tuple[str, ...]:
     """Directories whose code is not in scope by default: standard library, installed packages, frontrun."""
@@ -42,31 +90,37 @@ def outside() -> tuple[str, ...]:
     return tuple(f"{root}/" for root in roots)
 
 
-# How code is seen: threads switch at every access; it counts as done by its caller; a call is one step.
-Seen = Literal["in scope", "on behalf", "atomic"]
+# How code is seen: threads switch at every access; it counts as done by its caller; what it does from one wait to the
+# next is one step, also its locks are its own; it was made from a text; it is not seen, nor is what it calls.
+Seen = Literal["in scope", "on behalf", "atomic", "closed", "made", "hidden"]
 
 
 class Scope:
     """Decides how the code of a file is seen.
 
-    ``include``, ``exclude`` and ``atomic`` are globs on dotted module names; ``exclude`` wins, then ``include``.
-    Everything outside the standard library and the installed packages is in scope: threads may switch at each of its
-    accesses. Of ``atomic`` modules the accesses are seen, but threads switch only where the code waits. The few modules
-    of the standard library that handle objects of their callers count when such code has called them.
+    ``include`` and ``exclude`` are globs on dotted module names; ``exclude`` wins. Everything outside the standard
+    library and the installed packages is in scope, too: threads may switch at each of its accesses. All other code is
+    atomic: its accesses are seen, but threads switch only where it waits. The few modules of the standard library that
+    handle objects of their callers count as done by these. ``packages`` are names of packages to include.
     """
 
     def __init__(
-        self, include: tuple[str, ...] = (), exclude: tuple[str, ...] = (), atomic: tuple[str, ...] = ()
+        self,
+        include: tuple[str, ...] = (),
+        exclude: tuple[str, ...] = (),
+        packages: tuple[str, ...] = (),
+        *,
+        libraries: bool = True,
     ) -> None:
-        self.include = include
+        self.include = (*include, *packages, *(f"{package}.*" for package in packages))
         self.exclude = exclude
-        self.atomic = atomic
+        self._libraries = libraries
         self._outside = outside()
         self._known: dict[str, Seen | None] = {}
 
     def flags(self) -> list[tuple[str, str]]:
         """What the header of a recording says about the scope."""
-        named = (("include", self.include), ("exclude", self.exclude), ("atomic", self.atomic))
+        named = (("include", self.include), ("exclude", self.exclude))
         return [(name, glob) for name, globs in named for glob in globs]
 
     def hooks(self, filename: str) -> Seen | None:
@@ -76,22 +130,32 @@ class Scope:
         return self._known[filename]
 
     def _decide(self, filename: str) -> Seen | None:
-        if filename.startswith(("<frozen", f"{_PACKAGE}/")):
-            return None
+        if filename.startswith(f"{_PACKAGE}/"):
+            # What this module calls is the program.
+            return None if filename == f"{_PACKAGE}/_exploration.py" else "hidden"
+        if filename == "<string>":
+            return "made"
         module = self._module(filename)
+        package = module.split(".")[0]
+        is_outside = filename.startswith(("<frozen", *self._outside))
+        globs = [glob for glob in self.include if fnmatch.fnmatchcase(module, glob)]
+        if is_outside and package in _HIDDEN and module not in _NOT_HIDDEN and globs in ([], ["*"]):
+            return "hidden"
         if any(fnmatch.fnmatchcase(module, glob) for glob in self.exclude):
-            return None
-        if any(fnmatch.fnmatchcase(module, glob) for glob in self.include):
-            return "in scope"
-        if any(fnmatch.fnmatchcase(module, glob) for glob in self.atomic):
             return "atomic"
-        if module.split(".")[0] in _TRANSPARENT:
+        if globs or not is_outside:
+            return "in scope"
+        if package in _TRANSPARENT:
             return "on behalf"
-        return None if filename.startswith(self._outside) else "in scope"
+        if not self._libraries:
+            return None
+        return "atomic" if "-packages/" in filename else "closed"
 
     @staticmethod
     def _module(filename: str) -> str:
         """The dotted name under which a file would be imported, as far as ``sys.path`` tells."""
+        if filename.startswith("<frozen "):
+            return filename.removeprefix("<frozen ").removesuffix(">")
         path = filename.removesuffix(".py").removesuffix("/__init__")
         roots = sorted((root for root in sys.path if root), key=len, reverse=True)
         for root in roots:
@@ -100,21 +164,37 @@ class Scope:
         return Path(path).name
 
 
-def instrument_existing(scope: Scope) -> list[tuple[types.FunctionType, types.CodeType]]:
-    """Give every function that exists now and whose code gets hooks such code; return them with the code they had."""
-    replaced = []
-    done: dict[types.CodeType, types.CodeType] = {}
-    files: set[str] = set()
+_rewritten: dict[tuple[int, Seen], tuple[types.CodeType, types.CodeType]] = {}
+
+
+def _with_hooks(scope: Scope) -> Iterator[tuple[types.FunctionType, types.CodeType]]:
+    """Each function that exists now and whose code gets hooks or a mark, with such code."""
     for function in [found for found in gc.get_objects() if type(found) is types.FunctionType]:
         code = function.__code__
         seen = scope.hooks(code.co_filename)
         if seen is None:
             continue
-        if code not in done:
-            done[code] = _core.rewrite(code, seen)
+        known = _rewritten.get((id(code), seen))
+        if known is None:
+            known = _rewritten[id(code), seen] = (code, _core.rewrite(code, seen))
+        yield function, known[1]
+
+
+def prepare(scope: Scope) -> None:
+    """Rewrite, once for all processes that will be forked, what :func:`instrument_existing` will ask for there."""
+    for _ in _with_hooks(scope):
+        pass
+
+
+def instrument_existing(scope: Scope) -> list[tuple[types.FunctionType, types.CodeType]]:
+    """Give every function that exists now and whose code gets hooks such code; return them with the code they had."""
+    replaced = []
+    files: set[str] = set()
+    for function, code in list(_with_hooks(scope)):
+        replaced.append((function, function.__code__))
+        function.__code__ = code
+        if scope.hooks(code.co_filename) in ("in scope", "on behalf"):
             files.add(code.co_filename)
-        function.__code__ = done[code]
-        replaced.append((function, code))
     _core.remember_sources(sorted(files))
     return replaced
 

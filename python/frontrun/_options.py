@@ -30,7 +30,7 @@ def options(
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    atomic: Sequence[str] = (),
+    trace_packages: Sequence[str] = (),
     jobs: int | None = None,
 ) -> Options:
     """Bring together what was asked for; refuse options that the chosen strategy would ignore."""
@@ -47,7 +47,7 @@ def options(
     if strategy == "random":
         plan = sampling(max_attempts or 200, seed, samplers or SAMPLERS, max_ops or 300)
     return Options(
-        scope=Scope(tuple(include), tuple(exclude), tuple(atomic)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,

@@ -28,6 +28,7 @@ Result = TypeVar("Result")
 
 _connect: Any = _sqlite3.connect
 _numbers = itertools.count(1)
+_opened = itertools.count(1)
 _COMMENT = re.compile(r"\s+|--[^\n]*\n?|/\*.*?\*/", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
 _READS = frozenset({"SELECT", "VALUES", "EXPLAIN", "PRAGMA", "ATTACH", "DETACH"})
@@ -37,8 +38,14 @@ _CHANGING_PRAGMA = re.compile(
     r"\b(journal_mode|user_version|application_id|wal_checkpoint|auto_vacuum)\b", re.IGNORECASE
 )
 
-# Every connection that is open, by database: whose transactions others may have to wait for.
-_open: dict[str, weakref.WeakSet[Any]] = {}
+# Every connection that is open, by database: whose transactions others may have to wait for. No set of the library's:
+# what that does when a connection goes would count as done by the program.
+_open: dict[str, dict[int, weakref.ref[Any]]] = {}
+
+
+def _open_connections(path: str) -> list[Any]:
+    found = [reference() for reference in list(_open.get(path, {}).values())]
+    return [connection for connection in found if connection is not None]
 
 
 def _words(sql: str) -> tuple[str, str]:
@@ -75,7 +82,9 @@ class _Connection(_sqlite3.Connection):
         _core.database_open(self._frontrun_path)
         with quietly:
             super().__init__(database, 0.0, *args, **kwargs)
-        _open.setdefault(self._frontrun_path, weakref.WeakSet()).add(self)
+        of_database = _open.setdefault(self._frontrun_path, {})
+        key = next(_opened)
+        of_database[key] = weakref.ref(self, lambda _: of_database.pop(key, None))
 
     def _frontrun_step(self, kind: str, call: Callable[[], Result]) -> Result:
         """Make a statement a step."""
@@ -97,7 +106,7 @@ class _Connection(_sqlite3.Connection):
         path = self._frontrun_path
         if self._frontrun_holds:
             return
-        held = any(other._frontrun_holds for other in _open.get(path, ()))
+        held = any(other._frontrun_holds for other in _open_connections(path))
         if not _core.database_lock(path, self._frontrun_timeout, held):
             message = "database is locked"
             raise _sqlite3.OperationalError(message)
@@ -109,7 +118,8 @@ class _Connection(_sqlite3.Connection):
             is_logged = super().execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         if is_logged:
             return
-        for other in sorted(_open.get(self._frontrun_path, ()), key=lambda connection: connection._frontrun_number):
+        others = _open_connections(self._frontrun_path)
+        for other in sorted(others, key=lambda connection: connection._frontrun_number):
             if other is not self and other._frontrun_has_read:
                 name = other._frontrun_reading()
                 if _core.database_lock(name, self._frontrun_timeout, True):

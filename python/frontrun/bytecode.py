@@ -95,7 +95,7 @@ def explore_interleavings(
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
     :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
-    :param exclude: globs on dotted module names whose code is not in scope.
+    :param exclude: globs on dotted module names in whose code threads switch only where it waits.
     :param workers: how many executions run at a time; one for each core by default. It changes no result.
     :returns: verdict, failures with their traces, outcomes.
     """
@@ -173,7 +173,8 @@ def controlled_interleaving(
     the first thread that can go on does so. The threads run in this process, so that they work on the caller's own
     objects, and everything is as it was when ``run`` returns. A schedule is good for one version of CPython.
     """
-    yield ControlledRunner(schedule, num_threads, Scope(tuple(include), tuple(exclude)))
+    scope = Scope(tuple(include), tuple(exclude), libraries=False)
+    yield ControlledRunner(schedule, num_threads, scope)
 
 
 def run_with_schedule(

@@ -34,7 +34,7 @@ def explore_dpor(
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    atomic: Sequence[str] = (),
+    trace_packages: Sequence[str] = (),
     workers: int | None = None,
 ) -> InterleavingResult:
     """Run ``threads`` on fresh state in every order that can make a difference, and check ``invariant`` after each.
@@ -54,14 +54,14 @@ def explore_dpor(
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
     :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
-    :param exclude: globs on dotted module names whose code is not in scope.
-    :param atomic: globs on dotted module names whose code is seen, but in which threads switch only where it waits.
+    :param exclude: globs on dotted module names in whose code threads switch only where it waits.
+    :param trace_packages: names of packages whose code is in scope besides the project's.
     :param workers: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes.
     """
     del max_branches, detect_io, deadlock_timeout
     options = Options(
-        scope=Scope(tuple(include), tuple(exclude), tuple(atomic)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,

@@ -255,7 +255,8 @@ pub unsafe fn getter(class: *mut ffi::PyTypeObject) -> Option<Look> {
     // SAFETY: as the caller promises.
     match unsafe { name_of(class) } {
         b"operator.attrgetter" => Some(Look::Everything),
-        b"operator.itemgetter" => Some(Look::Items),
+        b"operator.itemgetter" | b"_json.Scanner" => Some(Look::Items),
+        b"_json.Encoder" => Some(Look::Everything),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@
 use crate::clock::Wait;
 use crate::observed::read;
 use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, keep, replace, restore, step};
-use crate::{controlled as thread, interpreter, lock_waits, names, run};
+use crate::{interpreter, joining, lock_waits, names, run};
 use frontrun_formats::{Location, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -89,7 +89,7 @@ unsafe fn acquire(
             return ffi::Py_NewRef(ffi::Py_False());
         };
         let taken = lock_waits::attempt(original, object);
-        run::execute(me, thread::last_site(), operation, u8::from(taken == ffi::Py_True()));
+        joining::execute_awaited(me, operation, u8::from(taken == ffi::Py_True()));
         taken
     }
 }
@@ -117,7 +117,8 @@ unsafe fn release(me: ThreadId, object: Object, is_held: bool) {
     // SAFETY: the caller holds the turn and the lock of the interpreter.
     let lock = unsafe { names::number(object) };
     run::initial_lock(lock, || is_held);
-    step(me, Operation::Release { lock }, false, u8::from(is_held));
+    joining::reach(me);
+    joining::execute(me, Operation::Release { lock }, u8::from(is_held));
 }
 
 unsafe extern "C" fn lock_release(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
@@ -125,11 +126,10 @@ unsafe extern "C" fn lock_release(object: Object, a: *mut c_void, b: *mut c_void
     // came, since another thread may release it first.
     unsafe {
         if let Some(me) = controlled(object) {
-            let site = thread::last_site();
             let lock = names::number(object);
             run::initial_lock(lock, || is_locked(object));
-            run::reach(me, site, None);
-            run::execute(me, site, Operation::Release { lock }, u8::from(is_locked(object)));
+            joining::reach(me);
+            joining::execute(me, Operation::Release { lock }, u8::from(is_locked(object)));
         } else {
             lock_waits::forget_holder(object);
         }

@@ -7,7 +7,7 @@
 //! Invariant: a thread that is not controlled, and code that must stay invisible, get the original function.
 
 use crate::clock::{self, Wait};
-use crate::{controlled, interpreter, run};
+use crate::{controlled, interpreter, joining, run};
 use frontrun_formats::{Operation, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -123,17 +123,18 @@ pub fn await_turn(
     wait: Wait,
     (blocking, attempt): (Operation, Operation),
 ) -> Option<Operation> {
-    let site = controlled::last_site();
-    let patience = match wait {
+    match wait {
         Wait::Impatient(time) => {
-            run::reach(me, site, None);
+            joining::reach(me);
             clock::advance(time);
-            return Some(attempt);
+            Some(attempt)
         }
-        Wait::Patient(time) => Some(time),
-        Wait::Forever => None,
-    };
-    (!run::reach_patiently(me, site, blocking.clone(), patience)).then_some(blocking)
+        Wait::Patient(time) => {
+            let gave_up = run::reach_patiently(me, controlled::last_site(), blocking.clone(), Some(time));
+            (!gave_up).then_some(blocking)
+        }
+        Wait::Forever => Some(joining::await_turn(me, blocking, Some(attempt))),
+    }
 }
 
 /// Replaces the C function behind the method or function `name` of `holder`.

@@ -95,6 +95,12 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py,
             consts.append(constant)?;
         }
     }
+    if seen == Seen::Hidden {
+        consts.append(mark(code)?)?;
+        let changes = PyDict::new(py);
+        changes.set_item("co_consts", consts.to_tuple())?;
+        return code.call_method("replace", (), Some(&changes));
+    }
     let bytes = |name: &str| -> PyResult<Bound<'py, PyBytes>> { Ok(code.getattr(name)?.cast_into()?) };
     let (body, exceptions, lines) = (bytes("co_code")?, bytes("co_exceptiontable")?, bytes("co_linetable")?);
     let view = CodeView {
@@ -121,6 +127,16 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py,
     }
     changes.set_item("co_consts", consts.to_tuple())?;
     code.call_method("replace", (), Some(&changes))
+}
+
+/// The constant by which hidden code is told.
+fn mark<'py>(code: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let file = code.getattr("co_filename")?;
+    let function = code.getattr("co_qualname")?;
+    let place =
+        Place { file: file.as_ptr(), function: function.as_ptr(), n_localsplus: 0, seen: Seen::Hidden };
+    // SAFETY: the lock is held, the pointers are live, and a new reference is handed over.
+    unsafe { Bound::from_owned_ptr_or_err(code.py(), site::mark(&place, visible::hook)) }
 }
 
 fn append_sites(

@@ -19,12 +19,14 @@ use frontrun_recorder::identity::Identities;
 use frontrun_recorder::parking::Seat;
 use frontrun_recorder::recording::Recording;
 use pyo3::ffi;
+use rustc_hash::FxHashSet;
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::block::Told;
 use crate::outside::Outside;
 use crate::site::Site;
 use crate::{clock, controlled, epoch, interpreter, reporter, sources};
@@ -42,6 +44,10 @@ pub struct Run {
     pub outside: Outside,
     /// `repr` of what the caller observes.
     pub observed: Option<String>,
+    /// What the opaque block under way has told.
+    told: Told,
+    /// Who waits for an operation with which an opaque block begins.
+    before_block: FxHashSet<ThreadId>,
 }
 
 struct Slot(UnsafeCell<Option<Run>>);
@@ -121,6 +127,8 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
         failure: None,
         outside: Outside::default(),
         observed: None,
+        told: Told::default(),
+        before_block: FxHashSet::default(),
     };
     // SAFETY: called once, before any other thread is controlled, with the lock held.
     unsafe {
@@ -201,6 +209,27 @@ fn reach_within(
     }
 }
 
+/// Reaches an operation that can block and with which an opaque block begins.
+pub fn reach_block(me: ThreadId, position: &Site, operation: Operation) {
+    // SAFETY: `me` holds the turn and the lock; the borrow ends before the turn passes.
+    if let Some(run) = unsafe { get() } {
+        run.before_block.insert(me);
+    }
+    reach(me, Some(position), Some(operation));
+}
+
+/// Whether the operation that `me` has reached is a part of an opaque block.
+pub fn is_of_block(me: ThreadId) -> bool {
+    // SAFETY: `me` holds the turn and the lock.
+    unsafe { get() }.is_some_and(|run| run.gate.is_in_block(me) || run.before_block.contains(&me))
+}
+
+/// Whether `me` could execute the operation now.
+pub fn is_possible(me: ThreadId, operation: &Operation) -> bool {
+    // SAFETY: `me` holds the turn and the lock.
+    unsafe { get() }.is_none_or(|run| semantics::enabled(operation, me, run.gate.state()))
+}
+
 /// What `operation` of `me` will report when it is executed now.
 pub fn predict(me: ThreadId, operation: &Operation) -> bool {
     // SAFETY: `me` holds the turn and the lock.
@@ -229,7 +258,17 @@ pub fn execute(me: ThreadId, position: Option<&Site>, operation: Operation, resu
 
 /// The same for an access in an opaque block, which it begins if `me` is not in one.
 pub fn execute_in_block(me: ThreadId, position: &Site, operation: Operation, result: u8) {
-    let block = if is_in_block(me) { Block::Later } else { Block::First };
+    // SAFETY: `me` holds the turn and the lock.
+    let Some(run) = (unsafe { get() }) else { return };
+    let block = if run.gate.is_in_block(me) { Block::Later } else { Block::First };
+    if block == Block::First {
+        run.told.clear();
+        run.before_block.remove(&me);
+    }
+    // A loop that may be a wait has to tell what it reads in each round.
+    if !run.told.adds(&operation) && !run.gate.is_watching(me) {
+        return;
+    }
     execute_as(me, Some(position), operation, result, block);
 }
 
@@ -394,7 +433,7 @@ pub fn finish(outcome: Outcome) -> bool {
                 thread,
                 site: run.at[thread.index()],
                 operation: operation?.clone(),
-                block: Block::Alone,
+                block: if run.before_block.contains(&thread) { Block::First } else { Block::Alone },
             })
         })
         .collect();

@@ -2,8 +2,8 @@
 
 use crate::clock::{self, Wait};
 use crate::observed::read;
-use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, replace, step};
-use crate::{controlled as thread, interpreter, names, run};
+use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, replace};
+use crate::{interpreter, joining, names, run};
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -42,7 +42,8 @@ unsafe extern "C" fn queue_put(
     unsafe {
         if let Some(me) = controlled(object) {
             let queue = queue(object);
-            step(me, Operation::QueuePut { queue, bound: 0 }, false, 1);
+            joining::reach(me);
+            joining::execute(me, Operation::QueuePut { queue, bound: 0 }, 1);
         }
         QUEUE_PUT.call_all(object, a, b, c, d)
     }
@@ -104,7 +105,7 @@ unsafe fn get_item(me: ThreadId, object: Object, class: *mut c_void, wait: Wait)
         let none = ptr::null_mut();
         let item = QUEUE_GET_NOWAIT.call_all(object, class, none, none, none);
         if let Some(operation) = operation {
-            run::execute(me, thread::last_site(), operation, u8::from(!item.is_null()));
+            joining::execute_awaited(me, operation, u8::from(!item.is_null()));
         }
         item
     }
@@ -115,7 +116,8 @@ unsafe fn look_at_queue(object: Object) {
     unsafe {
         if let Some(me) = controlled(object) {
             let queue = queue(object);
-            step(me, read(Location::new(queue, Part::State)).0, false, 1);
+            joining::reach(me);
+            joining::execute(me, read(Location::new(queue, Part::State)).0, 1);
         }
     }
 }

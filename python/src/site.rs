@@ -22,8 +22,14 @@ pub enum Seen {
     /// It counts as done by its caller (behalf).
     OnBehalf,
     /// Its accesses are seen, but threads do not switch between them: what it does from one wait to the next is one
-    /// opaque block. Where no code in scope has called it, it is not seen at all.
+    /// opaque block.
     Atomic,
+    /// The same, and its locks are its own: it is a place to switch only where it really waits.
+    Closed,
+    /// It was made from a text: it counts as atomic where atomic code has called it, and else as in scope.
+    Made,
+    /// It is not seen, nor is what it calls, unless that is in scope: it has no hooks, and is told by a mark.
+    Hidden,
 }
 
 impl Seen {
@@ -33,6 +39,9 @@ impl Seen {
             "in scope" => Some(Seen::InScope),
             "on behalf" => Some(Seen::OnBehalf),
             "atomic" => Some(Seen::Atomic),
+            "closed" => Some(Seen::Closed),
+            "made" => Some(Seen::Made),
+            "hidden" => Some(Seen::Hidden),
             _ => None,
         }
     }
@@ -173,6 +182,28 @@ pub unsafe fn new(
         // Takes a reference to the heap type, as `dealloc` expects.
         ffi::PyObject_Init(site.cast(), class)
     }
+}
+
+/// Makes a site that is the mark of a code object without hooks; a new reference, or null with an exception set.
+///
+/// # Safety
+/// As for [`new`].
+pub unsafe fn mark(place: &Place, hook: ffi::objobjargproc) -> *mut ffi::PyObject {
+    let nothing = SiteSpec {
+        in_loop: false,
+        kind: SiteKind::Return,
+        arg: 0,
+        method_form: false,
+        keyword_names: None,
+        depth: 0,
+        original_unit: 0,
+        line: 0,
+        end_line: 0,
+        column: -1,
+        end_column: -1,
+    };
+    // SAFETY: as the caller promises.
+    unsafe { new(&nothing, place, ptr::null_mut(), hook) }
 }
 
 impl Site {

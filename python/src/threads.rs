@@ -8,7 +8,7 @@
 
 use crate::clock::{self, Wait};
 use crate::replaced::step;
-use crate::{controlled, names, run, seating};
+use crate::{controlled, joining, names, run, seating};
 use frontrun_formats::{Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyValueError};
 use pyo3::prelude::*;
@@ -231,9 +231,11 @@ pub fn primitive(
         "condition_notify" => Operation::ConditionNotify { condition: id, count },
         _ => return Err(PyValueError::new_err(format!("no primitive operation is called {kind}"))),
     };
-    run::reach(me, controlled::last_site(), None);
+    joining::reach(me);
     go_on()?;
-    Ok(execute_predicted(me, operation))
+    let result = run::predict(me, &operation);
+    joining::execute(me, operation, u8::from(result));
+    Ok(result)
 }
 
 /// Waits with the first operation, or attempts the second: at once when the time is short, or after it has run out.
@@ -242,7 +244,10 @@ fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operat
     // Even an attempt takes the condition's lock back, which can block.
     let takes_lock = matches!(attempt, Operation::ConditionWakeTimed { .. });
     let attempt_now = |time| {
-        run::reach(me, site, takes_lock.then(|| attempt.clone()));
+        match takes_lock.then(|| attempt.clone()) {
+            Some(attempt) => _ = run::reach(me, site, Some(attempt)),
+            None => joining::reach(me),
+        }
         let done = execute_predicted(me, attempt.clone());
         if !done {
             clock::advance(time);
@@ -252,7 +257,10 @@ fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operat
     let patience = match clock::wait(timeout) {
         Wait::Impatient(time) => return attempt_now(time),
         Wait::Patient(time) => Some(time),
-        Wait::Forever => None,
+        Wait::Forever => {
+            let attempt = (!takes_lock).then_some(attempt);
+            return execute_predicted(me, joining::await_turn(me, wait, attempt));
+        }
     };
     if run::reach_patiently(me, site, wait.clone(), patience) {
         return takes_lock && attempt_now(Duration::ZERO);
@@ -262,7 +270,7 @@ fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operat
 
 fn execute_predicted(me: ThreadId, operation: Operation) -> bool {
     let result = run::predict(me, &operation);
-    run::execute(me, controlled::last_site(), operation, u8::from(result));
+    joining::execute_awaited(me, operation, u8::from(result));
     result
 }
 

@@ -49,7 +49,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
     unsafe {
         let frame = Frame::current();
-        let Some(seen) = behalf::counts(frame, site.seen) else { return 0 };
+        let Some(seen) = behalf::counts(me, frame, site.seen) else { return 0 };
         if seen == Seen::InScope {
             run::leave_block(me);
         }

@@ -12,7 +12,7 @@ use crate::examination::Examined;
 use crate::probing::Probes;
 use crate::report::{BoundedBy, Report};
 use crate::sampling::Plan;
-use frontrun_formats::Execution;
+use frontrun_formats::{Block, Execution};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,6 +67,11 @@ impl Books {
     pub(crate) fn count_execution(&mut self, examined: &Examined, sampled: bool) {
         if let Some(execution) = &examined.execution {
             self.report.most_threads = self.report.most_threads.max(execution.threads.len());
+            for event in execution.events.iter().filter(|event| event.operation.is_access()) {
+                let alone = event.block == Block::Alone;
+                self.report.switched |= alone;
+                self.report.blocks |= !alone;
+            }
             if let Some(observed) = &execution.observed {
                 *self.report.outcomes.entry(observed.clone()).or_default() += 1;
             }

@@ -58,6 +58,8 @@ pub enum BoundedBy {
     Attempts,
     /// The first failure, at which the exploration was to stop.
     FirstFailure,
+    /// No code was in scope, so threads switched where they wait and nowhere else.
+    Scope,
 }
 
 impl BoundedBy {
@@ -72,6 +74,7 @@ impl BoundedBy {
             BoundedBy::CutRuns => "cut_runs",
             BoundedBy::Attempts => "attempts",
             BoundedBy::FirstFailure => "first_failure",
+            BoundedBy::Scope => "scope",
         }
     }
 }
@@ -124,6 +127,10 @@ pub struct Report {
     pub left_out: u64,
     /// The most threads that any execution had.
     pub most_threads: usize,
+    /// Whether some thread made accesses between which threads may switch.
+    pub switched: bool,
+    /// Whether some thread made accesses as an opaque block.
+    pub blocks: bool,
     /// Whether executions were drawn at random, and other classes may exist.
     pub sampled: bool,
     /// Over how many steps of an execution change points were spread ([`frontrun_formats::Sampler::Pct`]).

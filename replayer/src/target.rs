@@ -25,10 +25,8 @@ pub struct Target {
     pub directory: Option<PathBuf>,
     /// Globs on the names of modules to explore in addition to the default scope.
     pub include: Vec<String>,
-    /// Globs on the names of modules to leave out.
-    pub exclude: Vec<String>,
     /// Globs on the names of modules in which threads switch only where the code waits.
-    pub atomic: Vec<String>,
+    pub exclude: Vec<String>,
     /// `PYTHONHASHSEED` of the runs.
     pub hash_seed: String,
     /// For an exploration that was called from within the program: which call to replay.
@@ -77,7 +75,6 @@ impl Target {
         let mut target = Target::parse(&words, python, directory)?;
         target.include = flags("include");
         target.exclude = flags("exclude");
-        target.atomic = flags("atomic");
         target.call = header.target.call.clone();
         if !header.environment.hash_seed.is_empty() {
             target.hash_seed = header.environment.hash_seed.clone();

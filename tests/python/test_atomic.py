@@ -49,14 +49,14 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleT
 
 
 def test_a_call_is_one_step(library: ModuleType) -> None:
-    def explore(*atomic: str) -> tuple[int, bool]:
+    def explore(*exclude: str) -> tuple[int, bool]:
         result = explore_dpor(
             setup=library.Box,
             threads=[library.add, library.add],
             invariant=lambda box: box.value == 2,
             stop_on_first=False,
             reproduce_on_failure=0,
-            atomic=atomic,
+            exclude=exclude,
         )
         return result.num_explored, result.property_holds
 
@@ -75,7 +75,7 @@ def test_what_a_call_does_in_another_order_is_found_out(library: ModuleType) -> 
         invariant=lambda box: True,
         observe=lambda box: box.seen,
         stop_on_first=False,
-        atomic=("atomic_library",),
+        exclude=("atomic_library",),
     )
     assert result.property_holds
     assert result.num_explored == 3
@@ -89,7 +89,7 @@ def test_locks_in_a_call_are_places_to_switch(library: ModuleType) -> None:
         invariant=lambda locks: True,
         stop_on_first=False,
         reproduce_on_failure=1,
-        atomic=("atomic_library",),
+        exclude=("atomic_library",),
     )
     assert not result.property_holds
     assert result.failures[0].kind == "deadlock"

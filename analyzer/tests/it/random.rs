@@ -13,6 +13,8 @@ pub enum Line {
     /// Tries to take a lock, and does something under it.
     TryDo(u32, Op),
     Wait(u32, u32),
+    /// The same at the end of a block and at the beginning of another one.
+    WaitInBlocks(Vec<Inner>, Vec<Inner>),
     WaitTimed(u32, u32),
     Meet(u32, u32),
     /// Reads a variable until it has this value, waiting for a change in between.
@@ -147,6 +149,14 @@ impl Script {
                 && random.chance(share.into())
             {
                 *line = Line::Do(block(random, used));
+            } else if let Line::Wait(condition, lock) = *line
+                && random.chance(share.into())
+            {
+                let length = 1 + random.below(2);
+                let mut before = lines_of_block(random, &[Feature::Data], 1, length);
+                before.push(Inner::Do(Op::CondWait(condition, lock)));
+                let after = lines_of_block(random, &[Feature::Data], 1, length);
+                *line = Line::WaitInBlocks(before, after);
             }
         }
     }
@@ -537,6 +547,11 @@ fn execute(context: &mut Context, line: &Line, last: &mut i64) -> Flow {
         Line::Wait(condition, lock) => {
             context.op(Op::CondWait(*condition, *lock))?;
             context.op(Op::CondWake(*condition, *lock))?;
+        }
+        Line::WaitInBlocks(before, after) => {
+            context.op(Op::Block(None, before.clone()))?;
+            let gate = Box::new(Op::CondWake(0, 0));
+            context.op(Op::Block(Some(gate), after.clone()))?;
         }
         Line::WaitTimed(condition, lock) => {
             context.op(Op::CondWait(*condition, *lock))?;

@@ -9,7 +9,7 @@ mod run;
 mod show;
 
 use crate::Host;
-use crate::args::{Cli, Command, Scope};
+use crate::args::{Cli, Command, Scope, ScopeName};
 use crate::error::CliError;
 use crate::exit_code::ExitCode;
 use clap::CommandFactory;
@@ -42,8 +42,10 @@ fn target(words: &[OsString], scope: &Scope, host: &Host) -> Result<Target, CliE
     let mut target = Target::parse(words, &host.python, None)?;
     target.preload = host.preload.clone();
     target.include = scope.include.clone();
+    if scope.scope == ScopeName::All {
+        target.include.push("*".to_owned());
+    }
     target.exclude = scope.exclude.clone();
-    target.atomic = scope.atomic.clone();
     spawn::find_module(&target)?;
     Ok(target)
 }

@@ -162,6 +162,9 @@ fn bound(report: &Report) -> String {
         Some(BoundedBy::Interrupt) => format!("interrupted, {waiting}"),
         Some(BoundedBy::Attempts) => "drawn at random: other executions may fail".to_owned(),
         Some(BoundedBy::FirstFailure) => format!("stopped at the first failure, {waiting}"),
+        Some(BoundedBy::Scope) => {
+            "no code is in scope, so threads switched where they wait and nowhere else".to_owned()
+        }
         Some(BoundedBy::Preemptions) => format!(
             "{} left out by --preemption-bound",
             counted(report.beyond_preemption_bound as usize, "schedule")
