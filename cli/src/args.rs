@@ -97,6 +97,29 @@ pub struct Scope {
     /// See the accesses of these modules, but let threads switch only where their code waits, as in `pkg.parser`
     #[arg(long, value_name = "GLOB")]
     pub atomic: Vec<String>,
+    /// What time is to the program: virtual (sleeps take none, waits give up when nothing else can happen), explored
+    /// (waits may give up at any moment), or real
+    #[arg(long, value_enum, default_value_t = Clock::Virtual)]
+    pub clock: Clock,
+}
+
+/// What time is to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Clock {
+    Virtual,
+    Explored,
+    Real,
+}
+
+impl Clock {
+    /// The name in the header of a recording.
+    pub fn name(self) -> &'static str {
+        match self {
+            Clock::Virtual => "virtual",
+            Clock::Explored => "explored",
+            Clock::Real => "real",
+        }
+    }
 }
 
 /// `frontrun analyze`.

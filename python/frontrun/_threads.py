@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _core, _first_calls, _reporter
+from . import _core, _first_calls, _replaced, _reporter
 
 _PACKAGE = str(Path(__file__).parent)
 _NUMBER = "_frontrun_number"
@@ -24,9 +24,9 @@ _JOINABLE: list[threading.Thread] = []
 _before_first_start: list[Callable[[], object]] = []
 
 _Thread = threading.Thread
-_start = _Thread.start
-_join = _Thread.join
-_is_alive = _Thread.is_alive
+_start = _replaced.original_of(_Thread.start)
+_join = _replaced.original_of(_Thread.join)
+_is_alive = _replaced.original_of(_Thread.is_alive)
 _bootstrap_inner: Callable[[threading.Thread], None] = _Thread._bootstrap_inner  # type: ignore[attr-defined]
 
 
@@ -170,9 +170,9 @@ def install(in_caller: bool = False) -> None:
 
     In the caller's process it will be taken out again, and threads that are in sets have to keep the hash they have.
     """
-    _Thread.start = start  # type: ignore[method-assign]
-    _Thread.join = join  # type: ignore[method-assign]
-    _Thread.is_alive = is_alive  # type: ignore[method-assign]
+    _replaced.replace(_Thread.start, start)
+    _replaced.replace(_Thread.join, join)
+    _replaced.replace(_Thread.is_alive, is_alive)
     _first_calls.install()
     if not in_caller:
         _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
@@ -185,9 +185,9 @@ def install(in_caller: bool = False) -> None:
 
 def uninstall() -> None:
     """Take the model out again, for a process that goes on after its run."""
-    _Thread.start = _start  # type: ignore[method-assign]
-    _Thread.join = _join  # type: ignore[method-assign]
-    _Thread.is_alive = _is_alive  # type: ignore[method-assign]
+    _replaced.restore(_Thread.start, _start)
+    _replaced.restore(_Thread.join, _join)
+    _replaced.restore(_Thread.is_alive, _is_alive)
     _Thread._bootstrap_inner = _bootstrap_inner  # type: ignore[attr-defined]
     _first_calls.uninstall()
     _JOINABLE.clear()

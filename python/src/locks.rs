@@ -252,6 +252,7 @@ pub fn observe_lock_waits(py: Python<'_>, observer: Option<Py<PyAny>>) -> PyResu
 /// # Errors
 /// When a name that every supported interpreter has is missing.
 pub fn install(py: Python<'_>) -> PyResult<()> {
+    crate::class::know_primitives(py)?;
     let thread = py.import("_thread")?;
     for (class, name, original, with) in methods() {
         replace(&thread.getattr(class)?, name, original, with)?;

@@ -126,8 +126,13 @@ pub fn await_turn(
     let site = controlled::last_site();
     let patience = match wait {
         Wait::Impatient(time) => {
+            if !time.is_zero() {
+                run::rest(me, site);
+            }
             run::reach(me, site, None);
-            clock::advance(time);
+            if !run::predict(me, &attempt) {
+                clock::advance(time);
+            }
             return Some(attempt);
         }
         Wait::Patient(time) => Some(time),

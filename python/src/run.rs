@@ -22,7 +22,7 @@ use pyo3::ffi;
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use crate::outside::Outside;
@@ -143,6 +143,38 @@ pub fn announce(me: ThreadId, operation: &Operation) {
     if let Some(run) = unsafe { get() } {
         run.gate.announce(me, operation);
     }
+}
+
+/// Tells the gate that the next step of `me` takes time: it sleeps, or waits no longer than it can.
+pub fn rest(me: ThreadId, position: Option<&Site>) {
+    let place = position.map_or(0, |site| site_number(site).0);
+    // SAFETY: `me` holds the turn and the lock.
+    if let Some(run) = unsafe { get() } {
+        run.gate.rest(me, place);
+    }
+}
+
+/// Comes to the end of the program: returns when no other thread goes on.
+pub fn leave_program(me: ThreadId) {
+    // SAFETY: `me` holds the turn and the lock.
+    if let Some(run) = unsafe { get() } {
+        run.gate.leave(me);
+        reach(me, None, None);
+    }
+}
+
+/// From now on a process that the program forks forgets the run, before anything can happen there: it is no part of it.
+pub fn forget_in_forks() {
+    static DONE: Once = Once::new();
+    // SAFETY: registers a function that lives as long as the process.
+    DONE.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(forget)) });
+}
+
+unsafe extern "C" fn forget() {
+    RECORDING.store(false, Ordering::Relaxed);
+    controlled::become_thread(None);
+    // SAFETY: a forked process has one thread. The recording must not be completed from here, so it is leaked.
+    std::mem::forget(unsafe { (*RUN.0.get()).take() });
 }
 
 /// Whether `me` is in the middle of an opaque block, so that its next access joins it without a switch point.

@@ -67,6 +67,7 @@ impl Books {
     pub(crate) fn count_execution(&mut self, examined: &Examined, sampled: bool) {
         if let Some(execution) = &examined.execution {
             self.report.most_threads = self.report.most_threads.max(execution.threads.len());
+            self.report.left_behind += u64::from(execution.leaves_threads_behind());
             if let Some(observed) = &execution.observed {
                 *self.report.outcomes.entry(observed.clone()).or_default() += 1;
             }

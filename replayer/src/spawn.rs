@@ -110,6 +110,7 @@ fn config(
         "include": target.include,
         "exclude": target.exclude,
         "atomic": target.atomic,
+        "clock": target.clock,
         "timeout_ms": timeout.map(|timeout| timeout.as_millis() as u64),
         "parent": parent,
         "command": target.command_line(),

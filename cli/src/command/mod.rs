@@ -44,6 +44,7 @@ fn target(words: &[OsString], scope: &Scope, host: &Host) -> Result<Target, CliE
     target.include = scope.include.clone();
     target.exclude = scope.exclude.clone();
     target.atomic = scope.atomic.clone();
+    target.clock = scope.clock.name().to_owned();
     spawn::find_module(&target)?;
     Ok(target)
 }
