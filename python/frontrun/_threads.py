@@ -147,7 +147,7 @@ def is_alive(self: threading.Thread) -> bool:
     """Return whether a thread runs; under control this looks at its end."""
     number = _number(self)
     if number is None or _core.current() is None:
-        return _is_alive(self)
+        return bool(_is_alive(self))
     return not _core.has_ended(number)
 
 

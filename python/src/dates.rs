@@ -10,6 +10,9 @@ use pyo3::types::PyDelta;
 use std::ffi::c_void;
 use std::ptr;
 
+/// In microseconds.
+const DAY: i64 = 86_400_000_000;
+
 static NOW: Original = Original::new();
 static UTCNOW: Original = Original::new();
 
@@ -37,13 +40,14 @@ unsafe fn moved(time: Object) -> Object {
     let ahead = clock::ahead();
     // SAFETY: the calling thread holds the interpreter's lock; `time` is a new reference or null.
     unsafe {
-        if time.is_null() || ahead.is_zero() || ffi::PyDateTime_CheckExact(time) == 0 {
+        if time.is_null() || ahead == 0 || ffi::PyDateTime_CheckExact(time) == 0 {
             return time;
         }
         let py = Python::assume_attached();
-        let later = i32::try_from(ahead.as_secs() / 86_400).ok().and_then(|days| {
-            let seconds = (ahead.as_secs() % 86_400) as i32;
-            PyDelta::new(py, days, seconds, ahead.subsec_micros() as i32, true).ok()
+        let micros = ahead / 1000;
+        let later = i32::try_from(micros.div_euclid(DAY)).ok().and_then(|days| {
+            let (seconds, micros) = (micros.rem_euclid(DAY) / 1_000_000, micros.rem_euclid(1_000_000));
+            PyDelta::new(py, days, seconds as i32, micros as i32, true).ok()
         });
         let Some(later) = later else { return time };
         let sum = ffi::PyNumber_Add(time, later.as_ptr());

@@ -108,6 +108,7 @@ pub unsafe fn identities() -> Option<&'static mut Identities> {
 /// spawn.
 pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
     IN_CALLER.store(in_caller, Ordering::Relaxed);
+    clock::start();
     recording.thread(ThreadInfo { path: ThreadPath::main(), name: "MainThread".to_owned() });
     recording.string("");
     recording.site(NOWHERE);
@@ -442,7 +443,6 @@ pub fn finish(outcome: Outcome) -> bool {
     }
     if IN_CALLER.load(Ordering::Relaxed) {
         epoch::advance();
-        clock::reset();
         // SAFETY: the interpreter's lock is held, and no borrow is alive.
         unsafe { *IDENTITIES.0.get() = None };
     }

@@ -96,6 +96,10 @@ unsafe extern "C" fn queue_get(
             }
         }
         let Some(wait) = decide_wait(values[0], values[1]) else { return original() };
+        // Here -1 is no way to ask for a wait without a limit.
+        if matches!(wait, Wait::Forever) && !values[1].is_null() && values[1] != ffi::Py_None() {
+            return original();
+        }
         get_item(me, object, class, wait)
     }
 }

@@ -41,10 +41,10 @@ unsafe fn later(now: Object) -> Object {
     unsafe {
         crate::spinning::progress();
         let ahead = clock::ahead();
-        if now.is_null() || ahead.is_zero() {
+        if now.is_null() || ahead == 0 {
             return now;
         }
-        let moved = ffi::PyFloat_FromDouble(ffi::PyFloat_AsDouble(now) + ahead.as_secs_f64());
+        let moved = ffi::PyFloat_FromDouble(ffi::PyFloat_AsDouble(now) + ahead as f64 / 1e9);
         ffi::Py_DECREF(now);
         moved
     }
@@ -61,7 +61,7 @@ unsafe fn later_by_nanoseconds(now: Object) -> Object {
     // SAFETY: a new reference to an int, or null.
     unsafe {
         crate::spinning::progress();
-        let ahead = i64::try_from(clock::ahead().as_nanos()).unwrap_or(i64::MAX);
+        let ahead = clock::ahead();
         if now.is_null() || ahead == 0 {
             return now;
         }
@@ -107,7 +107,7 @@ unsafe fn of_seconds(original: &Original, module: Object, arguments: Object) -> 
     unsafe {
         let given = ffi::PyTuple_Size(arguments);
         let is_now = given == 0 || (given == 1 && ffi::PyTuple_GetItem(arguments, 0) == ffi::Py_None());
-        if !is_now || clock::ahead().is_zero() {
+        if !is_now || thread::controlled_thread().is_none() {
             return original.call(module, arguments.cast(), ptr::null_mut());
         }
         let now = seconds(&TIME, module);
@@ -126,7 +126,7 @@ unsafe fn of_seconds(original: &Original, module: Object, arguments: Object) -> 
 unsafe fn of_local_time(original: &Original, nth: isize, module: Object, arguments: Object) -> Object {
     // SAFETY: as for `of_seconds`.
     unsafe {
-        if ffi::PyTuple_Size(arguments) != nth || clock::ahead().is_zero() {
+        if ffi::PyTuple_Size(arguments) != nth || thread::controlled_thread().is_none() {
             return original.call(module, arguments.cast(), ptr::null_mut());
         }
         let none = ffi::PyTuple_New(0);

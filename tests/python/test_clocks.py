@@ -31,7 +31,7 @@ CLOCKS: dict[str, Callable[[], float]] = {
     "asctime": lambda: time.mktime(time.strptime(time.asctime())),
     "strftime": lambda: time.mktime(time.strptime(time.strftime("%Y %m %d %H %M %S"), "%Y %m %d %H %M %S")),
     "datetime.now": lambda: datetime.datetime.now().timestamp(),
-    "datetime.now of a zone": lambda: datetime.datetime.now(datetime.timezone.utc).timestamp(),
+    "datetime.now of a zone": lambda: datetime.datetime.now(datetime.UTC).timestamp(),
     "datetime.utcnow": lambda: datetime.datetime.utcnow().timestamp(),
     "datetime.today": lambda: datetime.datetime.today().timestamp(),
     "date.today": lambda: time.mktime(datetime.date.today().timetuple()),
@@ -103,6 +103,7 @@ WAITS: dict[str, tuple[Callable[[Any, float], Any], Callable[[Any], Any]]] = {
     "simple queue": (lambda s, t: received(s.simple.get, t), lambda s: s.simple.put(1)),
 }
 
+
 @pytest.mark.parametrize("name", WAITS)
 def test_on_the_explored_clock_a_long_wait_may_give_up_at_any_moment(name: str) -> None:
     wait, end = WAITS[name]
@@ -111,9 +112,7 @@ def test_on_the_explored_clock_a_long_wait_may_give_up_at_any_moment(name: str) 
         s.seen = wait(s, 3600)
 
     def outcomes(clock: Any) -> set[str]:
-        result = explore_dpor(
-            shared, [waits, end], lambda s: s.seen is not None, observe=lambda s: s.seen, clock=clock
-        )
+        result = explore_dpor(shared, [waits, end], lambda s: s.seen is not None, observe=lambda s: s.seen, clock=clock)
         assert result.property_holds, result.explanation
         return set(result.outcomes)
 
