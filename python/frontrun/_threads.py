@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ _PACKAGE = str(Path(__file__).parent)
 _NUMBER = "_frontrun_number"
 _MADE = "_frontrun_made"
 _made = itertools.count()
-_JOINABLE: list[threading.Thread] = []
+# Numbers, and threads as long as the program holds them: what hangs on a thread's life is to end with it.
+_JOINABLE: list[tuple[int, weakref.ref[threading.Thread]]] = []
 _before_first_start: list[Callable[[], object]] = []
 
 _Thread = threading.Thread
@@ -82,7 +84,7 @@ def start(self: threading.Thread) -> None:
             _core.abandon(number)
             raise
         if not self.daemon:
-            _JOINABLE.append(self)
+            _JOINABLE.append((number, weakref.ref(self)))
     _core.await_arrival(number)
 
 
@@ -162,7 +164,13 @@ def _hash(self: threading.Thread) -> int:
 def join_all() -> None:
     """Wait for every non-daemon thread, as the interpreter does at its end."""
     while _JOINABLE:
-        join(_JOINABLE.pop(0), None)
+        number, reference = _JOINABLE.pop(0)
+        if _core.current() is not None:
+            _core.join(number, None)
+        thread = reference()
+        if thread is not None:
+            with quietly:
+                _join(thread)
 
 
 def install(in_caller: bool = False) -> None:

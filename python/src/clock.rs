@@ -5,6 +5,9 @@
 //! [`IMPATIENT`] may find its time run out whenever it would have to wait, since any thread can be that late; a longer one
 //! does so only when no thread is enabled.
 //!
+//! Many short rests are a long one: a thread that has rested for [`IMPATIENT`] in all goes on resting only when no thread is
+//! enabled. So one that polls until a deadline is not late because it never let the others run.
+//!
 //! There are two other clocks: on the *explored* one every wait is like a short one, and on the *real* one sleeps and waits
 //! that give up take their time.
 //!
@@ -14,6 +17,7 @@ use crate::controlled;
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -34,6 +38,11 @@ static KIND: AtomicU8 = AtomicU8::new(VIRTUAL);
 const VIRTUAL: u8 = 0;
 const EXPLORED: u8 = 1;
 const REAL: u8 = 2;
+
+thread_local! {
+    /// For how long this thread has slept, or waited in vain, in this run.
+    static RESTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
 
 /// Sets the clock of the runs of this process: "virtual", "explored" or "real".
 #[pyfunction]
@@ -66,9 +75,10 @@ pub enum Wait {
 pub fn wait(seconds: Option<f64>) -> Wait {
     match seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)) {
         None => Wait::Forever,
-        Some(time) if rounded(time) < IMPATIENT || KIND.load(Ordering::Relaxed) == EXPLORED => {
+        Some(time) if time.is_zero() || rounded(time) < IMPATIENT && !has_rested_enough() => {
             Wait::Impatient(time)
         }
+        Some(time) if KIND.load(Ordering::Relaxed) == EXPLORED => Wait::Impatient(time),
         Some(time) => Wait::Patient(rounded(time)),
     }
 }
@@ -78,8 +88,19 @@ fn rounded(time: Duration) -> Duration {
     u32::try_from(grains).map_or(time, |grains| GRAIN * grains)
 }
 
-/// Lets time pass. On the real clock the calling thread sleeps, with the turn in its hand but not the interpreter's lock.
+/// Whether the calling thread's rests give way to all that other threads can do.
+pub fn has_rested_enough() -> bool {
+    rounded(RESTED.get()) >= IMPATIENT && KIND.load(Ordering::Relaxed) != EXPLORED
+}
+
+/// The calling thread has just become another one.
+pub fn forget_rests() {
+    RESTED.set(Duration::ZERO);
+}
+
+/// Lets time pass while the calling thread rests. On the real clock the calling thread sleeps, with the turn in its hand but not the interpreter's lock.
 pub fn advance(time: Duration) {
+    RESTED.set(RESTED.get().saturating_add(time));
     if KIND.load(Ordering::Relaxed) == REAL {
         // SAFETY: the calling thread holds the interpreter's lock, and takes it again.
         unsafe {
@@ -89,6 +110,10 @@ pub fn advance(time: Duration) {
         }
         return;
     }
+    pass(time);
+}
+
+fn pass(time: Duration) {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let _ = NANOS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now.saturating_add(nanos)));
 }
@@ -104,7 +129,7 @@ pub fn ahead() -> i64 {
     if controlled::controlled_thread().is_none() || KIND.load(Ordering::Relaxed) == REAL {
         return 0;
     }
-    advance(LOOK);
+    pass(LOOK);
     let began = *BEGAN.lock().unwrap_or_else(PoisonError::into_inner);
     let real = began.map_or(0, |began| i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX));
     i64::try_from(NANOS.load(Ordering::Relaxed)).unwrap_or(i64::MAX).saturating_sub(real)

@@ -168,7 +168,16 @@ pub fn leave_program(me: ThreadId) {
 pub fn forget_in_forks() {
     static DONE: Once = Once::new();
     // SAFETY: registers a function that lives as long as the process.
-    DONE.call_once(|| _ = unsafe { libc::pthread_atfork(None, None, Some(forget)) });
+    DONE.call_once(|| _ = unsafe { libc::pthread_atfork(None, Some(note_fork), Some(forget)) });
+}
+
+unsafe extern "C" fn note_fork() {
+    if controlled::controlled_thread().is_some()
+        // SAFETY: the thread that forks holds the turn and the lock.
+        && let Some(run) = unsafe { get() }
+    {
+        run.outside.endpoints.inherit_all();
+    }
 }
 
 unsafe extern "C" fn forget() {

@@ -22,9 +22,16 @@ unsafe extern "C" fn sleep(module: Object, seconds: *mut c_void, b: *mut c_void)
             ffi::PyErr_Clear();
             return SLEEP.call(module, seconds, b);
         }
-        clock::advance(Duration::try_from_secs_f64(duration).unwrap_or(Duration::MAX));
-        run::rest(me, thread::last_site());
-        step(me, Operation::Pause, false, 1);
+        let duration = Duration::try_from_secs_f64(duration).unwrap_or(Duration::MAX);
+        if clock::has_rested_enough() && !duration.is_zero() {
+            // Nothing ends it but its time.
+            let of = Box::new([]);
+            run::reach_patiently(me, thread::last_site(), Operation::AwaitChange { of }, Some(duration));
+        } else {
+            clock::advance(duration);
+            run::rest(me, thread::last_site());
+            step(me, Operation::Pause, false, 1);
+        }
         ffi::Py_NewRef(ffi::Py_None())
     }
 }

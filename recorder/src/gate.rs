@@ -441,8 +441,9 @@ impl Gate {
     pub fn unfinished(&self) -> impl Iterator<Item = (ThreadId, Option<&Operation>)> {
         let all = (0..self.threads.len()).map(|index| ThreadId(index as u32));
         all.filter(|thread| !self.threads[thread.index()].ended).map(|thread| {
-            let rests = self.is_able(thread) && self.is_left_behind(thread);
             let pending = self.threads[thread.index()].pending.as_ref();
+            let sleeps = matches!(pending, Some(Operation::AwaitChange { of }) if of.is_empty());
+            let rests = sleeps || self.is_able(thread) && self.is_left_behind(thread);
             (thread, if rests { Some(&Operation::Pause) } else { pending })
         })
     }

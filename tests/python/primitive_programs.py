@@ -139,6 +139,8 @@ def disagreement(seed: int, most: int = 4000) -> str | None:
         return f"{text}, impossible failure: {stuck} {result.explanation}"
     if result.bounded_by == "executions":
         return None
+    if result.verdict not in ("failed", "exhausted"):
+        return f"{text}: {result.explanation}"
     if found != model.outcomes:
         return f"{text}, missing: {sorted(model.outcomes - found)[:3]}"
     if model.can_get_stuck != bool(stuck):

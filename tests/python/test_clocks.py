@@ -144,6 +144,48 @@ def test_a_lock_and_a_join_give_up_early_on_the_explored_clock() -> None:
     assert outcomes("virtual") == outcomes("explored") == {"(True, True)", "(False, True)"}
 
 
+POLLS: dict[str, Callable[[Any], Any]] = {
+    "sleep": lambda s: time.sleep(0.1),
+    "event": lambda s: s.event.wait(0.1),
+    "queue": lambda s: received(s.queue.get, 0.1),
+    "simple queue": lambda s: received(s.simple.get, 0.1),
+    "condition": lambda s: waited(s.condition, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", POLLS)
+def test_who_polls_until_a_deadline_lets_the_others_run(name: str) -> None:
+    def polls(s: Any) -> None:
+        rounds = 0
+        end = time.monotonic() + 30
+        while s.seen is None:
+            rounds += 1
+            assert time.monotonic() < end
+            POLLS[name](s)
+        assert rounds < 300
+
+    def works(s: Any) -> None:
+        s.seen = 1
+
+    result = explore_dpor(shared, [polls, works], lambda _: True)
+    assert (result.verdict, result.explanation) == ("exhausted", None)
+
+
+def test_short_sleeps_keep_no_order_until_they_are_long() -> None:
+    def outcomes(rounds: int) -> set[str]:
+        def sleeps(s: Any) -> None:
+            for _ in range(rounds):
+                time.sleep(0.4)
+            s.seen = s.event.is_set()
+
+        result = explore_dpor(shared, [sleeps, lambda s: s.event.set()], lambda _: True, observe=lambda s: s.seen)
+        assert result.property_holds, result.explanation
+        return set(result.outcomes)
+
+    assert outcomes(2) == outcomes(3) == {"False", "True"}
+    assert outcomes(4) == {"True"}
+
+
 def test_the_real_clock_takes_its_time() -> None:
     def sleeps(_: Any) -> None:
         began = time.monotonic()
