@@ -28,6 +28,9 @@ pub const IMPATIENT: Duration = Duration::from_secs(1);
 /// How long it takes to look at the clock.
 const LOOK: Duration = Duration::from_micros(10);
 
+/// A rest counts as one of this length at least, so that the shortest ones come to an end, too.
+const SHORTEST_REST: Duration = Duration::from_millis(10);
+
 /// Waits are compared in units of this, which no number of looks before them should change.
 const GRAIN: Duration = Duration::from_millis(100);
 
@@ -100,7 +103,7 @@ pub fn forget_rests() {
 
 /// Lets time pass while the calling thread rests. On the real clock the calling thread sleeps, with the turn in its hand but not the interpreter's lock.
 pub fn advance(time: Duration) {
-    RESTED.set(RESTED.get().saturating_add(time));
+    RESTED.set(RESTED.get().saturating_add(time.max(SHORTEST_REST)));
     if KIND.load(Ordering::Relaxed) == REAL {
         // SAFETY: the calling thread holds the interpreter's lock, and takes it again.
         unsafe {

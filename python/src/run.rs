@@ -58,6 +58,8 @@ static RUN: Slot = Slot(UnsafeCell::new(None));
 static IDENTITIES: Numbers = Numbers(UnsafeCell::new(None));
 /// Whether a run is under way and has had a second thread: until then nothing can be shared.
 static RECORDING: AtomicBool = AtomicBool::new(false);
+/// Whether the program has forked a process.
+static FORKED: AtomicBool = AtomicBool::new(false);
 /// Whether the run shares its process with the caller, so that its end must leave both alive.
 static IN_CALLER: AtomicBool = AtomicBool::new(false);
 /// How the last run in the caller's process failed.
@@ -177,6 +179,7 @@ unsafe extern "C" fn note_fork() {
         && let Some(run) = unsafe { get() }
     {
         run.outside.endpoints.inherit_all();
+        FORKED.store(true, Ordering::Relaxed);
     }
 }
 
@@ -351,10 +354,22 @@ pub fn note_failure(failure: Failure) {
 /// then the thread is stale.
 pub fn end_stuck() -> bool {
     let details = reporter::describe_waiting();
-    let message = {
-        // SAFETY: the caller holds the turn and the lock.
-        let waiting = unsafe { get() }.map_or(0, |run| run.gate.unfinished().count());
-        format!("{waiting} threads wait and none can go on")
+    // SAFETY: the caller holds the turn and the lock; the operations are cloned out.
+    let waits: Vec<Option<Operation>> = unsafe { get() }
+        .map(|run| run.gate.unfinished().map(|(_, operation)| operation.cloned()).collect())
+        .unwrap_or_default();
+    let receives = |wait: &Option<Operation>| {
+        matches!(wait, Some(Operation::ChannelTake { .. } | Operation::ChannelWait { .. }))
+    };
+    if FORKED.load(Ordering::Relaxed) && waits.iter().any(receives) {
+        end_unfollowed(
+            "a thread to send what another one waits for",
+            "a forked process may be the one who sends it",
+        );
+    }
+    let message = match waits.len() {
+        1 => "1 thread waits and cannot go on".to_owned(),
+        waiting => format!("{waiting} threads wait and none can go on"),
     };
     let failure = Failure { kind: FailureKind::Deadlock, message, thread: None, details };
     end_failed(failure);
