@@ -10,7 +10,9 @@ use crate::describe;
 use crate::simulation::Simulation;
 use crate::threads::Threads;
 use frontrun_formats::semantics::State;
-use frontrun_formats::{Execution, Location, ObjectId, Operation, Part, SiteId, ThreadId, ThreadPath};
+use frontrun_formats::{
+    Execution, Location, ObjectId, Operation, Outcome, Part, SiteId, ThreadId, ThreadPath,
+};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -67,13 +69,14 @@ struct Blocked {
     lock: bool,
 }
 
-/// The deadlock at the end of the execution, if somebody is unfinished.
+/// The deadlock at the end of the execution, if somebody is unfinished. Daemons that wait when the program ends well are
+/// none.
 pub(crate) fn deadlock(
     execution: &Execution,
     threads: &Threads,
     simulation: &Simulation,
 ) -> Option<Deadlock> {
-    if execution.pending.is_empty() {
+    if execution.pending.is_empty() || execution.outcome == Some(Outcome::Passed) {
         return None;
     }
     let mut order: Vec<usize> = (0..execution.pending.len()).collect();

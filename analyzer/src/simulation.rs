@@ -75,6 +75,10 @@ impl Simulation {
             let Some(path) = execution.path(pending.thread) else {
                 return Err(AnalyzeError::UnknownThread(pending.thread));
             };
+            // A thread that the end of the program has left behind.
+            if pending.operation == Operation::Pause {
+                continue;
+            }
             if semantics::enabled(&pending.operation, pending.thread, &self.state()) {
                 return Err(AnalyzeError::StoppedEarly {
                     thread: path.clone(),

@@ -97,6 +97,10 @@ pub struct Scope {
     /// Do not let threads switch in these modules, as in `pkg.logging`; wins over --include
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// What time is to the program: virtual (sleeps take none, waits give up when nothing else can happen), explored
+    /// (waits may give up at any moment), or real
+    #[arg(long, value_enum, default_value_t = Clock::Virtual)]
+    pub clock: Clock,
 }
 
 /// A scope that has a name.
@@ -106,6 +110,25 @@ pub enum ScopeName {
     Project,
     /// The standard library and installed packages, too
     All,
+}
+
+/// What time is to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Clock {
+    Virtual,
+    Explored,
+    Real,
+}
+
+impl Clock {
+    /// The name in the header of a recording.
+    pub fn name(self) -> &'static str {
+        match self {
+            Clock::Virtual => "virtual",
+            Clock::Explored => "explored",
+            Clock::Real => "real",
+        }
+    }
 }
 
 /// `frontrun analyze`.

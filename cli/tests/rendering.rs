@@ -190,6 +190,7 @@ fn every_bound_is_explained() {
         BoundedBy::Interrupt,
         BoundedBy::Memory,
         BoundedBy::CutRuns,
+        BoundedBy::LeftBehind,
     ];
     for bound in bounds {
         let report = Report {

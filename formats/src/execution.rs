@@ -3,6 +3,7 @@
 use crate::event::{Block, Event, Pending};
 use crate::id::{ObjectId, SiteId, StringId, ThreadId, ThreadPath};
 use crate::location::Location;
+use crate::operation::Operation;
 use crate::outcome::Outcome;
 use crate::schedule::Schedule;
 use crate::semantics::{Value, changes};
@@ -180,6 +181,11 @@ impl Execution {
     /// Whether the program has changed something outside its process, so that it must not run beside another.
     pub fn changes_outside(&self) -> bool {
         self.objects.iter().any(|object| self.text(object.type_name) == outside::CHANGED)
+    }
+
+    /// Whether the program ended although some thread could have gone on, which is recorded as pausing.
+    pub fn leaves_threads_behind(&self) -> bool {
+        self.pending.iter().any(|pending| pending.operation == Operation::Pause)
     }
 
     /// What a schedule entry for this event expects, see [`crate::ScheduleEntry::expect`]. Never 0.

@@ -34,7 +34,9 @@ def main() -> None:
     instrument_later(scope)
     _preload.watch()
     program = _load(words)
-    header = _program.facts(config["command"], None, os.getcwd(), scope.flags())
+    _core.set_clock(config["clock"])
+    flags = [*scope.flags(), ("clock", config["clock"])]
+    header = _program.facts(config["command"], None, os.getcwd(), flags)
     random.seed(0)
 
     def begin_served() -> None:

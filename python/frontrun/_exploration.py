@@ -17,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from . import _checkpoint, _core, _preload, _program, _reporter, _threads
 from ._calls import Call
@@ -32,6 +32,9 @@ _one_at_a_time = threading.Lock()
 def text_of(observe: Callable[[Any], object] | None) -> Callable[[Any], str] | None:
     """What makes the text of an outcome, if one is observed."""
     return None if observe is None else (lambda state: repr(observe(state)))
+
+
+Clock = Literal["virtual", "explored", "real"]
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ class Options:
     trace_dir: str | os.PathLike[str] | None = None
     workers: int | None = None
     fail_on_race: bool = False
+    clock: Clock = "virtual"
     sampling: Sampling | None = None
     before: Callable[[], object] | None = None
     """What each execution's process does first, before it is under control."""
@@ -149,6 +153,7 @@ def explore(program: Callable[[], object], options: Options, call: Call) -> Inte
 
 def _search(program: Callable[[], object], options: Options, call: Call, directory: str) -> dict[str, Any]:
     """Run the executions, and return the native loop's report."""
+    _core.set_clock(options.clock)
     servers = _Servers(program, options, call, options.workers or len(os.sched_getaffinity(0)))
     try:
         return _core.explore_served(
@@ -204,7 +209,7 @@ class _Servers:
     def __init__(self, program: Callable[[], object], options: Options, call: Call, count: int) -> None:
         pairs = _core.socket_pairs(count)
         self.fds = [ours for ours, _ in pairs]
-        prepare(scope)
+        prepare(options.scope)
         _flush()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -246,6 +251,7 @@ def _replay_if_asked(program: Callable[[], object], options: Options, call: Call
         return
     del os.environ[_REPLAY]
     _prepare(options.scope)
+    _core.set_clock(options.clock)
     _run(_core.Request(asked["out"], asked["schedule"]), program, options, call)
 
 
@@ -253,7 +259,7 @@ def _result(
     report: dict[str, Any], reproduced: tuple[int, int] | None, sampling: Sampling | None
 ) -> InterleavingResult:
     failures = tuple(Failure(**failure) for failure in report["failures"])
-    incomplete = report["waiting"] or report["cut_runs"] or report["errors"] or report["diverged"]
+    incomplete = any(report[part] for part in ("waiting", "cut_runs", "left_behind", "errors", "diverged"))
     bounds = {}
     if sampling is not None and report["sampled"]:
         bounds = sampling.bounds(report["executions"], report["most_threads"], report["horizon"])

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from . import _exploration, _threads
 from ._calls import this_call
-from ._exploration import Program, text_of
+from ._exploration import Clock, Program, text_of
 from ._options import Strategy, options
 from ._serial import serial_outcomes
 from ._snapshot import snapshot
@@ -43,6 +43,7 @@ def explore(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    clock: Clock = "virtual",
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
@@ -74,6 +75,8 @@ def explore(
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names in whose code threads switch only where it waits.
     :param trace_packages: names of packages whose code is in scope besides the project's.
+    :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
+        when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param jobs: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
@@ -96,6 +99,7 @@ def explore(
         exclude=exclude,
         trace_packages=trace_packages,
         jobs=jobs,
+        clock=clock,
     )
     if invariant is None and not (serializable_invariant or error_on_any_race):
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"

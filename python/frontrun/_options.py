@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Literal
 
-from ._exploration import Options
+from ._exploration import Clock, Options
 from ._instrument import Scope
 from .bytecode import SAMPLERS, sampling
 
@@ -31,6 +31,7 @@ def options(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    clock: Clock = "virtual",
     jobs: int | None = None,
 ) -> Options:
     """Bring together what was asked for; refuse options that the chosen strategy would ignore."""
@@ -56,6 +57,7 @@ def options(
         timeout_per_run=timeout_per_run,
         trace_dir=trace_dir,
         workers=jobs,
+        clock=clock,
         fail_on_race=error_on_any_race,
         sampling=plan,
     )

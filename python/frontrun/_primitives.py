@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from . import _core
+from . import _core, _replaced
 from ._threads import quietly
 
 _Event: Any = threading.Event
@@ -148,30 +148,27 @@ def _notify(condition: Any, count: int) -> None:
 
 
 _MODELS: dict[Any, dict[str, Callable[..., Any]]] = {
-    _Event: {"is_set": event_is_set, "isSet": event_is_set, "set": event_set, "clear": event_clear, "wait": event_wait},
-    _Semaphore: {"acquire": semaphore_acquire, "__enter__": semaphore_acquire, "release": semaphore_release},
+    _Event: {"is_set": event_is_set, "set": event_set, "clear": event_clear, "wait": event_wait},
+    _Semaphore: {"acquire": semaphore_acquire, "release": semaphore_release},
     _BoundedSemaphore: {"release": bounded_semaphore_release},
     _Condition: {
         "wait": condition_wait,
         "wait_for": condition_wait_for,
         "notify": condition_notify,
         "notify_all": condition_notify_all,
-        "notifyAll": condition_notify_all,
     },
 }
-_originals: dict[tuple[Any, str], Callable[..., Any]] = {
-    (cls, name): getattr(cls, name) for cls, methods in _MODELS.items() for name in methods
-}
+_functions = {(cls, name): cls.__dict__[name] for cls, methods in _MODELS.items() for name in methods}
+_originals = {which: _replaced.original_of(function) for which, function in _functions.items()}
 
 
 def install() -> None:
     """Put the models in place, for the rest of this process."""
-    for cls, methods in _MODELS.items():
-        for name, model in methods.items():
-            setattr(cls, name, model)
+    for (cls, name), function in _functions.items():
+        _replaced.replace(function, _MODELS[cls][name])
 
 
 def uninstall() -> None:
     """Take the models out again, for a process that goes on after its run."""
-    for (cls, name), original in _originals.items():
-        setattr(cls, name, original)
+    for which, function in _functions.items():
+        _replaced.restore(function, _originals[which])

@@ -10,23 +10,25 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _core, _first_calls, _reporter
+from . import _core, _first_calls, _replaced, _reporter
 
 _PACKAGE = str(Path(__file__).parent)
 _NUMBER = "_frontrun_number"
 _MADE = "_frontrun_made"
 _made = itertools.count()
-_JOINABLE: list[threading.Thread] = []
+# Numbers, and threads as long as the program holds them: what hangs on a thread's life is to end with it.
+_JOINABLE: list[tuple[int, weakref.ref[threading.Thread]]] = []
 _before_first_start: list[Callable[[], object]] = []
 
 _Thread = threading.Thread
-_start = _Thread.start
-_join = _Thread.join
-_is_alive = _Thread.is_alive
+_start = _replaced.original_of(_Thread.start)
+_join = _replaced.original_of(_Thread.join)
+_is_alive = _replaced.original_of(_Thread.is_alive)
 _bootstrap_inner: Callable[[threading.Thread], None] = _Thread._bootstrap_inner  # type: ignore[attr-defined]
 
 
@@ -82,7 +84,7 @@ def start(self: threading.Thread) -> None:
             _core.abandon(number)
             raise
         if not self.daemon:
-            _JOINABLE.append(self)
+            _JOINABLE.append((number, weakref.ref(self)))
     _core.await_arrival(number)
 
 
@@ -147,7 +149,7 @@ def is_alive(self: threading.Thread) -> bool:
     """Return whether a thread runs; under control this looks at its end."""
     number = _number(self)
     if number is None or _core.current() is None:
-        return _is_alive(self)
+        return bool(_is_alive(self))
     return not _core.has_ended(number)
 
 
@@ -162,7 +164,13 @@ def _hash(self: threading.Thread) -> int:
 def join_all() -> None:
     """Wait for every non-daemon thread, as the interpreter does at its end."""
     while _JOINABLE:
-        join(_JOINABLE.pop(0), None)
+        number, reference = _JOINABLE.pop(0)
+        if _core.current() is not None:
+            _core.join(number, None)
+        thread = reference()
+        if thread is not None:
+            with quietly:
+                _join(thread)
 
 
 def install(in_caller: bool = False) -> None:
@@ -170,9 +178,9 @@ def install(in_caller: bool = False) -> None:
 
     In the caller's process it will be taken out again, and threads that are in sets have to keep the hash they have.
     """
-    _Thread.start = start  # type: ignore[method-assign]
-    _Thread.join = join  # type: ignore[method-assign]
-    _Thread.is_alive = is_alive  # type: ignore[method-assign]
+    _replaced.replace(_Thread.start, start)
+    _replaced.replace(_Thread.join, join)
+    _replaced.replace(_Thread.is_alive, is_alive)
     _first_calls.install()
     if not in_caller:
         _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
@@ -185,9 +193,9 @@ def install(in_caller: bool = False) -> None:
 
 def uninstall() -> None:
     """Take the model out again, for a process that goes on after its run."""
-    _Thread.start = _start  # type: ignore[method-assign]
-    _Thread.join = _join  # type: ignore[method-assign]
-    _Thread.is_alive = _is_alive  # type: ignore[method-assign]
+    _replaced.restore(_Thread.start, _start)
+    _replaced.restore(_Thread.join, _join)
+    _replaced.restore(_Thread.is_alive, _is_alive)
     _Thread._bootstrap_inner = _bootstrap_inner  # type: ignore[attr-defined]
     _first_calls.uninstall()
     _JOINABLE.clear()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ._calls import this_call
-from ._exploration import Options, Program, explore, text_of
+from ._exploration import Clock, Options, Program, explore, text_of
 from ._instrument import Scope
 from .common import InterleavingResult
 
@@ -35,6 +35,7 @@ def explore_dpor(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    clock: Clock = "virtual",
     workers: int | None = None,
 ) -> InterleavingResult:
     """Run ``threads`` on fresh state in every order that can make a difference, and check ``invariant`` after each.
@@ -56,6 +57,8 @@ def explore_dpor(
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names in whose code threads switch only where it waits.
     :param trace_packages: names of packages whose code is in scope besides the project's.
+    :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
+        when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param workers: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes.
     """
@@ -70,5 +73,6 @@ def explore_dpor(
         timeout_per_run=timeout_per_run,
         trace_dir=trace_dir,
         workers=workers,
+        clock=clock,
     )
     return explore(Program(setup, tuple(threads), invariant, text_of(observe)), options, this_call())

@@ -2,6 +2,9 @@
 
 use crate::hash_table::{self, Found};
 use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[allow(non_snake_case)]
 unsafe extern "C" {
@@ -115,6 +118,32 @@ pub unsafe fn is_heap(class: *mut ffi::PyTypeObject) -> bool {
 pub unsafe fn is_written_in_python(class: *mut ffi::PyTypeObject) -> bool {
     // SAFETY: as the caller promises; a type's name lives as long as the type.
     unsafe { is_heap(class) && !std::ffi::CStr::from_ptr((*class).tp_name).to_bytes().contains(&b'.') }
+}
+
+/// The classes of primitives whose waits are modelled.
+static PRIMITIVES: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+/// Gets to know the primitives that the standard library writes in Python.
+///
+/// # Errors
+/// When a name that every supported interpreter has is missing.
+pub fn know_primitives(py: Python<'_>) -> PyResult<()> {
+    let threading = py.import("threading")?;
+    for (name, class) in ["Event", "Condition", "Semaphore"].into_iter().zip(&PRIMITIVES) {
+        let found = threading.getattr(name)?.cast_into::<PyType>()?;
+        class.store(found.as_ptr() as usize, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Whether the class is one of those, or a subclass.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn is_primitive(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: the classes of `threading` live as long as the interpreter.
+    let inherits = |base: usize| unsafe { base != 0 && ffi::PyType_IsSubtype(class, base as *mut _) != 0 };
+    PRIMITIVES.iter().any(|base| inherits(base.load(Ordering::Relaxed)))
 }
 
 /// What a name is in the first class of the resolution order that has it; borrowed, null when none has.

@@ -1,19 +1,68 @@
-//! The clock that a controlled program sees: the real one, plus the time that waits and sleeps would have taken.
+//! The clock that a controlled program sees: it shows when the run began, plus the time that waits and sleeps would have taken.
 //!
-//! Model: a sleep takes no time and moves the clock; so does a wait whose time runs out. A wait of less than
+//! Model: real time does not go on, so that nothing hangs on how fast the machine is; a look at the clock takes [`LOOK`], so
+//! that a loop which looks at it until a moment comes has an end. A sleep takes no time and moves the clock; so does a wait whose time runs out. A wait of less than
 //! [`IMPATIENT`] may find its time run out whenever it would have to wait, since any thread can be that late; a longer one
 //! does so only when no thread is enabled.
 //!
-//! Not here: `datetime`, which reads the system's clock by itself.
+//! Many short rests are a long one: a thread that has rested for [`IMPATIENT`] in all goes on resting only when no thread is
+//! enabled. So one that polls until a deadline is not late because it never let the others run.
+//!
+//! There are two other clocks: on the *explored* one every wait is like a short one, and on the *real* one sleeps and waits
+//! that give up take their time.
+//!
+//! Not here: the functions that read it (time_calls, dates).
 
 use crate::controlled;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Waits shorter than this may time out at any moment.
 pub const IMPATIENT: Duration = Duration::from_secs(1);
 
+/// How long it takes to look at the clock.
+const LOOK: Duration = Duration::from_micros(10);
+
+/// A rest counts as one of this length at least, so that the shortest ones come to an end, too.
+const SHORTEST_REST: Duration = Duration::from_millis(10);
+
+/// Waits are compared in units of this, which no number of looks before them should change.
+const GRAIN: Duration = Duration::from_millis(100);
+
 static NANOS: AtomicU64 = AtomicU64::new(0);
+static BEGAN: Mutex<Option<Instant>> = Mutex::new(None);
+static KIND: AtomicU8 = AtomicU8::new(VIRTUAL);
+
+const VIRTUAL: u8 = 0;
+const EXPLORED: u8 = 1;
+const REAL: u8 = 2;
+
+thread_local! {
+    /// For how long this thread has slept, or waited in vain, in this run.
+    static RESTED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Sets the clock of the runs of this process: "virtual", "explored" or "real".
+#[pyfunction]
+pub fn set_clock(name: &str) -> PyResult<()> {
+    let kind = match name {
+        "virtual" => VIRTUAL,
+        "explored" => EXPLORED,
+        "real" => REAL,
+        _ => {
+            return Err(PyValueError::new_err(format!(
+                "no clock is called {name:?}; there are 'virtual', 'explored' and 'real'"
+            )));
+        }
+    };
+    KIND.store(kind, Ordering::Relaxed);
+    Ok(())
+}
 
 /// How a wait with a timeout behaves.
 pub enum Wait {
@@ -29,26 +78,62 @@ pub enum Wait {
 pub fn wait(seconds: Option<f64>) -> Wait {
     match seconds.map(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)) {
         None => Wait::Forever,
-        Some(time) if time < IMPATIENT => Wait::Impatient(time),
-        Some(time) => Wait::Patient(time),
+        Some(time) if time.is_zero() || rounded(time) < IMPATIENT && !has_rested_enough() => {
+            Wait::Impatient(time)
+        }
+        Some(time) if KIND.load(Ordering::Relaxed) == EXPLORED => Wait::Impatient(time),
+        Some(time) => Wait::Patient(rounded(time)),
     }
 }
 
-/// Lets time pass.
+fn rounded(time: Duration) -> Duration {
+    let grains = time.saturating_add(GRAIN / 2).as_nanos() / GRAIN.as_nanos();
+    u32::try_from(grains).map_or(time, |grains| GRAIN * grains)
+}
+
+/// Whether the calling thread's rests give way to all that other threads can do.
+pub fn has_rested_enough() -> bool {
+    rounded(RESTED.get()) >= IMPATIENT && KIND.load(Ordering::Relaxed) != EXPLORED
+}
+
+/// The calling thread has just become another one.
+pub fn forget_rests() {
+    RESTED.set(Duration::ZERO);
+}
+
+/// Lets time pass while the calling thread rests. On the real clock the calling thread sleeps, with the turn in its hand but not the interpreter's lock.
 pub fn advance(time: Duration) {
+    RESTED.set(RESTED.get().saturating_add(time.max(SHORTEST_REST)));
+    if KIND.load(Ordering::Relaxed) == REAL {
+        // SAFETY: the calling thread holds the interpreter's lock, and takes it again.
+        unsafe {
+            let state = ffi::PyEval_SaveThread();
+            std::thread::sleep(time);
+            ffi::PyEval_RestoreThread(state);
+        }
+        return;
+    }
+    pass(time);
+}
+
+fn pass(time: Duration) {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     let _ = NANOS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now.saturating_add(nanos)));
 }
 
-/// Takes back the time that has passed on this clock alone, for the next run of this process.
-pub fn reset() {
+/// Starts the clock of a run.
+pub fn start() {
     NANOS.store(0, Ordering::Relaxed);
+    *BEGAN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 
-/// The time that has passed on this clock alone; none for a thread that is not controlled.
-pub fn ahead() -> Duration {
-    match controlled::controlled_thread() {
-        Some(_) => Duration::from_nanos(NANOS.load(Ordering::Relaxed)),
-        None => Duration::ZERO,
+/// By how many nanoseconds this clock is ahead of the real one; by none for a thread that is not controlled.
+pub fn ahead() -> i64 {
+    if controlled::controlled_thread().is_none() || KIND.load(Ordering::Relaxed) == REAL {
+        return 0;
     }
+    pass(LOOK);
+    let began = *BEGAN.lock().unwrap_or_else(PoisonError::into_inner);
+    let real = began.map_or(0, |began| i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX));
+    i64::try_from(NANOS.load(Ordering::Relaxed)).unwrap_or(i64::MAX).saturating_sub(real)
 }

@@ -179,6 +179,11 @@ impl Endpoints {
         self.inherited.insert(end);
     }
 
+    /// Notes that a process that was forked has got all ends.
+    pub fn inherit_all(&mut self) {
+        self.inherited.extend(self.ends.keys().copied());
+    }
+
     /// Whether somebody outside may use this end, or the other one.
     pub fn is_shared(&self, end: Inode) -> bool {
         self.inherited.contains(&end)

@@ -196,6 +196,7 @@ fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict
     result.set_item("errors", &report.errors)?;
     result.set_item("diverged", report.diverged)?;
     result.set_item("cut_runs", report.cut_runs)?;
+    result.set_item("left_behind", report.left_behind)?;
     result.set_item("waiting", report.waiting)?;
     result.set_item("races", report.races.len())?;
     result.set_item("most_threads", report.most_threads)?;

@@ -117,6 +117,8 @@ impl Handed {
                     let reads = action.is_some_and(Action::only_reads);
                     self.visit(interpreter::builtin_self(object), !reads, look, levels);
                 }
+            } else if class::is_primitive(class) {
+                // What it holds changes by its methods, which are steps of their own.
             } else if class::is_written_in_python(class) {
                 if matches!(look, Look::Attributes | Look::Everything) {
                     self.add(container::whole(names::number(object)), is_write);

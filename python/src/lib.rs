@@ -30,8 +30,10 @@ mod clock;
 mod container;
 mod controlled;
 mod database;
+mod dates;
 mod endpoints;
 mod epoch;
+mod exits;
 mod exploring;
 mod extent;
 mod file_locks;
@@ -91,6 +93,8 @@ fn remember_sources(paths: Vec<String>) {
 mod _core {
     #[pymodule_export]
     use super::channels::note_inherited;
+    #[pymodule_export]
+    use super::clock::set_clock;
     #[pymodule_export]
     use super::database::{database_access, database_lock, database_open, database_unlock};
     #[pymodule_export]

@@ -19,6 +19,8 @@ static LOCK_LOCKED: Original = Original::new();
 static RLOCK_ACQUIRE: Original = Original::new();
 static RLOCK_RELEASE: Original = Original::new();
 static RLOCK_IS_OWNED: Original = Original::new();
+static LOCK_REINIT: Original = Original::new();
+static RLOCK_REINIT: Original = Original::new();
 static RLOCK_SAVE: Original = Original::new();
 static RLOCK_RESTORE: Original = Original::new();
 
@@ -212,8 +214,33 @@ unsafe extern "C" fn rlock_restore(object: Object, a: *mut c_void, b: *mut c_voi
     }
 }
 
+/// What a forked process does with a lock that another thread may hold: it is free afterwards.
+unsafe extern "C" fn lock_reinit(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
+    // SAFETY: called through the method's definition.
+    unsafe {
+        if let Some(me) = controlled(object)
+            && is_locked(object)
+        {
+            release(me, object, true);
+        }
+        LOCK_REINIT.call(object, a, b)
+    }
+}
+
+unsafe extern "C" fn rlock_reinit(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
+    // SAFETY: called through the method's definition.
+    unsafe {
+        if let Some(me) = controlled(object)
+            && interpreter::rlock_count(object) > 0
+        {
+            release(me, object, true);
+        }
+        RLOCK_REINIT.call(object, a, b)
+    }
+}
+
 /// The methods that are replaced: class, name, original, replacement.
-fn methods() -> [(&'static str, &'static str, &'static Original, usize); 14] {
+fn methods() -> [(&'static str, &'static str, &'static Original, usize); 16] {
     let (acquire, release) = (lock_acquire as *const () as usize, lock_release as *const () as usize);
     let locked = lock_locked as *const () as usize;
     let (racquire, rrelease) = (rlock_acquire as *const () as usize, rlock_release as *const () as usize);
@@ -230,6 +257,8 @@ fn methods() -> [(&'static str, &'static str, &'static Original, usize); 14] {
         ("RLock", "__enter__", &RLOCK_ACQUIRE, racquire),
         ("RLock", "release", &RLOCK_RELEASE, rrelease),
         ("RLock", "__exit__", &RLOCK_RELEASE, rrelease),
+        ("LockType", "_at_fork_reinit", &LOCK_REINIT, lock_reinit as *const () as usize),
+        ("RLock", "_at_fork_reinit", &RLOCK_REINIT, rlock_reinit as *const () as usize),
         ("RLock", "_release_save", &RLOCK_SAVE, rlock_save as *const () as usize),
         ("RLock", "_acquire_restore", &RLOCK_RESTORE, rlock_restore as *const () as usize),
     ]
@@ -252,6 +281,7 @@ pub fn observe_lock_waits(py: Python<'_>, observer: Option<Py<PyAny>>) -> PyResu
 /// # Errors
 /// When a name that every supported interpreter has is missing.
 pub fn install(py: Python<'_>) -> PyResult<()> {
+    crate::class::know_primitives(py)?;
     let thread = py.import("_thread")?;
     for (class, name, original, with) in methods() {
         replace(&thread.getattr(class)?, name, original, with)?;

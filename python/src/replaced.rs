@@ -125,8 +125,15 @@ pub fn await_turn(
 ) -> Option<Operation> {
     match wait {
         Wait::Impatient(time) => {
-            joining::reach(me);
-            clock::advance(time);
+            if time.is_zero() {
+                joining::reach(me);
+            } else {
+                run::rest(me, controlled::last_site());
+                run::reach(me, controlled::last_site(), None);
+            }
+            if !run::predict(me, &attempt) {
+                clock::advance(time);
+            }
             Some(attempt)
         }
         Wait::Patient(time) => {

@@ -23,7 +23,7 @@ use rustc_hash::FxHashSet;
 use std::cell::UnsafeCell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use crate::block::Told;
@@ -64,6 +64,8 @@ static RUN: Slot = Slot(UnsafeCell::new(None));
 static IDENTITIES: Numbers = Numbers(UnsafeCell::new(None));
 /// Whether a run is under way and has had a second thread: until then nothing can be shared.
 static RECORDING: AtomicBool = AtomicBool::new(false);
+/// Whether the program has forked a process.
+static FORKED: AtomicBool = AtomicBool::new(false);
 /// Whether the run shares its process with the caller, so that its end must leave both alive.
 static IN_CALLER: AtomicBool = AtomicBool::new(false);
 /// How the last run in the caller's process failed.
@@ -114,6 +116,7 @@ pub unsafe fn identities() -> Option<&'static mut Identities> {
 /// spawn.
 pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
     IN_CALLER.store(in_caller, Ordering::Relaxed);
+    clock::start();
     recording.thread(ThreadInfo { path: ThreadPath::main(), name: "MainThread".to_owned() });
     recording.string("");
     recording.site(NOWHERE);
@@ -151,6 +154,48 @@ pub fn announce(me: ThreadId, operation: &Operation) {
     if let Some(run) = unsafe { get() } {
         run.gate.announce(me, operation);
     }
+}
+
+/// Tells the gate that the next step of `me` takes time: it sleeps, or waits no longer than it can.
+pub fn rest(me: ThreadId, position: Option<&Site>) {
+    let place = position.map_or(0, |site| site_number(site).0);
+    // SAFETY: `me` holds the turn and the lock.
+    if let Some(run) = unsafe { get() } {
+        run.gate.rest(me, place);
+    }
+}
+
+/// Comes to the end of the program: returns when no other thread goes on.
+pub fn leave_program(me: ThreadId) {
+    // SAFETY: `me` holds the turn and the lock.
+    if let Some(run) = unsafe { get() } {
+        run.gate.leave(me);
+        reach(me, None, None);
+    }
+}
+
+/// From now on a process that the program forks forgets the run, before anything can happen there: it is no part of it.
+pub fn forget_in_forks() {
+    static DONE: Once = Once::new();
+    // SAFETY: registers a function that lives as long as the process.
+    DONE.call_once(|| _ = unsafe { libc::pthread_atfork(None, Some(note_fork), Some(forget)) });
+}
+
+unsafe extern "C" fn note_fork() {
+    if controlled::controlled_thread().is_some()
+        // SAFETY: the thread that forks holds the turn and the lock.
+        && let Some(run) = unsafe { get() }
+    {
+        run.outside.endpoints.inherit_all();
+        FORKED.store(true, Ordering::Relaxed);
+    }
+}
+
+unsafe extern "C" fn forget() {
+    RECORDING.store(false, Ordering::Relaxed);
+    controlled::become_thread(None);
+    // SAFETY: a forked process has one thread. The recording must not be completed from here, so it is leaked.
+    std::mem::forget(unsafe { (*RUN.0.get()).take() });
 }
 
 /// Whether `me` is in the middle of an opaque block, so that its next access joins it without a switch point.
@@ -348,10 +393,22 @@ pub fn note_failure(failure: Failure) {
 /// then the thread is stale.
 pub fn end_stuck() -> bool {
     let details = reporter::describe_waiting();
-    let message = {
-        // SAFETY: the caller holds the turn and the lock.
-        let waiting = unsafe { get() }.map_or(0, |run| run.gate.unfinished().count());
-        format!("{waiting} threads wait and none can go on")
+    // SAFETY: the caller holds the turn and the lock; the operations are cloned out.
+    let waits: Vec<Option<Operation>> = unsafe { get() }
+        .map(|run| run.gate.unfinished().map(|(_, operation)| operation.cloned()).collect())
+        .unwrap_or_default();
+    let receives = |wait: &Option<Operation>| {
+        matches!(wait, Some(Operation::ChannelTake { .. } | Operation::ChannelWait { .. }))
+    };
+    if FORKED.load(Ordering::Relaxed) && waits.iter().any(receives) {
+        end_unfollowed(
+            "a thread to send what another one waits for",
+            "a forked process may be the one who sends it",
+        );
+    }
+    let message = match waits.len() {
+        1 => "1 thread waits and cannot go on".to_owned(),
+        waiting => format!("{waiting} threads wait and none can go on"),
     };
     let failure = Failure { kind: FailureKind::Deadlock, message, thread: None, details };
     end_failed(failure);
@@ -449,7 +506,6 @@ pub fn finish(outcome: Outcome) -> bool {
     }
     if IN_CALLER.load(Ordering::Relaxed) {
         epoch::advance();
-        clock::reset();
         // SAFETY: the interpreter's lock is held, and no borrow is alive.
         unsafe { *IDENTITIES.0.get() = None };
     }

@@ -2,7 +2,9 @@
 //!
 //! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
 
-use crate::{buffered, c_calls, controlled, freed, io, locks, run, simple_queue, sources, time_calls};
+use crate::{
+    buffered, c_calls, controlled, dates, exits, freed, io, locks, run, simple_queue, sources, time_calls,
+};
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;
 use frontrun_recorder::recording::Recording;
@@ -94,12 +96,15 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
         Recording::create(file, &header).map_err(|error| PyOSError::new_err(error.to_string()))?;
     buffered::install(py)?;
     c_calls::install(py)?;
+    dates::install(py)?;
+    exits::install(py)?;
     locks::install(py)?;
     simple_queue::install(py)?;
     time_calls::install(py)?;
     // SAFETY: the interpreter's lock is held.
     unsafe { freed::install() };
     io::install();
+    run::forget_in_forks();
     run::begin(Gate::new(request.schedule.clone()), recording, in_caller);
     Ok(())
 }
@@ -120,9 +125,12 @@ pub fn has_begun() -> bool {
     unsafe { run::get() }.is_some()
 }
 
-/// Ends the run: completes the trace. Returns whether the execution failed.
+/// Ends the program and the run: completes the trace. Returns whether the execution failed.
 #[pyfunction]
 pub fn finish_run() -> bool {
+    if let Some(me) = controlled::controlled_thread() {
+        run::leave_program(me);
+    }
     let failed = run::finish(Outcome::Passed);
     controlled::become_thread(None);
     failed
@@ -155,6 +163,8 @@ pub fn take_failure() -> Option<(&'static str, String, String)> {
 pub fn serve(py: Python<'_>, fds: Vec<RawFd>) -> PyResult<Option<Request>> {
     sources::prepare();
     c_calls::install(py)?;
+    // Its import takes longer than many a run.
+    dates::install(py)?;
     // SAFETY: the descriptors were made for this call and nobody else uses them.
     let sockets = fds.into_iter().map(|fd| unsafe { UnixStream::from_raw_fd(fd) }).collect();
     let mut fork = || {

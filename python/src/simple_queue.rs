@@ -11,6 +11,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 static QUEUE_PUT: Original = Original::new();
+static QUEUE_PUT_NOWAIT: Original = Original::new();
 static QUEUE_GET: Original = Original::new();
 static QUEUE_GET_NOWAIT: Original = Original::new();
 static QUEUE_SIZE: Original = Original::new();
@@ -40,12 +41,33 @@ unsafe extern "C" fn queue_put(
 ) -> Object {
     // SAFETY: called through the method's definition (vector call).
     unsafe {
+        put(object);
+        QUEUE_PUT.call_all(object, a, b, c, d)
+    }
+}
+
+unsafe extern "C" fn queue_put_nowait(
+    object: Object,
+    a: *mut c_void,
+    b: *mut c_void,
+    c: *mut c_void,
+    d: *mut c_void,
+) -> Object {
+    // SAFETY: as for `queue_put`.
+    unsafe {
+        put(object);
+        QUEUE_PUT_NOWAIT.call_all(object, a, b, c, d)
+    }
+}
+
+unsafe fn put(object: Object) {
+    // SAFETY: the caller was called through a method's definition.
+    unsafe {
         if let Some(me) = controlled(object) {
             let queue = queue(object);
             joining::reach(me);
             joining::execute(me, Operation::QueuePut { queue, bound: 0 }, 1);
         }
-        QUEUE_PUT.call_all(object, a, b, c, d)
     }
 }
 
@@ -75,6 +97,10 @@ unsafe extern "C" fn queue_get(
             }
         }
         let Some(wait) = decide_wait(values[0], values[1]) else { return original() };
+        // Here -1 is no way to ask for a wait without a limit.
+        if matches!(wait, Wait::Forever) && !values[1].is_null() && values[1] != ffi::Py_None() {
+            return original();
+        }
         get_item(me, object, class, wait)
     }
 }
@@ -145,6 +171,7 @@ unsafe extern "C" fn queue_empty(object: Object, a: *mut c_void, b: *mut c_void)
 pub fn install(py: Python<'_>) -> PyResult<()> {
     let queue = py.import("_queue")?.getattr("SimpleQueue")?;
     replace(&queue, "put", &QUEUE_PUT, queue_put as *const () as usize)?;
+    replace(&queue, "put_nowait", &QUEUE_PUT_NOWAIT, queue_put_nowait as *const () as usize)?;
     replace(&queue, "get", &QUEUE_GET, queue_get as *const () as usize)?;
     replace(&queue, "get_nowait", &QUEUE_GET_NOWAIT, queue_get_nowait as *const () as usize)?;
     replace(&queue, "qsize", &QUEUE_SIZE, queue_size as *const () as usize)?;

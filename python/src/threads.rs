@@ -118,7 +118,8 @@ pub fn begin() -> PyResult<bool> {
 /// Records the end of the calling thread, which keeps the turn until `depart()`.
 #[pyfunction]
 pub fn end() -> PyResult<()> {
-    if is_let_go() {
+    // A process that the program has forked in this thread is not controlled.
+    if is_let_go() || controlled::controlled_thread().is_none() {
         return Ok(());
     }
     let me = me()?;
@@ -156,6 +157,7 @@ pub fn join(thread: u32, timeout: Option<f64>) -> PyResult<bool> {
     let operation = Operation::Join { thread: ThreadId(thread) };
     let patience = match clock::wait(timeout) {
         Wait::Impatient(time) => {
+            run::rest(me, controlled::last_site());
             let ended = has_ended(thread)?;
             if !ended {
                 clock::advance(time);
@@ -243,10 +245,14 @@ fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operat
     let site = controlled::last_site();
     // Even an attempt takes the condition's lock back, which can block.
     let takes_lock = matches!(attempt, Operation::ConditionWakeTimed { .. });
-    let attempt_now = |time| {
-        match takes_lock.then(|| attempt.clone()) {
-            Some(attempt) => _ = run::reach(me, site, Some(attempt)),
-            None => joining::reach(me),
+    let attempt_now = |time: Duration| {
+        if !time.is_zero() {
+            run::rest(me, site);
+        }
+        if takes_lock || !time.is_zero() {
+            run::reach(me, site, takes_lock.then(|| attempt.clone()));
+        } else {
+            joining::reach(me);
         }
         let done = execute_predicted(me, attempt.clone());
         if !done {

@@ -1,7 +1,8 @@
-//! `time.sleep` and the clocks of the module `time`, on the controlled program's clock.
+//! `time.sleep` and what else the module `time` says of now, on the controlled program's clock.
 
 use crate::clock;
 use crate::replaced::{Object, Original, controlled, replace, step};
+use crate::{controlled as thread, run};
 use frontrun_formats::Operation;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -21,8 +22,16 @@ unsafe extern "C" fn sleep(module: Object, seconds: *mut c_void, b: *mut c_void)
             ffi::PyErr_Clear();
             return SLEEP.call(module, seconds, b);
         }
-        clock::advance(Duration::try_from_secs_f64(duration).unwrap_or(Duration::MAX));
-        step(me, Operation::Pause, false, 1);
+        let duration = Duration::try_from_secs_f64(duration).unwrap_or(Duration::MAX);
+        if clock::has_rested_enough() && !duration.is_zero() {
+            // Nothing ends it but its time.
+            let of = Box::new([]);
+            run::reach_patiently(me, thread::last_site(), Operation::AwaitChange { of }, Some(duration));
+        } else {
+            clock::advance(duration);
+            run::rest(me, thread::last_site());
+            step(me, Operation::Pause, false, 1);
+        }
         ffi::Py_NewRef(ffi::Py_None())
     }
 }
@@ -30,14 +39,19 @@ unsafe extern "C" fn sleep(module: Object, seconds: *mut c_void, b: *mut c_void)
 /// A clock that returns seconds as a float, with what waits and sleeps would have taken.
 unsafe fn seconds(original: &Original, module: Object) -> Object {
     // SAFETY: the original takes nothing and returns a new float.
+    unsafe { later(original.call(module, ptr::null_mut(), ptr::null_mut())) }
+}
+
+/// The float, moved by what waits and sleeps would have taken. Takes the reference, and returns one.
+unsafe fn later(now: Object) -> Object {
+    // SAFETY: a new reference to a float, or null.
     unsafe {
         crate::spinning::progress();
-        let now = original.call(module, ptr::null_mut(), ptr::null_mut());
         let ahead = clock::ahead();
-        if now.is_null() || ahead.is_zero() {
+        if now.is_null() || ahead == 0 {
             return now;
         }
-        let moved = ffi::PyFloat_FromDouble(ffi::PyFloat_AsDouble(now) + ahead.as_secs_f64());
+        let moved = ffi::PyFloat_FromDouble(ffi::PyFloat_AsDouble(now) + ahead as f64 / 1e9);
         ffi::Py_DECREF(now);
         moved
     }
@@ -46,10 +60,15 @@ unsafe fn seconds(original: &Original, module: Object) -> Object {
 /// A clock that returns nanoseconds as an int.
 unsafe fn nanoseconds(original: &Original, module: Object) -> Object {
     // SAFETY: the original takes nothing and returns a new int.
+    unsafe { later_by_nanoseconds(original.call(module, ptr::null_mut(), ptr::null_mut())) }
+}
+
+/// The same of an int.
+unsafe fn later_by_nanoseconds(now: Object) -> Object {
+    // SAFETY: a new reference to an int, or null.
     unsafe {
         crate::spinning::progress();
-        let now = original.call(module, ptr::null_mut(), ptr::null_mut());
-        let ahead = i64::try_from(clock::ahead().as_nanos()).unwrap_or(i64::MAX);
+        let ahead = clock::ahead();
         if now.is_null() || ahead == 0 {
             return now;
         }
@@ -81,6 +100,117 @@ clocks! {
     perf_counter_ns, PERF_COUNTER_NS, nanoseconds;
 }
 
+static LOCALTIME: Original = Original::new();
+static GMTIME: Original = Original::new();
+static CTIME: Original = Original::new();
+static STRFTIME: Original = Original::new();
+static ASCTIME: Original = Original::new();
+static CLOCK_GETTIME: Original = Original::new();
+static CLOCK_GETTIME_NS: Original = Original::new();
+
+/// A function of one optional argument, the seconds, which is now if it is left out or none.
+unsafe fn of_seconds(original: &Original, module: Object, arguments: Object) -> Object {
+    // SAFETY: `arguments` is a tuple; references are borrowed until they are given back here.
+    unsafe {
+        let given = ffi::PyTuple_Size(arguments);
+        let is_now = given == 0 || (given == 1 && ffi::PyTuple_GetItem(arguments, 0) == ffi::Py_None());
+        if !is_now || thread::controlled_thread().is_none() {
+            return original.call(module, arguments.cast(), ptr::null_mut());
+        }
+        let now = seconds(&TIME, module);
+        if now.is_null() {
+            return now;
+        }
+        let with_now = ffi::PyTuple_Pack(1, now);
+        let result = original.call(module, with_now.cast(), ptr::null_mut());
+        ffi::Py_XDECREF(with_now);
+        ffi::Py_DECREF(now);
+        result
+    }
+}
+
+/// A function whose last argument, at `nth`, is a local time, which is now if it is left out.
+unsafe fn of_local_time(original: &Original, nth: isize, module: Object, arguments: Object) -> Object {
+    // SAFETY: as for `of_seconds`.
+    unsafe {
+        if ffi::PyTuple_Size(arguments) != nth || thread::controlled_thread().is_none() {
+            return original.call(module, arguments.cast(), ptr::null_mut());
+        }
+        let none = ffi::PyTuple_New(0);
+        let now = of_seconds(&LOCALTIME, module, none);
+        ffi::Py_XDECREF(none);
+        if now.is_null() {
+            return now;
+        }
+        let with_now = match nth {
+            0 => ffi::PyTuple_Pack(1, now),
+            _ => ffi::PyTuple_Pack(2, ffi::PyTuple_GetItem(arguments, 0), now),
+        };
+        let result = original.call(module, with_now.cast(), ptr::null_mut());
+        ffi::Py_XDECREF(with_now);
+        ffi::Py_DECREF(now);
+        result
+    }
+}
+
+unsafe extern "C" fn localtime(module: Object, a: *mut c_void, _: *mut c_void) -> Object {
+    // SAFETY: called through the function's definition with a tuple.
+    unsafe { of_seconds(&LOCALTIME, module, a.cast()) }
+}
+
+unsafe extern "C" fn gmtime(module: Object, a: *mut c_void, _: *mut c_void) -> Object {
+    // SAFETY: as for `localtime`.
+    unsafe { of_seconds(&GMTIME, module, a.cast()) }
+}
+
+unsafe extern "C" fn ctime(module: Object, a: *mut c_void, _: *mut c_void) -> Object {
+    // SAFETY: as for `localtime`.
+    unsafe { of_seconds(&CTIME, module, a.cast()) }
+}
+
+unsafe extern "C" fn strftime(module: Object, a: *mut c_void, _: *mut c_void) -> Object {
+    // SAFETY: as for `localtime`.
+    unsafe { of_local_time(&STRFTIME, 1, module, a.cast()) }
+}
+
+unsafe extern "C" fn asctime(module: Object, a: *mut c_void, _: *mut c_void) -> Object {
+    // SAFETY: as for `localtime`.
+    unsafe { of_local_time(&ASCTIME, 0, module, a.cast()) }
+}
+
+/// Whether `clock_gettime` was asked for a clock that goes on while threads wait. Some versions get a tuple.
+unsafe fn is_of_waits(argument: Object) -> bool {
+    // SAFETY: a live object.
+    unsafe {
+        let is_tuple = ffi::PyTuple_CheckExact(argument) != 0 && ffi::PyTuple_Size(argument) == 1;
+        let id = if is_tuple { ffi::PyTuple_GetItem(argument, 0) } else { argument };
+        if ffi::PyLong_CheckExact(id) == 0 {
+            return false;
+        }
+        let clock = ffi::PyLong_AsLong(id);
+        ffi::PyErr_Clear();
+        i32::try_from(clock).is_ok_and(|clock| {
+            !matches!(clock, libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID)
+        })
+    }
+}
+
+unsafe extern "C" fn clock_gettime(module: Object, a: *mut c_void, b: *mut c_void) -> Object {
+    // SAFETY: called through the function's definition.
+    unsafe {
+        let now = CLOCK_GETTIME.call(module, a, b);
+        if is_of_waits(a.cast()) { later(now) } else { now }
+    }
+}
+
+unsafe extern "C" fn clock_gettime_ns(module: Object, a: *mut c_void, b: *mut c_void) -> Object {
+    // SAFETY: called through the function's definition.
+    unsafe {
+        let now = CLOCK_GETTIME_NS.call(module, a, b);
+        if is_of_waits(a.cast()) { later_by_nanoseconds(now) } else { now }
+    }
+}
+
 /// Replaces the C functions of this process for good; while nothing is recorded they pass everything on.
 ///
 /// # Errors
@@ -88,10 +218,20 @@ clocks! {
 pub fn install(py: Python<'_>) -> PyResult<()> {
     let module = py.import("time")?.into_any();
     replace(&module, "sleep", &SLEEP, sleep as *const () as usize)?;
-    replace(&module, "time", &TIME, time as *const () as usize)?;
-    replace(&module, "monotonic", &MONOTONIC, monotonic as *const () as usize)?;
-    replace(&module, "perf_counter", &PERF_COUNTER, perf_counter as *const () as usize)?;
-    replace(&module, "time_ns", &TIME_NS, time_ns as *const () as usize)?;
-    replace(&module, "monotonic_ns", &MONOTONIC_NS, monotonic_ns as *const () as usize)?;
-    replace(&module, "perf_counter_ns", &PERF_COUNTER_NS, perf_counter_ns as *const () as usize)
+    let others: [(&str, &Original, usize); 13] = [
+        ("time", &TIME, time as *const () as usize),
+        ("monotonic", &MONOTONIC, monotonic as *const () as usize),
+        ("perf_counter", &PERF_COUNTER, perf_counter as *const () as usize),
+        ("time_ns", &TIME_NS, time_ns as *const () as usize),
+        ("monotonic_ns", &MONOTONIC_NS, monotonic_ns as *const () as usize),
+        ("perf_counter_ns", &PERF_COUNTER_NS, perf_counter_ns as *const () as usize),
+        ("localtime", &LOCALTIME, localtime as *const () as usize),
+        ("gmtime", &GMTIME, gmtime as *const () as usize),
+        ("ctime", &CTIME, ctime as *const () as usize),
+        ("strftime", &STRFTIME, strftime as *const () as usize),
+        ("asctime", &ASCTIME, asctime as *const () as usize),
+        ("clock_gettime", &CLOCK_GETTIME, clock_gettime as *const () as usize),
+        ("clock_gettime_ns", &CLOCK_GETTIME_NS, clock_gettime_ns as *const () as usize),
+    ];
+    others.into_iter().try_for_each(|(name, original, with)| replace(&module, name, original, with))
 }

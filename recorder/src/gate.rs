@@ -12,6 +12,7 @@
 //!
 //! Not here: waiting (parking), what is written down (recording), how threads are drawn (sampling).
 
+mod leaving;
 mod watching;
 
 use crate::sampling::Draws;
@@ -22,6 +23,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use leaving::Leaving;
 pub use watching::only_reads;
 use watching::{is_of_a_list, plain_reads};
 
@@ -79,6 +81,10 @@ struct Seated {
     joined: bool,
     /// It is in the middle of an opaque block.
     in_block: bool,
+    /// It has come to the end of the program.
+    left: bool,
+    /// It is where it has rested before, and could go on resting for ever.
+    rests_again: bool,
 }
 
 /// Abstract values of synchronisation objects, as far as they have been seen.
@@ -118,6 +124,7 @@ pub struct Gate {
     draws: Option<Draws>,
     /// Which children of the main thread make the next steps, where the caller says so.
     turns: VecDeque<ThreadPath>,
+    leaving: Leaving,
 }
 
 impl Gate {
@@ -144,6 +151,7 @@ impl Gate {
             stale: true,
             draws,
             turns,
+            leaving: Leaving::default(),
         }
     }
 
@@ -226,7 +234,11 @@ impl Gate {
             Some(next) if next == me => Decision::Go,
             Some(next) => Decision::Switch(next),
             None if self.threads.iter().all(|thread| thread.ended) => Decision::Go,
-            None => self.elapse(me),
+            None => match self.leaving.first() {
+                Some(first) if first == me => Decision::Go,
+                Some(first) => Decision::Switch(first),
+                None => self.elapse(me),
+            },
         }
     }
 
@@ -300,7 +312,7 @@ impl Gate {
         let actual = match self.resolved.get(entry).copied().flatten() {
             None => Actual::NoSuchThread,
             Some(thread) if self.threads[thread.index()].ended => Actual::Ended,
-            Some(thread) if !self.is_enabled(thread) => {
+            Some(thread) if !self.is_able(thread) => {
                 let patient = self.threads[thread.index()].patience.is_some();
                 if patient && !self.order.iter().any(|other| self.is_enabled(*other)) {
                     self.threads[thread.index()].elapsed = true;
@@ -349,6 +361,8 @@ impl Gate {
         let seated = &mut self.threads[thread.index()];
         seated.in_block = block != Block::Alone;
         (seated.pending, seated.announced, seated.patience, seated.elapsed) = (None, None, None, false);
+        seated.rests_again = false;
+        self.leaving.count();
         self.take_note(thread, operation, result);
         Ok(())
     }
@@ -395,11 +409,16 @@ impl Gate {
         }
     }
 
-    /// Whether `thread` could go on.
+    /// Whether `thread` goes on in its turn: it could, and is not left behind at the end of the program.
     pub fn is_enabled(&self, thread: ThreadId) -> bool {
+        self.is_able(thread) && !self.is_left_behind(thread)
+    }
+
+    /// Whether `thread` could go on.
+    fn is_able(&self, thread: ThreadId) -> bool {
         let seated = &self.threads[thread.index()];
         let can = |operation| semantics::enabled(operation, thread, &self.state);
-        !seated.ended && seated.pending.as_ref().is_none_or(can)
+        !seated.ended && !seated.left && seated.pending.as_ref().is_none_or(can)
     }
 
     /// Takes back a thread that was seated and could not be started.
@@ -417,10 +436,16 @@ impl Gate {
         self.threads.iter().filter(|thread| !thread.joined).count() <= 1
     }
 
-    /// The threads that have not ended, with what they wait for.
+    /// The threads that have not ended, with what they wait for; those that are left behind at the end of the program
+    /// pause.
     pub fn unfinished(&self) -> impl Iterator<Item = (ThreadId, Option<&Operation>)> {
-        let alive = self.threads.iter().enumerate().filter(|(_, thread)| !thread.ended);
-        alive.map(|(index, thread)| (ThreadId(index as u32), thread.pending.as_ref()))
+        let all = (0..self.threads.len()).map(|index| ThreadId(index as u32));
+        all.filter(|thread| !self.threads[thread.index()].ended).map(|thread| {
+            let pending = self.threads[thread.index()].pending.as_ref();
+            let sleeps = matches!(pending, Some(Operation::AwaitChange { of }) if of.is_empty());
+            let rests = sleeps || self.is_able(thread) && self.is_left_behind(thread);
+            (thread, if rests { Some(&Operation::Pause) } else { pending })
+        })
     }
 
     /// Whether the whole fixed prefix has been executed.

@@ -72,6 +72,7 @@ impl Books {
                 self.report.switched |= alone;
                 self.report.blocks |= !alone;
             }
+            self.report.left_behind += u64::from(execution.leaves_threads_behind());
             if let Some(observed) = &execution.observed {
                 *self.report.outcomes.entry(observed.clone()).or_default() += 1;
             }

@@ -343,6 +343,7 @@ impl Exploration<'_> {
             .or((report.beyond_preemption_bound > 0).then_some(BoundedBy::Preemptions))
             .or((report.left_out > 0).then_some(BoundedBy::Memory))
             .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns))
+            .or((report.left_behind > 0).then_some(BoundedBy::LeftBehind))
             .or(report.sampled.then_some(BoundedBy::Attempts))
             .or((report.blocks && !report.switched).then_some(BoundedBy::Scope));
         report

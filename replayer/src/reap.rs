@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// How often a wait looks up from the process at its surroundings.
 const TICK: Duration = Duration::from_millis(200);
 
+/// How much longer a process may take that wants to go on and gets no processor.
+const GRACE: Duration = Duration::from_secs(25);
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -40,15 +43,19 @@ pub(crate) struct Watch<'a> {
 /// Waits for `pid`, the leader of a process group; kills what is left of the group; reaps.
 pub(crate) fn wait(pid: libc::pid_t, watch: Watch<'_>) -> io::Result<Ended> {
     let pidfd = open_pidfd(pid);
-    let deadline = Instant::now() + watch.timeout;
+    let started = Instant::now();
+    let deadline = started + watch.timeout;
     let (mut timed_out, mut abandoned) = (false, false);
     loop {
         let now = Instant::now();
         let left = deadline.saturating_duration_since(now);
-        match poll(pid, pidfd.as_ref(), watch.hangup, left.min(TICK))? {
+        let limit = if left.is_zero() { TICK } else { left.min(TICK) };
+        match poll(pid, pidfd.as_ref(), watch.hangup, limit)? {
             Awoken::Ended => break,
             Awoken::HungUp => abandoned = true,
-            Awoken::Nothing if left.is_zero() => timed_out = true,
+            Awoken::Nothing if left.is_zero() => {
+                timed_out = now >= deadline + GRACE || !is_starved(pid, now - started);
+            }
             Awoken::Nothing => abandoned = !(watch.tick)(),
         }
         if timed_out || abandoned {
@@ -67,6 +74,22 @@ enum Awoken {
     Ended,
     HungUp,
     Nothing,
+}
+
+/// Whether a process wants to go on now, and got a processor for less than a quarter of the time so far.
+fn is_starved(pid: libc::pid_t, so_far: Duration) -> bool {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
+    // State, and the times in user and kernel mode as fields 14 and 15, behind a name that may hold anything.
+    let (mut wants, mut ticks) = (false, 0);
+    for stat in stats {
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        wants |= fields.first() == Some(&"R");
+        ticks += fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
+    }
+    // SAFETY: takes an integer.
+    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as f64;
+    wants && ticks as f64 / per_second < so_far.as_secs_f64() / 4.0
 }
 
 /// Kernels and sandboxes without process descriptors make the wait fall back to asking every millisecond.

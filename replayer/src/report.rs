@@ -54,6 +54,8 @@ pub enum BoundedBy {
     Memory,
     /// Runs that were cut short (hang, crash): what would have come after them is not known.
     CutRuns,
+    /// Threads that the end of the program left behind: what they would have done, had it come later, is not known.
+    LeftBehind,
     /// Executions were drawn at random, and these are all that were to be drawn.
     Attempts,
     /// The first failure, at which the exploration was to stop.
@@ -72,6 +74,7 @@ impl BoundedBy {
             BoundedBy::Interrupt => "interrupt",
             BoundedBy::Memory => "memory",
             BoundedBy::CutRuns => "cut_runs",
+            BoundedBy::LeftBehind => "left_behind",
             BoundedBy::Attempts => "attempts",
             BoundedBy::FirstFailure => "first_failure",
             BoundedBy::Scope => "scope",
@@ -121,6 +124,8 @@ pub struct Report {
     pub waiting: u64,
     /// Runs that were cut short, so that their alternatives are not known.
     pub cut_runs: u64,
+    /// Runs at whose end threads were left behind that could have gone on.
+    pub left_behind: u64,
     /// Items left out because of the preemption bound.
     pub beyond_preemption_bound: u64,
     /// Items left out because memory had no room for them; at least so many.

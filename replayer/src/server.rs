@@ -86,7 +86,10 @@ pub fn serve(
     set_close_on_exec(&socket)?;
     reap::become_subreaper();
     let server = process_id();
-    protocol::send(&socket, &Hello { version: PROTOCOL_VERSION, pid: server as u32 })?;
+    if protocol::send(&socket, &Hello { version: PROTOCOL_VERSION, pid: server as u32 }).is_err() {
+        // A short exploration is over before its last server is there.
+        return Ok(Served::Closed);
+    }
     while let Some(request) = protocol::receive::<RunRequest>(&mut socket)? {
         let started = Instant::now();
         let reply = match fork() {

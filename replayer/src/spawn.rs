@@ -109,6 +109,7 @@ fn config(
         "serve_fds": sockets,
         "include": target.include,
         "exclude": target.exclude,
+        "clock": target.clock,
         "timeout_ms": timeout.map(|timeout| timeout.as_millis() as u64),
         "parent": parent,
         "command": target.command_line(),

@@ -10,6 +10,9 @@ use frontrun_formats::Header;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+/// The clock of a program whose recording names none.
+const VIRTUAL_CLOCK: &str = "virtual";
+
 /// A program, and the interpreter and surroundings to run it in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
@@ -27,6 +30,8 @@ pub struct Target {
     pub include: Vec<String>,
     /// Globs on the names of modules in which threads switch only where the code waits.
     pub exclude: Vec<String>,
+    /// The program's clock: `virtual`, `explored` or `real`.
+    pub clock: String,
     /// `PYTHONHASHSEED` of the runs.
     pub hash_seed: String,
     /// For an exploration that was called from within the program: which call to replay.
@@ -50,6 +55,7 @@ impl Target {
             options,
             command,
             directory: directory.map(Path::to_owned),
+            clock: VIRTUAL_CLOCK.to_owned(),
             hash_seed: hash_seed(std::env::var("PYTHONHASHSEED").ok()),
             ..Target::default()
         };
@@ -68,13 +74,16 @@ impl Target {
             });
         }
         let words: Vec<OsString> = header.target.command.iter().map(OsString::from).collect();
-        let flags = |name: &str| {
+        let flags = |name: &str| -> Vec<String> {
             let named = header.environment.flags.iter().filter(|(flag, _)| flag == name);
             named.map(|(_, value)| value.clone()).collect()
         };
         let mut target = Target::parse(&words, python, directory)?;
         target.include = flags("include");
         target.exclude = flags("exclude");
+        if let Some(clock) = flags("clock").pop() {
+            target.clock = clock;
+        }
         target.call = header.target.call.clone();
         if !header.environment.hash_seed.is_empty() {
             target.hash_seed = header.environment.hash_seed.clone();

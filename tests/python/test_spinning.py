@@ -26,9 +26,9 @@ class Shared:
 
 
 def explore(
-    threads: list[Callable[[Shared], object]], holds: Callable[[Shared], object], observe: str
+    threads: list[Callable[[Shared], object]], holds: Callable[[Shared], object], observe: str, **options: Any
 ) -> InterleavingResult:
-    return explore_dpor(Shared, threads, holds, observe=lambda s: getattr(s, observe), stop_on_first=False)
+    return explore_dpor(Shared, threads, holds, observe=lambda s: getattr(s, observe), stop_on_first=False, **options)
 
 
 def publish(shared: Shared) -> None:
@@ -172,7 +172,7 @@ def test_a_function_that_is_called_again_is_no_loop() -> None:
     assert set(result.outcomes) == {"(False, False)", "(False, True)", "(True, True)"}
 
 
-def test_polling_until_a_deadline_may_be_late() -> None:
+def test_polling_until_a_deadline_may_be_late_on_the_explored_clock() -> None:
     def polls(shared: Shared) -> None:
         end = time.monotonic() + 5
         shared.seen = "in time"
@@ -182,7 +182,8 @@ def test_polling_until_a_deadline_may_be_late() -> None:
                 return
             time.sleep(1)
 
-    result = explore([publish, polls], lambda _: True, "seen")
+    assert set(explore([publish, polls], lambda _: True, "seen").outcomes) == {"'in time'"}
+    result = explore([publish, polls], lambda _: True, "seen", clock="explored")
     assert set(result.outcomes) == {"'late'", "'in time'"}
 
 

@@ -16,6 +16,7 @@ pub fn ending(execution: &Execution, style: Style) -> String {
     };
     match deadlock {
         Some(deadlock) => text.push_str(&waits(execution, &deadlock, style)),
+        None if execution.outcome == Some(Outcome::Passed) => {}
         None => pending(&mut text, execution),
     }
     text.push_str(&outcome(execution, style));

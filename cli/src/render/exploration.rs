@@ -177,6 +177,11 @@ fn bound(report: &Report) -> String {
             let runs = counted(report.cut_runs as usize, "run");
             format!("{runs} cut short (hang or crash): what else could follow there is not known")
         }
+        Some(BoundedBy::LeftBehind) => {
+            "threads that could have gone on were left behind at the end of the program (daemons that sleep and go \
+             on, say): what they would have done, had it come later, is not known"
+                .to_owned()
+        }
         None => String::new(),
     }
 }

@@ -78,6 +78,7 @@ pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
         "classes": report.classes,
         "waiting": report.waiting,
         "cut_runs": report.cut_runs,
+        "left_behind": report.left_behind,
         "beyond_preemption_bound": report.beyond_preemption_bound,
         "left_out": report.left_out,
         "races": races_of_report(report),

@@ -1,0 +1,44 @@
+"""CPython's own tests of threads and queues have the same results under `frontrun record` as without it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# A forked process answers over a pipe, which ends the run as diverged; the rest of the file is not reached then.
+FORKS = "TestForkInThread"
+
+RESULT = re.compile(
+    r"^\w+ \(([\w.]+)\)(?:\n[^\n]*?)? ?\.\.\. ?(?:[^\n]*?)(ok|FAIL|ERROR|skipped|expected failure)\b", re.MULTILINE
+)
+
+
+def results(text: str) -> dict[str, str]:
+    return {name: result for name, result in RESULT.findall(text) if FORKS not in name}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["test.test_threading_local"],
+        ["test.test_sched"],
+        ["test.test_queue"],
+        ["test.test_thread", "-k", "LockTests", "-k", "BarrierTest", "-k", "ThreadRunningTests"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_results_are_the_same(words: list[str], frontrun: Callable[..., Any], tmp_path: Path) -> None:
+    plain = subprocess.run(
+        [sys.executable, "-m", "unittest", "-v", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    recorded = frontrun("record", "-o", "t.frz", "-m", "unittest", "-v", *words, timeout=300)
+    expected = results(plain.stderr)
+    assert len(expected) >= 10
+    assert results(recorded.stderr) == expected
+    assert recorded.returncode == plain.returncode
