@@ -100,7 +100,10 @@ impl Handed {
     unsafe fn visit(&mut self, object: *mut ffi::PyObject, is_write: bool, look: Look, levels: u32) {
         // SAFETY: as the caller of `read` promises.
         unsafe {
-            if object.is_null() || is_atom(object) || !self.seen.insert((object as usize, is_write)) {
+            if object.is_null() || is_atom(object) || (is_write && is_value(object)) {
+                return;
+            }
+            if !self.seen.insert((object as usize, is_write)) {
                 return;
             }
             let class = ffi::Py_TYPE(object);
@@ -205,6 +208,17 @@ unsafe fn is_atom(object: *mut ffi::PyObject) -> bool {
             || ffi::PyModule_Check(object) != 0
             || ffi::PyFunction_Check(object) != 0
             || ffi::PyCode_Check(object) != 0
+    }
+}
+
+/// Whether an object is a number or a text, perhaps of a class of its own such as an enumeration: C code changes none.
+unsafe fn is_value(object: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object.
+    unsafe {
+        ffi::PyLong_Check(object) != 0
+            || ffi::PyUnicode_Check(object) != 0
+            || ffi::PyFloat_Check(object) != 0
+            || ffi::PyBytes_Check(object) != 0
     }
 }
 
