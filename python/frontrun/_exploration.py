@@ -21,7 +21,7 @@ from typing import Any, Literal, NoReturn
 
 from . import _checkpoint, _core, _preload, _program, _reporter, _threads
 from ._calls import Call
-from ._instrument import Scope, instrument_existing, instrument_later, prepare
+from ._instrument import Scope, instrument_existing, instrument_later, rewrite_ahead
 from ._traces import Traces
 from .common import Failure, InterleavingResult
 
@@ -209,7 +209,7 @@ class _Servers:
     def __init__(self, program: Callable[[], object], options: Options, call: Call, count: int) -> None:
         pairs = _core.socket_pairs(count)
         self.fds = [ours for ours, _ in pairs]
-        prepare(options.scope)
+        rewrite_ahead(options.scope)
         _flush()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

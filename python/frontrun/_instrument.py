@@ -180,7 +180,7 @@ def _with_hooks(scope: Scope) -> Iterator[tuple[types.FunctionType, types.CodeTy
         yield function, known[1]
 
 
-def prepare(scope: Scope) -> None:
+def rewrite_ahead(scope: Scope) -> None:
     """Rewrite, once for all processes that will be forked, what :func:`instrument_existing` will ask for there."""
     for _ in _with_hooks(scope):
         pass
