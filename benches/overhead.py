@@ -7,6 +7,7 @@ second thread, with every access written to a trace. Each ratio is the median ov
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -29,7 +30,7 @@ def load(rewritten: bool) -> dict[str, Callable[[], object]]:
     path = Path(__file__).with_name("workloads.py")
     code = compile(path.read_text(), str(path), "exec")
     module = types.ModuleType("workloads")
-    exec(_core.rewrite(code, True) if rewritten else code, module.__dict__)  # noqa: S102
+    exec(_core.rewrite(code, "in scope") if rewritten else code, module.__dict__)  # noqa: S102
     return module.WORKLOADS
 
 
@@ -56,7 +57,7 @@ def recorded(name: str) -> float:
             ratios.append(seconds(instrumented) / seconds(plain))
 
     with tempfile.NamedTemporaryFile(suffix=".frz") as trace:
-        _program.begin(_core.Request(trace.name), _program.facts(sys.argv, None, []))
+        _program.begin(_core.Request(trace.name), _program.facts(sys.argv, None, os.getcwd(), []))
         thread = threading.Thread(target=rounds)
         thread.start()
         thread.join()

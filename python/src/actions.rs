@@ -22,10 +22,14 @@ pub enum Action {
     ReadObject,
     /// Makes an object of a type that is not known: reads what it is given, and attributes.
     Construct,
+    /// Reads an array of NumPy, and writes those that it is given.
+    ReadArray,
     /// Writes all of the object, reads all of every argument.
     WriteWhole,
     /// Reads how many elements there are, or which, of every container that it is given.
     ReadShape,
+    /// Asks whether the object is true.
+    Truth,
     /// Reads the entry that the first argument names.
     ReadKey,
     /// Reads the entry that the first argument names, and makes none where it is missing.
@@ -90,7 +94,9 @@ impl Action {
                 | A::ReadEverything
                 | A::ReadObject
                 | A::Construct
+                | A::ReadArray
                 | A::ReadShape
+                | A::Truth
                 | A::ReadKey
                 | A::LookUp
                 | A::GetItem

@@ -162,6 +162,10 @@ unsafe fn load_descriptor(
         if is_slot(descriptor) {
             return Some(read(entry(object, name)));
         }
+        if ffi::Py_TYPE(object) == &raw mut ffi::PyGen_Type {
+            // Whether it runs, its frame, what it delegates to.
+            return Some(read(Location::new(names::number(object), Part::State)));
+        }
         if crate::interpreter::text(name.object) == "__dict__" {
             alias_dict(object);
         }

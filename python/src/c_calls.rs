@@ -171,7 +171,8 @@ const ROWS: &[Row] = &[
             (A::SetItem, "setitem"),
             (A::DeleteItem, "delitem"),
             (A::Contains, "contains"),
-            (A::ReadShape, "length_hint truth not_"),
+            (A::ReadShape, "length_hint"),
+            (A::Truth, "truth not_"),
             (A::WriteWhole, "iadd iconcat ior iand isub ixor imul"),
         ],
     ),
@@ -217,7 +218,8 @@ const VIEW: &str =
 const CONSTRUCTORS: &[(&str, Action, &str)] = &[
     ("builtins", A::ReadItems, "list tuple set frozenset bytes bytearray int float complex memoryview"),
     ("builtins", A::ReadWhole, "dict str"),
-    ("builtins", A::ReadShape, "enumerate zip map filter reversed bool"),
+    ("builtins", A::ReadShape, "enumerate zip map filter reversed"),
+    ("builtins", A::Truth, "bool"),
     ("builtins", A::ReadClass, "type"),
     ("builtins", A::Nothing, "super object property classmethod staticmethod range slice"),
     ("collections", A::ReadItems, "deque"),
@@ -254,6 +256,11 @@ const READERS: &[(&str, &str)] = &[
 /// Modules whose functions keep what they are given for others, if anything.
 const KEEPERS: &[&str] = &["_thread", "_asyncio", "_contextvars"];
 
+/// The methods of NumPy's arrays that leave the array as it is.
+const READ_ARRAYS: &str = "all any argmax argmin argpartition argsort astype clip compress copy cumprod cumsum diagonal
+    dot dump dumps flatten item max mean min nonzero prod ravel repeat round searchsorted std sum take tobytes tofile
+    tolist trace var __array__ __bool__ __contains__ __copy__ __deepcopy__ __float__ __int__ __reduce__ __repr__ __str__";
+
 /// Resolves the names and installs the table, once for this process and those that are forked from it: it takes longer
 /// than most executions.
 ///
@@ -273,6 +280,7 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
             }
         }
     }
+    add_arrays(py, &mut table)?;
     for (module, action, names) in CONSTRUCTORS {
         for name in names.split_whitespace() {
             table.insert(py.import(*module)?.getattr(name)?.as_ptr() as usize, *action);
@@ -287,6 +295,17 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
         add_others(&mut table, py.import(*module)?.as_any(), A::Nothing)?;
     }
     actions::install(table);
+    Ok(())
+}
+
+/// Adds the methods of arrays, if the program has imported NumPy.
+fn add_arrays(py: Python<'_>, table: &mut FxHashMap<usize, Action>) -> PyResult<()> {
+    let module = py.import("sys")?.getattr("modules")?.call_method1("get", ("numpy",))?;
+    if let Some(arrays) = module.getattr_opt("ndarray")? {
+        for name in READ_ARRAYS.split_whitespace() {
+            add(table, &arrays, name, A::ReadArray)?;
+        }
+    }
     Ok(())
 }
 

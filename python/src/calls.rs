@@ -12,7 +12,7 @@ use crate::interpreter::{self, Frame};
 use crate::names::Name;
 use crate::observed::Observed;
 use crate::site::Site;
-use crate::{attribute, class, container, iteration, names, operators};
+use crate::{attribute, class, container, iteration, names, ndarray, operators};
 use frontrun_formats::Operation;
 use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
@@ -134,6 +134,9 @@ unsafe fn call_object(call: &Call<'_>) -> Option<Observed> {
             let (first, rest) = call.arguments.split_first()?;
             return read(*first, rest, look);
         }
+        if let Some(n_inputs) = ndarray::inputs(callable) {
+            return universal(call.arguments, n_inputs);
+        }
         let mut handed = Handed::default();
         handed.call(callable);
         let receiver = (!call.receiver.is_null()).then_some(call.receiver);
@@ -142,6 +145,18 @@ unsafe fn call_object(call: &Call<'_>) -> Option<Observed> {
         }
         handed.observed()
     }
+}
+
+/// Calling a universal function of NumPy: it reads its inputs, and writes where it is told to.
+unsafe fn universal(arguments: &[*mut ffi::PyObject], n_inputs: usize) -> Option<Observed> {
+    let (inputs, outputs) = arguments.split_at(n_inputs.min(arguments.len()));
+    let mut handed = Handed::default();
+    // SAFETY: as for `observe`.
+    unsafe {
+        inputs.iter().for_each(|input| handed.read(*input, Look::Items));
+        outputs.iter().for_each(|output| handed.write(*output, Look::Attributes));
+    }
+    handed.observed()
 }
 
 /// Calling a type. One that Python code makes an instance of is recorded there; one that is not known reads all.
@@ -212,15 +227,22 @@ unsafe fn act(
             Some(Action::ReadWhole) => read(object, arguments, Look::Deep),
             Some(Action::ReadEverything) => read(object, arguments, Look::Everything),
             Some(Action::Construct) => read(object, arguments, Look::Attributes),
+            Some(Action::ReadArray) => read_array(object, arguments),
             Some(Action::ReadObject) => read_object(object),
             Some(Action::WriteWhole) => write(object, arguments),
             Some(Action::ReadShape) => read_shapes(object, arguments),
+            Some(Action::Truth) => container::truth(object),
             Some(Action::ReadKey) => container::plain_get(object, argument?),
             Some(Action::LookUp) => container::contains_key(object, argument?),
-            Some(Action::StoreKey) => container::plain_set(object, argument?),
+            Some(Action::StoreKey) => operators::assigned(
+                container::plain_set(object, argument?)?,
+                object,
+                argument?,
+                second(arguments),
+            ),
             Some(Action::DeleteKey) => container::plain_delete(object, argument?),
             Some(Action::GetItem) => container::get(object, argument?),
-            Some(Action::SetItem) => container::set(object, argument?),
+            Some(Action::SetItem) => operators::assign(object, argument?, second(arguments)),
             Some(Action::DeleteItem) => container::delete(object, argument?),
             Some(Action::Contains) => operators::contains(object, argument?),
             Some(Action::SetDefault) => container::set_default(object, argument?),
@@ -253,6 +275,11 @@ unsafe fn act(
             }
         }
     }
+}
+
+/// The second argument, or null.
+fn second(arguments: &[*mut ffi::PyObject]) -> *mut ffi::PyObject {
+    arguments.get(1).copied().unwrap_or(std::ptr::null_mut())
 }
 
 unsafe fn exact_name(argument: Option<*mut ffi::PyObject>) -> Option<Name<'static>> {
@@ -295,6 +322,17 @@ unsafe fn write(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) ->
         for argument in arguments {
             handed.read(*argument, Look::Deep);
         }
+    }
+    handed.observed()
+}
+
+/// Reads an array, and writes the arrays that it is given: they may be where the result goes.
+unsafe fn read_array(array: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: as for `observe`.
+    unsafe {
+        handed.read(array, Look::Items);
+        arguments.iter().for_each(|argument| handed.write(*argument, Look::Attributes));
     }
     handed.observed()
 }

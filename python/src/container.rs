@@ -7,8 +7,8 @@
 //! Not here: method calls (calls), iterators (iteration).
 
 use crate::hash_table::{self, Found};
-use crate::observed::{Observed, read, write};
-use crate::{class, interpreter, names};
+use crate::observed::{Observed, read, several, write};
+use crate::{class, interpreter, names, ndarray};
 use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
 use pyo3::ffi;
 
@@ -23,7 +23,8 @@ pub enum Family {
     List,
     Dict,
     Set,
-    /// A mutable container or buffer that is touched as a whole: `deque`, `bytearray`, `array`, `memoryview`.
+    /// A mutable container or buffer without entries that have names: `deque`, `bytearray`, `array`, `memoryview`, and
+    /// arrays of NumPy.
     Opaque,
     /// A view of a dictionary's keys.
     KeysView,
@@ -61,6 +62,7 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
         } else if ffi::PyByteArray_Check(object) != 0
             || ffi::PyMemoryView_Check(object) != 0
             || is_named_buffer(ffi::Py_TYPE(object))
+            || ndarray::is_array(object)
         {
             Family::Opaque
         } else {
@@ -145,11 +147,12 @@ pub unsafe fn get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Opt
 pub unsafe fn plain_get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
-        let container = behind(container);
+        let (array, container) = (container, behind(container));
         match family(container) {
             Family::List => list_element(container, key, false),
             Family::Dict if makes_missing(container) => set_default(container, key),
             Family::Dict => Some(read(dict_entry(container, key))),
+            Family::Opaque if ndarray::is_array(array) => several(ndarray::read(array, key), false),
             Family::Opaque => Some(read(element(container, key))),
             _ => None,
         }
@@ -170,11 +173,7 @@ pub unsafe fn get_several(dict: *mut ffi::PyObject, keys: *mut ffi::PyObject) ->
         let mut reads: Vec<Location> = keys.map(|key| dict_entry(behind(dict), key)).collect();
         reads.sort_unstable();
         reads.dedup();
-        match reads[..] {
-            [] => None,
-            [at] => Some(read(at)),
-            _ => Some((Operation::Touch { reads: reads.into(), writes: Box::new([]) }, 1)),
-        }
+        several(reads, false)
     }
 }
 
@@ -200,10 +199,11 @@ pub unsafe fn set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Opt
 pub unsafe fn plain_set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
-        let container = behind(container);
+        let (array, container) = (container, behind(container));
         match family(container) {
             Family::List => list_element(container, key, true),
             Family::Dict => keyed(container, key, |dict, key| Operation::DictStore { dict, key }),
+            Family::Opaque if ndarray::is_array(array) => several(ndarray::write(array, key), true),
             Family::Opaque => Some(write(element(container, key))),
             _ => None,
         }
@@ -257,7 +257,12 @@ pub unsafe fn contains_key(container: *mut ffi::PyObject, key: *mut ffi::PyObjec
 /// As for [`get`].
 pub unsafe fn truth(object: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
-    unsafe { read_shape(object) }
+    unsafe {
+        if !object.is_null() && ndarray::is_array(object) {
+            return several(ndarray::all(object), false);
+        }
+        read_shape(object)
+    }
 }
 
 /// A read of which keys or how many elements there are.
@@ -284,6 +289,8 @@ pub unsafe fn shape_of(object: *mut ffi::PyObject) -> Option<Location> {
                 note_length(object, id);
                 Some(Location::new(id, Part::Shape))
             }
+            // That of an array does not change while others use it.
+            Family::Opaque if ndarray::is_array(object) => None,
             _ => whole_of(object),
         }
     }
@@ -332,6 +339,7 @@ unsafe fn behind(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
                 let exporter = interpreter::viewed_object(object);
                 if exporter.is_null() { object } else { exporter }
             }
+            Family::Opaque if ndarray::is_array(object) => ndarray::owner(object),
             _ => object,
         }
     }

@@ -5,12 +5,19 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-static EPOCH: AtomicU32 = AtomicU32::new(1);
+const FIRST: u32 = 1;
+static EPOCH: AtomicU32 = AtomicU32::new(FIRST);
 
 /// The number of the run.
 #[inline]
 pub fn current() -> u32 {
     EPOCH.load(Ordering::Relaxed)
+}
+
+/// Whether a run of this process is over and others may follow, so that a thread can belong to one that is.
+#[inline]
+pub fn has_advanced() -> bool {
+    EPOCH.load(Ordering::Relaxed) != FIRST
 }
 
 /// Makes everything stale that belongs to the run so far.

@@ -8,7 +8,7 @@
 use crate::actions::{self, Action};
 use crate::container;
 use crate::observed::{Observed, read, write};
-use crate::{class, interpreter, names};
+use crate::{class, interpreter, names, ndarray};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;
 use rustc_hash::FxHashSet;
@@ -107,7 +107,9 @@ impl Handed {
                 return;
             }
             let class = ffi::Py_TYPE(object);
-            if let Some(at) = container::whole_of(object) {
+            if ndarray::is_array(object) {
+                ndarray::all(object).into_iter().for_each(|at| self.add(at, is_write));
+            } else if let Some(at) = container::whole_of(object) {
                 self.add(at, is_write);
                 if levels > 0 {
                     self.visit_children(object, is_write, look, levels - 1);
@@ -257,8 +259,13 @@ unsafe fn is_partial(class: *mut ffi::PyTypeObject) -> bool {
 
 /// Whether calling an object of C code leaves the object itself as it is.
 unsafe fn is_stateless(class: *mut ffi::PyTypeObject) -> bool {
-    const NAMES: [&[u8]; 4] =
-        [b"functools.partial", b"operator.methodcaller", b"weakref.ReferenceType", b"classmethod_descriptor"];
+    const NAMES: [&[u8]; 5] = [
+        b"functools.partial",
+        b"operator.methodcaller",
+        b"weakref.ReferenceType",
+        b"classmethod_descriptor",
+        b"numpy._ArrayFunctionDispatcher",
+    ];
     // SAFETY: a live type.
     NAMES.contains(&unsafe { name_of(class) })
 }

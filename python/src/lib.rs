@@ -49,6 +49,7 @@ mod loading;
 mod lock_waits;
 mod locks;
 mod names;
+mod ndarray;
 mod observed;
 mod operators;
 mod outside;

@@ -14,3 +14,14 @@ pub fn read(at: Location) -> Observed {
 pub fn write(at: Location) -> Observed {
     (Operation::Write { at }, 1)
 }
+
+/// Reads or writes several locations.
+pub fn several(locations: Vec<Location>, is_write: bool) -> Option<Observed> {
+    match (&locations[..], is_write) {
+        ([], _) => None,
+        ([at], false) => Some(read(*at)),
+        ([at], true) => Some(write(*at)),
+        (_, false) => Some((Operation::Touch { reads: locations.into(), writes: Box::new([]) }, 1)),
+        (_, true) => Some((Operation::Touch { reads: Box::new([]), writes: locations.into() }, 1)),
+    }
+}

@@ -4,7 +4,9 @@
 
 use crate::container::{self, Family};
 use crate::handed::{Handed, Look};
+use crate::ndarray;
 use crate::observed::Observed;
+use frontrun_formats::Operation;
 use pyo3::ffi;
 
 /// `BINARY_OP` arguments: the remainder, and how far in-place operators are from the others.
@@ -48,6 +50,83 @@ pub unsafe fn in_place(
         handed.read(source, Look::Deep);
         handed.observed()
     }
+}
+
+/// `container[key] = value`. What several elements are taken from is read, too.
+///
+/// # Safety
+/// As for [`compare`].
+pub unsafe fn assign(
+    container: *mut ffi::PyObject,
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe { assigned(container::set(container, key)?, container, key, value) }
+}
+
+/// A store of `container[key]` that takes the value apart if it stores several elements.
+///
+/// # Safety
+/// As for [`compare`].
+pub unsafe fn assigned(
+    stored: Observed,
+    container: *mut ffi::PyObject,
+    key: *mut ffi::PyObject,
+    value: *mut ffi::PyObject,
+) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let takes_apart = ffi::PySlice_Check(key) != 0 || ndarray::is_array(container);
+        if takes_apart { with_read(stored, value) } else { Some(stored) }
+    }
+}
+
+/// `container[start:stop]`. That of an array is a view.
+///
+/// # Safety
+/// As for [`compare`].
+pub unsafe fn slice(container: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe { if ndarray::is_array(container) { None } else { container::read_whole(container) } }
+}
+
+/// `container[start:stop] = value`.
+///
+/// # Safety
+/// As for [`compare`].
+pub unsafe fn assign_slice(
+    container: *mut ffi::PyObject,
+    (start, stop): (*mut ffi::PyObject, *mut ffi::PyObject),
+    value: *mut ffi::PyObject,
+) -> Option<Observed> {
+    // SAFETY: as the caller promises; making a slice runs no code.
+    unsafe {
+        if ndarray::is_array(container) {
+            let key = ffi::PySlice_New(start, stop, std::ptr::null_mut());
+            if key.is_null() {
+                ffi::PyErr_Clear();
+                return with_read(container::write_whole(container)?, value);
+            }
+            let observed = assign(container, key, value);
+            ffi::Py_DECREF(key);
+            return observed;
+        }
+        with_read(container::write_whole(container)?, value)
+    }
+}
+
+/// An operation that also reads what an object consists of.
+unsafe fn with_read(operation: Observed, object: *mut ffi::PyObject) -> Option<Observed> {
+    let mut handed = Handed::default();
+    match operation.0 {
+        Operation::Write { at } => handed.add(at, true),
+        Operation::Touch { writes, .. } => writes.iter().for_each(|at| handed.add(*at, true)),
+        _ => return Some(operation),
+    }
+    // SAFETY: as the callers promise.
+    unsafe { handed.read(object, Look::Items) };
+    handed.observed()
 }
 
 /// `element in container`: an entry of what is hashed, else a comparison with every element.

@@ -12,8 +12,8 @@ use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::{Seen, Site};
 use crate::{
-    attribute, behalf, callbacks, calls, class, container, controlled, iteration, names, operators, run,
-    spinning,
+    attribute, behalf, callbacks, calls, class, container, controlled, epoch, iteration, names, operators,
+    run, spinning,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn hook(
     if run::is_recording() {
         // SAFETY: the slot belongs to the type of sites, and bytecode called it.
         unsafe { reached(&*site.cast::<Site>()) }
-    } else if controlled::is_stale() {
+    } else if epoch::has_advanced() && controlled::is_stale() {
         run::refuse()
     } else {
         0
@@ -44,6 +44,7 @@ pub unsafe extern "C" fn hook(
 ///
 /// # Safety
 /// Called from bytecode, right before the instruction of `site`.
+#[inline(never)] // Or the hook would save registers that it does not need where nothing is recorded.
 unsafe fn reached(site: &'static Site) -> c_int {
     let Some(me) = controlled::visible_thread() else { return 0 };
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
@@ -112,10 +113,10 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::LoadDeref | K::LoadClassDeref => cell(frame, site, false),
             K::StoreDeref | K::DeleteDeref => cell(frame, site, true),
             K::BinarySubscr => container::get(operand(2), operand(1)),
-            K::StoreSubscr => container::set(operand(2), operand(1)),
+            K::StoreSubscr => operators::assign(operand(2), operand(1), operand(3)),
             K::DeleteSubscr => container::delete(operand(2), operand(1)),
-            K::BinarySlice => container::read_whole(operand(3)),
-            K::StoreSlice => container::write_whole(operand(3)),
+            K::BinarySlice => operators::slice(operand(3)),
+            K::StoreSlice => operators::assign_slice(operand(3), (operand(2), operand(1)), operand(4)),
             K::Contains => operators::contains(operand(1), operand(2)),
             K::Compare => operators::compare(operand(2), operand(1)),
             K::BinaryOp => operators::binary(site.arg, operand(2), operand(1)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +14,19 @@ from frontrun.dpor import explore_dpor
 def add_and_look(s: Any) -> None:
     s.counts["z"] += 1
     s.seen = s.counts.get("b")
+
+
+def running(s: Any) -> Any:
+    def body() -> Iterator[int]:
+        s.ran = True
+        yield 1
+
+    s.generator = body()
+    return s
+
+
+def assign_slice(s: Any) -> None:
+    s.target[:] = s.source
 
 
 # What makes the state, the threads, what is observed, every outcome, and the number of executions.
@@ -30,6 +43,27 @@ PROGRAMS: dict[str, tuple[Callable[[], Any], list[Callable[[Any], object]], Call
         [lambda s: setattr(s, "seen", s.counts.get("b")), lambda s: s.counts["b"]],
         lambda s: (dict(s.counts), s.seen),
         {"({'b': 0}, None)", "({'b': 0}, 0)"},
+        2,
+    ),
+    "whether a generator runs": (
+        lambda: running(SimpleNamespace(seen=None)),
+        [lambda s: setattr(s, "seen", s.generator.gi_running), lambda s: next(s.generator)],
+        lambda s: s.seen,
+        {"False", "True"},
+        3,
+    ),
+    "what is assigned to a slice is read": (
+        lambda: SimpleNamespace(source=[1], target=[0]),
+        [lambda s: s.target.__setitem__(slice(None), s.source), lambda s: s.source.append(2)],
+        lambda s: s.target,
+        {"[1]", "[1, 2]"},
+        2,
+    ),
+    "what is assigned to a slice by a statement is read": (
+        lambda: SimpleNamespace(source=[1], target=[0]),
+        [assign_slice, lambda s: s.source.append(2)],
+        lambda s: s.target,
+        {"[1]", "[1, 2]"},
         2,
     ),
 }
