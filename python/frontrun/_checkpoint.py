@@ -50,7 +50,8 @@ _TOUCHING = (
     "pty.",
     "shutil.",
     "smtplib.",
-    "socket.",
+    "socket.connect",
+    "socket.send",
     "sqlite3.",
     "subprocess.",
     "tempfile.",
@@ -165,6 +166,9 @@ class _Traces:
         elif event == "os.remove" and args[0] in self._made:
             self._made.discard(args[0])
         elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])):
+            self._lasting = True
+        elif event == "socket.bind" and not isinstance(args[1], tuple):
+            # An address in the file system. Others are given back with the socket, which counts as long as it is open.
             self._lasting = True
 
     def _opened(self, path: object, mode: str | None, flags: int) -> None:

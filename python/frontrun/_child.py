@@ -60,6 +60,7 @@ def _to_the_end(program: Callable[[], object]) -> None:
         for call in reversed(getattr(threading, "_threading_atexits", [])):
             call()
         _threads.join_all()
+        _core.leave_files()
         atexit._run_exitfuncs()
 
 

@@ -169,6 +169,14 @@ def pytest_runtest_logstart() -> None:
         checkpoint.offer()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish() -> None:
+    """Under control, leave pytest's housekeeping out of account: it removes files that earlier executions have left."""
+    core = sys.modules.get("frontrun._core")
+    if core is not None and core.current() is not None:
+        core.leave_files()
+
+
 def pytest_exception_interact(call: pytest.CallInfo[Any], report: pytest.CollectReport | pytest.TestReport) -> None:
     """Under control, note a failing test as what failed; the exit code alone would say little."""
     core = sys.modules.get("frontrun._core")

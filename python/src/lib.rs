@@ -101,7 +101,7 @@ mod _core {
     #[pymodule_export]
     use super::exploring::{confirm_served, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
-    use super::io::{note_change, note_streams, watch_io, write_io_to};
+    use super::io::{leave_files, note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]

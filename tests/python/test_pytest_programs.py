@@ -89,3 +89,39 @@ def test_runs_fork_before_the_test_that_touches_files(explore: Explore, tmp_path
     code, answer = explore("--keep-going", *PYTEST, suite(tmp_path, TWO_TESTS))
     assert (code, answer["executions"], len(answer["failures"])) == (1, 4, 2)
     assert all("test_counts" in failure["message"] for failure in answer["failures"])
+
+
+SERVED = """
+import socket, threading
+
+# Some libraries ask at their import whether there is an address to be had.
+with socket.socket() as probe:
+    probe.bind(("127.0.0.1", 0))
+
+def test_counts_what_was_asked_for(tmp_path):
+    server = socket.create_server(("127.0.0.1", 0))
+    asked = []
+    def serve():
+        for _ in range(2):
+            with server.accept()[0] as peer:
+                asked.append(peer.recv(10))
+    threading.Thread(target=lambda: (serve(), server.accept()), daemon=True).start()
+    def ask(text):
+        with socket.create_connection(server.getsockname()) as connection:
+            connection.sendall(text)
+            connection.recv(1)
+        (tmp_path / text.decode()).write_text("x")
+    threads = [threading.Thread(target=ask, args=(text,)) for text in (b"one", b"two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(asked) == [b"one", b"two"]
+"""
+
+
+def test_a_test_with_a_server_is_exhausted_although_pytest_tidies_up(explore: Explore, tmp_path: Path) -> None:
+    """The folders of earlier executions are removed by later ones, while the server's daemon thread still waits."""
+    code, answer = explore(*PYTEST, suite(tmp_path, SERVED))
+    assert (code, answer["verdict"]) == (0, "exhausted"), answer
+    assert answer["executions"] >= 4
