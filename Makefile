@@ -10,7 +10,7 @@ MINORS := $(foreach pair,$(PYTHONS),$(firstword $(subst =, ,$(pair))))
 FIRST := $(firstword $(MINORS))
 SOURCES := $(shell git ls-files '*.rs' '*.toml' 'Cargo.lock' 'python/frontrun/*' 2>/dev/null)
 
-.PHONY: help test rust lint python build-io docs bench fmt clean
+.PHONY: help test rust lint pyright python build-io docs bench fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,12 +26,15 @@ rust: ## rustfmt, clippy, and the tests of the Rust crates
 
 python: $(MINORS:%=test-%) ## the whole-system tests on every CPython found
 
-lint: $(VENVS)/$(FIRST)/.installed ## ruff, mypy --strict, pyright, and the stubs against the extension
+lint: $(VENVS)/$(FIRST)/.installed ## ruff, mypy --strict, and the stubs against the extension
 	$(VENVS)/$(FIRST)/bin/ruff check python tests/python examples benches docs
 	$(VENVS)/$(FIRST)/bin/ruff format --check python tests/python examples benches docs
 	$(VENVS)/$(FIRST)/bin/mypy --strict python/frontrun
-	$(VENVS)/$(FIRST)/bin/pyright --pythonpath $(VENVS)/$(FIRST)/bin/python
 	$(VENVS)/$(FIRST)/bin/python -m mypy.stubtest frontrun._core
+
+pyright: $(VENVS)/$(FIRST)/.installed ## the second opinion on types; needs node, and fetches pyright with it
+	$(VENVS)/$(FIRST)/bin/python -m pip install -q --group pyright
+	$(VENVS)/$(FIRST)/bin/pyright --pythonpath $(VENVS)/$(FIRST)/bin/python
 
 test-%: $(VENVS)/%/.installed
 	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q

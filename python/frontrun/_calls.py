@@ -59,7 +59,8 @@ def this_call() -> Call:
     test = _running_test()
     if test is not None:
         return _numbered(f"{test.nodeid} {place}", _slug_of_test(test.nodeid), test.command, test.directory)
-    slug = _clean(f"{Path(code.co_filename).stem}.{code.co_qualname.replace('.<locals>', '')}")
+    names = [Path(code.co_filename).stem, *code.co_qualname.split(".")]
+    slug = _clean(".".join(name for name in names if name not in ("<locals>", "<module>")))
     return _numbered(place, slug, sys.orig_argv, os.getcwd())
 
 

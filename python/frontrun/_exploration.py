@@ -294,6 +294,9 @@ def _explain(
         parts += [f"{first.kind} after {report['executions']} executions: {first.message}", _core.explain(first.trace)]
         if reproduced is not None:
             parts.append(f"reproduced {reproduced[0]}/{reproduced[1]}")
+        output = os.path.splitext(first.trace)[0] + ".out"
+        if os.path.exists(output):
+            parts.append(f"output: {as_typed(output)}")
         parts.append(f"replay it: frontrun replay {as_typed(first.trace)}")
     parts += report["errors"]
     if report["first_divergence"]:

@@ -92,3 +92,14 @@ def test_each_test_of_a_suite_has_a_folder_and_a_command_whatever_process_runs_i
         assert (replayed.returncode, "reproduced 1/1" in replayed.stdout) == (1, True), replayed.stderr
     told = run(tmp_path, "-m", "frontrun", "info", commands[0].split()[1]).stdout
     assert re.search(r"-m pytest -q .* -n0 '?test_box.py::test_deposits_are_kept\[\d\]", told), told
+
+
+def test_what_a_failing_execution_has_printed_lies_beside_its_trace(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(
+        "from frontrun.dpor import explore_dpor\n"
+        "result = explore_dpor(list, [lambda s: print('printed by a thread')], lambda s: False)\n"
+        "print(result.explanation)\n"
+    )
+    told = run(tmp_path, "program.py").stdout
+    assert "\noutput: .frontrun/program/failure-1.out\n" in told, told
+    assert (tmp_path / ".frontrun" / "program" / "failure-1.out").read_text() == "printed by a thread\n"
