@@ -10,7 +10,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from . import _core
@@ -42,6 +42,7 @@ def of_raw_thread(
     return partial(_in_scope(_run), types.SimpleNamespace(_target=function, _args=args, _kwargs=kwargs))
 
 
+@cache
 def _in_scope(function: Any) -> types.FunctionType:
     """A copy of a function whose accesses and calls are seen."""
     return types.FunctionType(_core.rewrite(function.__code__, "in scope"), function.__globals__)

@@ -50,7 +50,7 @@ def run(directory: Path, command: str) -> tuple[int, str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
     return ended.returncode, ended.stdout

@@ -157,7 +157,7 @@ def test_a_program_that_the_command_line_explores_cannot_explore(tmp_path: Path)
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
         check=False,
     )
     assert ended.returncode == 1, ended.stdout + ended.stderr

@@ -145,7 +145,7 @@ def run(directory: Path, *words: str, typed: str = "") -> subprocess.CompletedPr
         input=typed,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
@@ -231,7 +231,7 @@ def test_endless(counter):
     run(*[counter.increment] * 6)
 
 @pytest.mark.frontrun
-@pytest.mark.timeout(60, method="thread")
+@pytest.mark.timeout(300, method="thread")
 def test_lock(counter):
     run(counter.increment_safely, counter.increment_safely)
 """,

@@ -32,7 +32,7 @@ def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
@@ -160,7 +160,7 @@ def test_threads_that_use_the_same_socket_conflict() -> None:
 def test_there_is_a_target_that_builds_the_library() -> None:
     [[program, target]] = commands("I/O", 0)
     ended = subprocess.run(
-        [program, "--dry-run", target], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [program, "--dry-run", target], cwd=ROOT, capture_output=True, text=True, timeout=400, check=False
     )
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"cp \S*libfrontrun_io.so python/frontrun", ended.stdout)

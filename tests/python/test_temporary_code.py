@@ -33,7 +33,7 @@ def test_the_place_of_a_step_is_known_although_its_code_is_gone(tmp_path: Path) 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=400,
         check=False,
     )
     assert (ended.returncode, ended.stdout.startswith("exhausted")) == (0, True), ended.stdout + ended.stderr

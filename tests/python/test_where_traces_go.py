@@ -59,7 +59,7 @@ def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "TMPDIR": str(temporary), "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=False,
     )
 
