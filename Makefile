@@ -10,7 +10,7 @@ MINORS := $(foreach pair,$(PYTHONS),$(firstword $(subst =, ,$(pair))))
 FIRST := $(firstword $(MINORS))
 SOURCES := $(shell git ls-files '*.rs' '*.toml' 'Cargo.lock' 'python/frontrun/*' 2>/dev/null)
 
-.PHONY: help test rust lint python build-io docs bench fmt clean
+.PHONY: help test rust lint python servers build-io docs bench fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,8 +33,11 @@ lint: $(VENVS)/$(FIRST)/.installed ## ruff, mypy --strict, pyright, and the stub
 	$(VENVS)/$(FIRST)/bin/pyright --pythonpath $(VENVS)/$(FIRST)/bin/python
 	$(VENVS)/$(FIRST)/bin/python -m mypy.stubtest frontrun._core
 
-test-%: $(VENVS)/%/.installed
+test-%: $(VENVS)/%/.installed servers
 	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q
+
+servers: ## PostgreSQL, which tests start for themselves
+	tests/install_servers
 
 # Neither is remade while it is up to date, nor removed as intermediate.
 .SECONDARY:

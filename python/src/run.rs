@@ -25,6 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::connections::Servers;
 use crate::outside::Outside;
 use crate::site::Site;
 use crate::{clock, controlled, epoch, interpreter, reporter, sources};
@@ -40,6 +41,8 @@ pub struct Run {
     pub failure: Option<Failure>,
     /// What has been seen of files.
     pub outside: Outside,
+    /// Connections to servers.
+    pub servers: Servers,
     /// `repr` of what the caller observes.
     pub observed: Option<String>,
 }
@@ -120,6 +123,7 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
         at: vec![SiteId(0)],
         failure: None,
         outside: Outside::default(),
+        servers: Servers::default(),
         observed: None,
     };
     // SAFETY: called once, before any other thread is controlled, with the lock held.
