@@ -10,7 +10,7 @@ MINORS := $(foreach pair,$(PYTHONS),$(firstword $(subst =, ,$(pair))))
 FIRST := $(firstword $(MINORS))
 SOURCES := $(shell git ls-files '*.rs' '*.toml' 'Cargo.lock' 'python/frontrun/*' 2>/dev/null)
 
-.PHONY: help test rust lint pyright python build-io docs bench fmt clean
+.PHONY: help test rust lint pyright python servers build-io docs bench fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,8 +36,11 @@ pyright: $(VENVS)/$(FIRST)/.installed ## the second opinion on types; needs node
 	$(VENVS)/$(FIRST)/bin/python -m pip install -q --group pyright
 	$(VENVS)/$(FIRST)/bin/pyright --pythonpath $(VENVS)/$(FIRST)/bin/python
 
-test-%: $(VENVS)/%/.installed
+test-%: $(VENVS)/%/.installed servers
 	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q
+
+servers: ## PostgreSQL, which tests start for themselves
+	tests/install_servers
 
 # Neither is remade while it is up to date, nor removed as intermediate.
 .SECONDARY:

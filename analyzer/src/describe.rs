@@ -38,6 +38,9 @@ pub fn location(execution: &Execution, at: Location) -> String {
             if type_name(execution, at.object) == outside::DIRECTORY {
                 return format!("the entry {}/{}", name().trim_end_matches('/'), key.trim_matches('\''));
             }
+            if type_name(execution, at.object) == outside::TABLE {
+                return format!("{}[{}]", name(), key.trim_matches('\''));
+            }
             match attribute(key).filter(|_| !is_container(execution, at.object)) {
                 Some(attribute) => format!("{}.{attribute}", name()),
                 None => format!("{}[{key}]", name()),

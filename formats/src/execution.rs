@@ -201,6 +201,8 @@ pub mod outside {
     pub const FILE: &str = "file";
     /// The entries of a directory. An initial value is 1 for an entry that is there.
     pub const DIRECTORY: &str = "directory";
+    /// The rows of a table of a database. An initial value is a digest of all of them.
+    pub const TABLE: &str = "table";
     /// An object of this type says that the program has changed something outside.
     pub const CHANGED: &str = "outside";
 }

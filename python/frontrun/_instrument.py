@@ -9,11 +9,14 @@ import sysconfig
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from . import _core
 
 _PACKAGE = str(Path(__file__).parent)
+
+# What code that was text calls its file.
+_TEXT = "<string>"
 
 # Modules of the standard library whose code works on the caller's own objects: a race there is the caller's.
 _TRANSPARENT = (
@@ -125,9 +128,24 @@ class Scope:
 
     def hooks(self, filename: str) -> Seen | None:
         """How the code of a file is seen; ``None`` when it is not."""
+        if filename == _TEXT:
+            return self.hooks_text(sys._getframe(1).f_globals)
         if filename not in self._known:
             self._known[filename] = self._decide(filename)
         return self._known[filename]
+
+    def hooks_text(self, module: dict[str, Any]) -> Seen | None:
+        """How code is seen that was text: as the code of the module with these globals, which has executed it.
+
+        The constructor of a named tuple reads nothing but what it is given.
+        """
+        name = str(module.get("__name__"))
+        if name == "collections" or name.startswith("namedtuple_"):
+            return None
+        file = module.get("__file__") or getattr(sys.modules.get(name), "__file__", None)
+        if file is None or file.startswith(f"{_PACKAGE}/"):
+            return "in scope"  # The program itself is text.
+        return self.hooks(file)
 
     def _decide(self, filename: str) -> Seen | None:
         if filename.startswith(f"{_PACKAGE}/"):
@@ -171,7 +189,8 @@ def _with_hooks(scope: Scope) -> Iterator[tuple[types.FunctionType, types.CodeTy
     """Each function that exists now and whose code gets hooks or a mark, with such code."""
     for function in [found for found in gc.get_objects() if type(found) is types.FunctionType]:
         code = function.__code__
-        seen = scope.hooks(code.co_filename)
+        is_text = code.co_filename == _TEXT
+        seen = scope.hooks_text(function.__globals__) if is_text else scope.hooks(code.co_filename)
         if seen is None:
             continue
         known = _rewritten.get((id(code), seen))

@@ -14,7 +14,7 @@ use crate::endpoints::{Inode, inode};
 use crate::footprint::{self, is_positional};
 use crate::outside::Books;
 use crate::shim::{self, AGAIN, BEFORE, DONE, IoEvent, WRITES, kind};
-use crate::{channels, controlled, file_locks, readiness, run};
+use crate::{channels, controlled, file_locks, readiness, run, servers};
 use frontrun_formats::ThreadId;
 use pyo3::exceptions::PyOSError;
 use pyo3::ffi;
@@ -117,6 +117,9 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
             return answer;
         }
         GRANTED.set(granted);
+    }
+    if servers::concerns(event) && with_lock(|| servers::on_call(me, event)) {
+        return DONE;
     }
     if !run::is_recording() {
         if event.phase == BEFORE && changes(event) {

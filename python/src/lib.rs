@@ -7,7 +7,8 @@
 //! address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
 //! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`database`] databases, [`io`] files,
 //! with their [`footprint`] and its [`extent`], [`file_locks`], [`channels`] between
-//! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`]
+//! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`] ·
+//! requests to [`servers`] on [`connections`]
 //! · [`run`] the execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the
 //! loop for Python callers · [`sources`]
 //! files for the trace · [`interpreter`] memory layout per CPython version.
@@ -27,6 +28,7 @@ mod calls;
 mod channels;
 mod class;
 mod clock;
+mod connections;
 mod container;
 mod controlled;
 mod database;
@@ -59,6 +61,7 @@ mod reporter;
 mod rewriting;
 mod run;
 mod seating;
+mod servers;
 mod serving;
 mod shim;
 mod simple_queue;

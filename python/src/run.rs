@@ -27,6 +27,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use crate::block::Told;
+use crate::connections::Servers;
 use crate::outside::Outside;
 use crate::site::Site;
 use crate::{clock, controlled, epoch, interpreter, reporter, sources};
@@ -42,6 +43,8 @@ pub struct Run {
     pub failure: Option<Failure>,
     /// What has been seen of files.
     pub outside: Outside,
+    /// Connections to servers.
+    pub servers: Servers,
     /// `repr` of what the caller observes.
     pub observed: Option<String>,
     /// What the opaque block under way has told.
@@ -129,6 +132,7 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
         at: vec![SiteId(0)],
         failure: None,
         outside: Outside::default(),
+        servers: Servers::default(),
         observed: None,
         told: Told::default(),
         before_block: FxHashSet::default(),

@@ -3,7 +3,7 @@
 //!
 //! Module map: [`bytecode`] where hooks go · [`gate`] who runs next, over [`sampling`] · [`parking`] where threads wait ·
 //! [`identity`] and [`key`] which object and which key is which · [`recording`] the trace being written · [`watch`] what a loop
-//! has read · [`held`] what its state hangs on.
+//! has read · [`held`] what its state hangs on · [`servers`] what a request to a server does.
 //!
 //! Not here: the interpreter. This crate knows bytes, addresses and operations; what connects them to CPython
 //! is the crate `python`.
@@ -16,4 +16,5 @@ pub mod key;
 pub mod parking;
 pub mod recording;
 pub mod sampling;
+pub mod servers;
 pub mod watch;

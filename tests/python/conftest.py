@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import local_servers
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -50,3 +51,10 @@ def explore(frontrun: Run) -> Callable[..., tuple[int, dict[str, Any]]]:
         return done.returncode, json.loads(done.stdout)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL that is there for the tests alone."""
+    with local_servers.postgres() as address:
+        yield address

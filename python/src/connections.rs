@@ -1,0 +1,251 @@
+//! The connections of a run to servers, and names for what lies there.
+//!
+//! Not here: when steps are taken, and which (servers).
+
+use crate::outside::Books;
+use frontrun_formats::execution::outside;
+use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
+use frontrun_recorder::key::Key;
+use frontrun_recorder::servers::postgres::Dialogue;
+use frontrun_recorder::servers::table::Table;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::os::fd::RawFd;
+use std::rc::Rc;
+
+/// Which connection: a descriptor, and which opening of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Id {
+    pub fd: RawFd,
+    pub generation: u64,
+}
+
+/// Which protocol a connection speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speech {
+    /// Nothing has been said.
+    #[default]
+    Fresh,
+    Postgres,
+    Unknown,
+}
+
+/// What a transaction has done so far.
+#[derive(Clone, Debug, Default)]
+pub struct Transaction {
+    /// Whether it has done anything.
+    pub is_used: bool,
+    /// What its end makes visible, or lets others have.
+    pub written: Vec<Location>,
+    /// What others may wait for until its end, although it does not change.
+    pub held: Vec<Location>,
+    /// Locks of rows that it holds.
+    pub locks: Vec<ObjectId>,
+    /// Whether it holds locks that are not in `locks`, nobody knows which.
+    pub is_opaque: bool,
+    /// The tables in which it holds locks that are not in `locks`.
+    pub locked: FxHashSet<String>,
+    /// Whether each of its statements sees what has been committed before it. `None` if that has to be asked.
+    pub is_read_committed: Option<bool>,
+}
+
+/// What the request under way will have done.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub reads: Vec<Location>,
+    pub writes: Vec<Location>,
+    /// Locks that were taken for it alone.
+    pub taken: Vec<ObjectId>,
+    pub ends: bool,
+    pub goodbye: bool,
+}
+
+/// One connection.
+#[derive(Debug, Default)]
+pub struct Connection {
+    pub speech: Speech,
+    /// Where the server is.
+    pub server: String,
+    pub dialogue: Dialogue,
+    pub transaction: Transaction,
+    pub plan: Option<Plan>,
+    /// Whether something has been sent and nothing received since.
+    pub is_waiting: bool,
+    /// What those who wait for it have left.
+    pub left: Vec<ObjectId>,
+}
+
+/// The connections of a run.
+#[derive(Debug, Default)]
+pub struct Servers {
+    connections: FxHashMap<Id, Connection>,
+    objects: FxHashMap<(&'static str, String), ObjectId>,
+    tables: FxHashMap<(String, String), Option<Rc<Table>>>,
+    /// Whether something has been done of which nobody knows what it changed.
+    pub is_unknown: bool,
+}
+
+/// The operation that touches these locations.
+pub fn touching(reads: &[Location], writes: &[Location]) -> Operation {
+    let mut writes = writes.to_vec();
+    writes.sort_unstable();
+    writes.dedup();
+    let mut reads = reads.to_vec();
+    reads.sort_unstable();
+    reads.dedup();
+    reads.retain(|at| !writes.contains(at));
+    Operation::Touch { reads: reads.into(), writes: writes.into() }
+}
+
+impl Servers {
+    /// Notes a new connection.
+    pub fn open(&mut self, id: Id, resource: &[u8]) {
+        let name = resource.strip_prefix(b"socket:").unwrap_or(resource);
+        let server = String::from_utf8_lossy(name).into_owned();
+        self.connections.insert(id, Connection { server, ..Connection::default() });
+    }
+
+    /// Forgets a connection.
+    pub fn close(&mut self, id: Id) {
+        self.connections.remove(&id);
+    }
+
+    /// The protocol of a connection, if it is one to a server.
+    pub fn speech(&self, id: Id) -> Option<Speech> {
+        self.connections.get(&id).map(|connection| connection.speech)
+    }
+
+    /// Sets the protocol of a connection.
+    pub fn set_speech(&mut self, id: Id, speech: Speech) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.speech = speech;
+        }
+    }
+
+    /// The connection.
+    pub fn get(&mut self, id: Id) -> Option<&mut Connection> {
+        self.connections.get_mut(&id)
+    }
+
+    /// All other connections to the same server, in a fixed order.
+    pub fn others(&self, id: Id) -> Vec<Id> {
+        let Some(server) = self.connections.get(&id).map(|connection| &connection.server) else {
+            return Vec::new();
+        };
+        let mut found: Vec<Id> = self
+            .connections
+            .iter()
+            .filter(|(other, connection)| **other != id && connection.server == *server)
+            .map(|(other, _)| *other)
+            .collect();
+        found.sort_unstable_by_key(|other| other.generation);
+        found
+    }
+
+    /// Takes note of what was sent.
+    pub fn note_sent(&mut self, id: Id, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.is_waiting |= !bytes.is_empty();
+        if connection.speech == Speech::Postgres {
+            connection.dialogue.send(bytes);
+        }
+    }
+
+    /// Takes note of what was received.
+    pub fn note_received(&mut self, id: Id, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.is_waiting &= bytes.is_empty();
+        if connection.speech == Speech::Postgres {
+            connection.dialogue.receive(bytes);
+            if !connection.dialogue.is_readable() {
+                connection.speech = Speech::Unknown;
+            }
+        }
+    }
+
+    /// What everything at a server has in common: a request that may do anything writes it, all others read it.
+    pub fn anything(&mut self, server: &str, books: &mut Books<'_>) -> Location {
+        Location::new(self.object("server", server, server, books), Part::State)
+    }
+
+    /// The object of a kind that stands for something at a server.
+    pub fn object(&mut self, kind: &'static str, name: &str, label: &str, books: &mut Books<'_>) -> ObjectId {
+        *self.objects.entry((kind, name.to_owned())).or_insert_with(|| {
+            let object = books.identities.fresh();
+            books.recording.named_object(object, kind, label);
+            object
+        })
+    }
+
+    /// Whether a table is known, and the table.
+    pub fn table(&self, server: &str, name: &str) -> Option<Option<Rc<Table>>> {
+        self.tables.get(&(server.to_owned(), name.to_owned())).cloned()
+    }
+
+    /// Takes note of a table, and of what it holds at the beginning if that is known.
+    pub fn learn(
+        &mut self,
+        server: &str,
+        name: &str,
+        table: Option<Table>,
+        digest: Option<i64>,
+        books: &mut Books<'_>,
+    ) {
+        if let (Some(table), Some(digest)) = (&table, digest) {
+            let at = Location::new(self.rows(server, table, books), Part::State);
+            books.recording.initial(at, || Value::Int(digest));
+        }
+        self.tables.insert((server.to_owned(), name.to_owned()), table.map(Rc::new));
+    }
+
+    /// Forgets what is known of tables: they may have changed.
+    pub fn forget_tables(&mut self) {
+        self.tables.clear();
+        self.is_unknown = true;
+    }
+
+    /// The object whose keys are the rows of a table.
+    pub fn rows(&mut self, server: &str, table: &Table, books: &mut Books<'_>) -> ObjectId {
+        self.object(outside::TABLE, &format!("{server} {}", table.name), &table.name, books)
+    }
+
+    /// The object whose keys say which rows of a table are there.
+    pub fn presence(&mut self, server: &str, table: &Table, books: &mut Books<'_>) -> ObjectId {
+        let label = format!("existence of {}", table.name);
+        self.object("existence of rows", &format!("{server} {}", table.name), &label, books)
+    }
+
+    /// Where a row without a key of its own gets one.
+    pub fn numbering(&mut self, server: &str, table: &Table, books: &mut Books<'_>) -> Location {
+        let label = format!("next row of {}", table.name);
+        let object = self.object("next row", &format!("{server} {}", table.name), &label, books);
+        Location::new(object, Part::State)
+    }
+
+    /// The lock of a row.
+    pub fn lock(&mut self, server: &str, table: &Table, row: &str, books: &mut Books<'_>) -> ObjectId {
+        let label = format!("the lock of {}[{row}]", table.name);
+        self.object("lock", &format!("{server} {} {row}", table.name), &label, books)
+    }
+
+    /// Leaves a new event with a connection.
+    pub fn leave_event(&mut self, id: Id, books: &mut Books<'_>) -> Option<ObjectId> {
+        let connection = self.connections.get_mut(&id)?;
+        let event = books.identities.fresh();
+        books.recording.named_object(event, "event", &format!("a transaction on {}", connection.server));
+        connection.left.push(event);
+        Some(event)
+    }
+}
+
+impl Connection {
+    /// The database: where it is, and its name.
+    pub fn database(&self) -> String {
+        format!("{}/{}", self.server, self.dialogue.database)
+    }
+}
+
+/// A part of an object that is named by a row; all of it if none is.
+pub fn part(object: ObjectId, row: Option<&str>, books: &mut Books<'_>) -> Location {
+    let part = row.map_or(Part::Whole, |row| Part::Key(books.recording.key(Key::Str(row.into()))));
+    Location::new(object, part)
+}

@@ -1,0 +1,138 @@
+//! Requests to servers outside the process as steps.
+//!
+//! Model: a server acts on a request when it is complete, so that is one step, which happens right before the request is
+//! sent; the answer is waited for in real time before anybody else goes on. A request that waits in the server for
+//! another connection's transaction leaves an event with that connection and waits for it, which whoever ends the
+//! transaction sets.
+//!
+//! Invariant: what a step touches hangs on the requests of its thread, on tables as they were at the beginning, and on
+//! what the steps before it have touched; never on time.
+//!
+//! Module map: [`exchange`] bytes and real time · [`postgres`]
+//! statements and transactions, with a [`plan`] for each · [`place`] the
+//! line of the program that asks · [`unknown`] any other server.
+//!
+//! Not here: protocols and statements (recorder, `servers`), sockets whose other end is a thread of this process, the connections and names of a run (connections).
+
+mod exchange;
+mod place;
+mod plan;
+mod postgres;
+mod unknown;
+
+use crate::connections::{Id, Servers, Speech};
+use crate::outside::Books;
+use crate::shim::{BEFORE, IoEvent, kind};
+use crate::{connections, run};
+use frontrun_formats::ThreadId;
+use frontrun_recorder::servers::postgres::begins_connection;
+use place::here;
+
+/// Whether the call is about a connection to a server, or makes one.
+pub fn concerns(event: &IoEvent) -> bool {
+    let matters =
+        matches!(event.kind, kind::CONNECT | kind::READ | kind::WRITE | kind::CLOSE | kind::SHUTDOWN);
+    matters && event.fd >= 0 && event.resource().starts_with(b"socket:")
+}
+
+/// Takes the steps that a call is part of. Returns whether nothing else is to be done for it.
+pub fn on_call(me: ThreadId, event: &IoEvent) -> bool {
+    let id = Id { fd: event.fd, generation: event.generation };
+    if event.kind == kind::CONNECT {
+        if event.phase != BEFORE && exchange::is_connecting(event) && !exchange::is_served_here(event) {
+            let _ = with(|servers, _| servers.open(id, event.resource()));
+        }
+        return false;
+    }
+    let known = with(|servers, _| servers.speech(id)).flatten();
+    if known.is_none()
+        && event.kind == kind::WRITE
+        && event.phase == BEFORE
+        && exchange::is_connected(event.fd)
+    {
+        // Made before the run began, by nobody knows whom.
+        let _ = with(|servers, _| servers.open(id, event.resource()));
+    }
+    let Some(speech) = with(|servers, _| servers.speech(id)).flatten() else { return false };
+    match (event.kind, event.phase == BEFORE) {
+        (kind::WRITE, true) => sends(me, id, speech, event),
+        (kind::WRITE, false) => has_sent(me, id, event),
+        (kind::READ, false) => has_received(id, event),
+        (kind::CLOSE, true) => closes(me, id, speech),
+        // An answer that does not come is as with any socket.
+        _ => return false,
+    }
+    true
+}
+
+/// Calls `body` with the connections. The calling thread holds the turn and the lock.
+fn with<R>(body: impl FnOnce(&mut Servers, &mut Books<'_>) -> R) -> Option<R> {
+    // SAFETY: the calling thread holds the turn and the lock; the borrows end here.
+    let (run, identities) = unsafe { (run::get()?, run::identities()?) };
+    Some(body(&mut run.servers, &mut Books { identities, recording: &mut run.recording }))
+}
+
+/// Whether steps are taken: the run is recorded and somebody is there to be in the way.
+fn are_taken() -> bool {
+    // SAFETY: the calling thread holds the turn and the lock.
+    run::is_recording() && unsafe { run::get() }.is_some_and(|run| !run.gate.is_one_left())
+}
+
+/// Before bytes are sent.
+fn sends(me: ThreadId, id: Id, speech: Speech, event: &IoEvent) {
+    let bytes = exchange::bytes_of(event, None);
+    let speech = match (speech, &bytes) {
+        (Speech::Fresh, Some(bytes)) if begins_connection(bytes) => Speech::Postgres,
+        (Speech::Postgres, Some(_)) => Speech::Postgres,
+        _ => Speech::Unknown,
+    };
+    let _ = with(|servers, _| servers.set_speech(id, speech));
+    match (speech, bytes) {
+        (Speech::Postgres, Some(bytes)) => postgres::sends(me, id, &bytes),
+        _ => unknown::sends(me, id),
+    }
+}
+
+/// After bytes have been sent.
+fn has_sent(me: ThreadId, id: Id, event: &IoEvent) {
+    let count = usize::try_from(event.result).unwrap_or(0);
+    if let Some(bytes) = exchange::bytes_of(event, Some(count)) {
+        let _ = with(|servers, _| servers.note_sent(id, &bytes));
+    }
+    if count > 0 && with(|servers, _| servers.speech(id)).flatten() == Some(Speech::Postgres) {
+        postgres::has_sent(me, id);
+    }
+}
+
+/// After bytes have been received.
+fn has_received(id: Id, event: &IoEvent) {
+    let count = usize::try_from(event.result).unwrap_or(0);
+    let bytes = exchange::bytes_of(event, Some(count));
+    let _ = with(|servers, _| match bytes {
+        Some(bytes) => servers.note_received(id, &bytes),
+        None => servers.set_speech(id, Speech::Unknown),
+    });
+}
+
+/// Before a connection is closed.
+fn closes(me: ThreadId, id: Id, speech: Speech) {
+    if speech == Speech::Postgres {
+        postgres::closes(me, id);
+    }
+    let _ = with(|servers, _| servers.close(id));
+}
+
+/// Notes that the program changes something that other runs of it can see.
+fn note_change() {
+    // SAFETY: the calling thread holds the turn and the lock; the borrows end here.
+    if let (Some(run), Some(identities)) = unsafe { (run::get(), run::identities()) } {
+        run.outside.note_change(&mut Books { identities, recording: &mut run.recording });
+    }
+}
+
+/// Takes one step that touches fixed locations.
+fn touch(me: ThreadId, reads: &[frontrun_formats::Location], writes: &[frontrun_formats::Location]) {
+    let site = here();
+    run::reach(me, site, None);
+    run::execute(me, site, connections::touching(reads, writes), 1);
+}

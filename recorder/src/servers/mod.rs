@@ -1,0 +1,14 @@
+//! What a request to a server does, as far as its protocol tells: which rows or keys, whose locks.
+//!
+//! Model: a *connection* carries requests one way and answers the other. Its bytes are watched on their way; when a
+//! request is complete, the server may act on it, so that is when it happens. What is not understood is said to be so
+//! and conflicts with everything on its server.
+//!
+//! Module map: [`postgres`] the protocol of PostgreSQL, [`sql`] what a statement does, [`table`] what is known of the
+//! tables that it names.
+//!
+//! Not here: sockets, waiting, and the order of requests (crate `python`).
+
+pub mod postgres;
+pub mod sql;
+pub mod table;
