@@ -1,4 +1,4 @@
-"""The first call of a thread, or of a task of a thread pool, made visible where it is C code.
+"""The first call of a thread, made visible where it is C code.
 
 What a function written in Python does is seen in its own code. A C function is seen where it is called, but
 ``Thread.run`` and its like are not in scope; so for C functions they are run from a copy that is.
@@ -6,7 +6,6 @@ What a function written in Python does is seen in its own code. A C function is 
 
 from __future__ import annotations
 
-import sys
 import threading
 import types
 from collections.abc import Callable
@@ -18,7 +17,8 @@ from . import _core
 _run: Any = threading.Thread.run
 # The functions that threads run by default, and where the function is that they call.
 _RUNS: dict[Any, str] = {_run: "_target", threading.Timer.run: "function"}
-_run_task: Any = None
+# Their code as it is before anything is hidden.
+_CODE = {function: function.__code__ for function in _RUNS}
 
 
 def _is_seen_itself(function: object) -> bool:
@@ -45,25 +45,4 @@ def of_raw_thread(
 @cache
 def _in_scope(function: Any) -> types.FunctionType:
     """A copy of a function whose accesses and calls are seen."""
-    return types.FunctionType(_core.rewrite(function.__code__, "in scope"), function.__globals__)
-
-
-def _run_visibly(task: Any) -> None:
-    """Run a task of a thread pool."""
-    (_run_task if _is_seen_itself(task.fn) else _in_scope(_run_task))(task)
-
-
-def install() -> None:
-    """Put this in place for thread pools, if the program has any."""
-    global _run_task
-    pools: Any = sys.modules.get("concurrent.futures.thread")
-    if pools is not None and pools._WorkItem.run is not _run_visibly and hasattr(pools._WorkItem.run, "__code__"):
-        _run_task = pools._WorkItem.run
-        pools._WorkItem.run = _run_visibly
-
-
-def uninstall() -> None:
-    """Take it out again."""
-    pools: Any = sys.modules.get("concurrent.futures.thread")
-    if pools is not None and _run_task is not None and pools._WorkItem.run is _run_visibly:
-        pools._WorkItem.run = _run_task
+    return types.FunctionType(_core.rewrite(_CODE[function], "in scope"), function.__globals__)

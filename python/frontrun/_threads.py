@@ -181,7 +181,6 @@ def install(in_caller: bool = False) -> None:
     _replaced.replace(_Thread.start, start)
     _replaced.replace(_Thread.join, join)
     _replaced.replace(_Thread.is_alive, is_alive)
-    _first_calls.install()
     if not in_caller:
         _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
     _Thread._bootstrap_inner = bootstrap_inner  # type: ignore[attr-defined]
@@ -197,7 +196,6 @@ def uninstall() -> None:
     _replaced.restore(_Thread.join, _join)
     _replaced.restore(_Thread.is_alive, _is_alive)
     _Thread._bootstrap_inner = _bootstrap_inner  # type: ignore[attr-defined]
-    _first_calls.uninstall()
     _JOINABLE.clear()
 
 
