@@ -47,8 +47,9 @@ pub unsafe fn enter(site: &Site, frame: Frame) {
     let hook = unsafe { frame.instruction() };
     let frame = frame.address();
     UNDER_WAY.with_borrow_mut(|under_way| {
+        // What was noted later may belong to frames further out: this one can be where an earlier call had its frame.
         if let Some(at) = under_way.iter().rposition(|known| known.frame == frame) {
-            under_way.truncate(at);
+            under_way.remove(at);
         }
         if under_way.len() == DEEPEST {
             under_way.remove(0);

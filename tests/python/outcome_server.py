@@ -16,9 +16,7 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from every_interleaving import TooLargeError, interleavings
 from observation import observed
-from shared_opcodes import SharedOpcodes
 
 
 def load(code: types.CodeType) -> dict[str, Any]:
@@ -29,6 +27,10 @@ def load(code: types.CodeType) -> dict[str, Any]:
 
 def enumerate_all(text: str, limit: int) -> dict[str, object]:
     """Return the outcomes of every interleaving of opcodes, or nothing if there are more than the limit."""
+    # Watching opcodes is nothing that an exploration should have to do with.
+    from every_interleaving import TooLargeError, interleavings
+    from shared_opcodes import SharedOpcodes
+
     code = compile(text, "program.py", "exec")
     example = load(code)
     threads = [example["t0"].__code__, example["t1"].__code__]

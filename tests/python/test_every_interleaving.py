@@ -54,15 +54,15 @@ def servers() -> Iterator[list[Server]]:
 
 
 def difference(explored: dict[str, Any], expected: list[str]) -> list[str]:
-    """What an exploration has wrong."""
-    wrong = [explored["verdict"]] * (explored["verdict"] != "exhausted") + explored["failures"]
+    """What an exploration that claims to be complete has wrong."""
+    wrong = [f"failure: {failure}" for failure in explored["failures"]]
     wrong += [f"missing: {outcome}" for outcome in expected if outcome not in explored["outcomes"]]
     return wrong + [f"impossible: {outcome}" for outcome in explored["outcomes"] if outcome not in expected]
 
 
 def test_outcomes_are_those_of_all_interleavings(servers: list[Server]) -> None:
     explore, enumerate_all = servers
-    compared, wrong = 0, []
+    compared, wrong, unanswered = 0, [], []
     enumerate_all.ask(numbered(FIRST))
     for number in range(FIRST, LAST):
         expected = enumerate_all.answer()["outcomes"]
@@ -71,11 +71,17 @@ def test_outcomes_are_those_of_all_interleavings(servers: list[Server]) -> None:
         if number + 1 < LAST:
             enumerate_all.ask(numbered(number + 1))
         if expected is not None:
+            explored = explore.answer()
+            if explored["verdict"] in ("bounded", "diverged", "error"):
+                unanswered.append(number)
+                continue
             compared += 1
-            found = difference(explore.answer(), expected)
+            found = difference(explored, expected)
             if found:
                 text = numbered(number)
                 wrong.append("\n".join([f"program {number}", text[text.index("def setup") :], *found]))
-    print(f"{compared} programs compared")
+    print(f"{compared} programs compared, no answer for {unanswered}")
     assert not wrong, "\n\n".join([f"{len(wrong)} of {compared} programs", *wrong[:10]])
     assert compared >= ENOUGH
+    # To say that it could not explore a program is no wrong answer, but has to be rare.
+    assert len(unanswered) <= compared // 50

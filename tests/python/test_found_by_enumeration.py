@@ -25,6 +25,23 @@ def running(s: Any) -> Any:
     return s
 
 
+def note(s: Any) -> None:
+    s.notes.append(0)
+
+
+def noting(s: Any) -> Callable[[int], int]:
+    def function(value: int) -> int:
+        s.notes.append(value)
+        return value
+
+    return function
+
+
+def note_and_extend(s: Any) -> None:
+    note(s)
+    s.values.extend(map(noting(s), (4, 2)))
+
+
 def assign_slice(s: Any) -> None:
     s.target[:] = s.source
 
@@ -51,6 +68,13 @@ PROGRAMS: dict[str, tuple[Callable[[], Any], list[Callable[[Any], object]], Call
         lambda s: s.seen,
         {"False", "True"},
         3,
+    ),
+    "a callback has its frame where a finished call had one": (
+        lambda: SimpleNamespace(values=[], notes=[]),
+        [note_and_extend, lambda s: s.values.append(9)],
+        lambda s: s.values,
+        {"[9, 4, 2]", "[4, 9, 2]", "[4, 2, 9]"},
+        4,
     ),
     "what is assigned to a slice is read": (
         lambda: SimpleNamespace(source=[1], target=[0]),
