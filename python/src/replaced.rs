@@ -92,6 +92,9 @@ pub fn step(me: ThreadId, operation: Operation, may_block: bool, result: u8) {
     run::execute(me, site, operation, result);
 }
 
+/// The longest wait that the interpreter accepts, in seconds.
+const LONGEST_WAIT: f64 = 9_223_372_036.0;
+
 /// How a wait was asked for by `blocking` and `timeout`, of which -1 or none is no limit; `None` for arguments that the
 /// original function has to refuse.
 ///
@@ -110,7 +113,7 @@ pub unsafe fn decide_wait(blocking: Object, timeout: Object) -> Option<Wait> {
         match (blocks, seconds) {
             (true, -1.0) => Some(clock::wait(None)),
             (false, -1.0) => Some(clock::wait(Some(0.0))),
-            (true, seconds) if seconds >= 0.0 => Some(clock::wait(Some(seconds))),
+            (true, seconds) if (0.0..=LONGEST_WAIT).contains(&seconds) => Some(clock::wait(Some(seconds))),
             _ => None,
         }
     }
