@@ -196,7 +196,7 @@ const ROWS: &[Row] = &[
         "_socket",
         "socket",
         &[
-            (A::WriteWhole, "close detach setblocking settimeout"),
+            (A::WriteWhole, "__init__ close detach setblocking settimeout"),
             (
                 A::ReadWhole,
                 "_accept bind connect connect_ex fileno getblocking getpeername getsockname getsockopt gettimeout \

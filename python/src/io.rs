@@ -21,7 +21,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
 /// Folders whose files are the interpreter's and not the program's.
@@ -29,14 +29,11 @@ static FOREIGN: OnceLock<Vec<String>> = OnceLock::new();
 /// The process of the run: what it forks is none of its threads.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 
-/// Whether the program has ended and only tidies up.
-static IS_TIDYING: AtomicBool = AtomicBool::new(false);
-
-/// Leaves files out of account from now on: the program has ended, and what it still does to them, when nobody else does
-/// anything, hangs on what earlier executions have left.
+/// Leaves what the calling thread does to files out of account from now on: the program has ended, and what it tidies up
+/// hangs on what earlier executions have left.
 #[pyfunction]
 pub fn leave_files() {
-    IS_TIDYING.store(true, Ordering::Relaxed);
+    IS_TIDYING.set(true);
 }
 
 /// Databases, whose files are named by what is done to them as a whole.
@@ -77,6 +74,8 @@ thread_local! {
     static GRANTED: Cell<bool> = const { Cell::new(false) };
     /// The latest call of the call of C code under way, and the open file that it was about.
     static LATEST: Cell<Option<(Group, u64)>> = const { Cell::new(None) };
+    /// The program has ended, and this thread tidies up.
+    static IS_TIDYING: Cell<bool> = const { Cell::new(false) };
     /// The call under way makes a file.
     static CREATES: Cell<bool> = const { Cell::new(false) };
 }
@@ -98,7 +97,7 @@ pub fn write_io_to(fd: i32) {
 /// Makes I/O of controlled threads steps of the run that begins in this process.
 pub fn install() {
     OWNER.store(std::process::id() as i32, Ordering::Relaxed);
-    IS_TIDYING.store(false, Ordering::Relaxed);
+    IS_TIDYING.set(false);
     shim::register(told);
 }
 
@@ -225,7 +224,7 @@ fn changes(event: &IoEvent) -> bool {
 
 /// Waits for the turn, unless that has been done, and records the step.
 fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
-    if !granted && (is_one_left() || IS_TIDYING.load(Ordering::Relaxed)) {
+    if !granted && (is_one_left() || IS_TIDYING.get()) {
         if changes(event) {
             note_change();
         }
