@@ -176,10 +176,12 @@ class LoopModel:
             ended = task is None or task.done()
         if ended:
             self._end(number, task)
-        else:
-            awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
-            _core.await_in_task(number, self._loop(), awaited, self._latest.get(number))
+            _core.end_step(ended)
+            return
+        # At the end of the step another thread may come in between and wake the task.
+        awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
         _core.end_step(ended)
+        _core.await_in_task(number, self._loop(), awaited, self._latest.get(number))
 
     def _end(self, number: int, task: Any) -> None:
         turn = self._turns.pop(number, None)
