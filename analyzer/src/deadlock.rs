@@ -149,6 +149,11 @@ fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state
         Operation::SemaphoreAcquire { semaphore } => {
             object(semaphore, format!("a permit of {}", name(semaphore)))
         }
+        Operation::Resume { awaited: Some(future), .. } => {
+            object(future, format!("{} to be done", name(future)))
+        }
+        Operation::Resume { awaited: None, host, .. } => object(host, format!("its turn in {}", name(host))),
+        Operation::RunLoop { until, .. } => object(until, format!("{} to be set", name(until))),
         Operation::EventWait { event } => object(event, format!("{} to be set", name(event))),
         Operation::BarrierLeave { barrier, .. } => {
             object(barrier, format!("more threads at {}", name(barrier)))

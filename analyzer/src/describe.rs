@@ -128,6 +128,9 @@ pub(crate) fn verb(operation: &Operation) -> &'static str {
         Operation::ChannelClose { .. } => "closes",
         Operation::AwaitChange { .. } => "has waited for a change of",
         Operation::Pause => "pauses at",
+        Operation::Resume { .. } => "goes on in",
+        Operation::RunLoop { .. } => "goes on behind",
+
         Operation::Elapse { .. } => "gives up waiting at",
     }
 }

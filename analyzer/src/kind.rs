@@ -62,6 +62,10 @@ pub(crate) fn tracked(operation: &Operation) -> SmallVec<[ObjectId; 2]> {
         Operation::ChannelWait { ref of } | Operation::ChannelClose { ref of } => {
             of.iter().map(|at| at.object).collect()
         }
+        Operation::Resume { awaited, after, host } => {
+            [host, ObjectId::THREADS].into_iter().chain(awaited).chain(after).collect()
+        }
+        Operation::RunLoop { until, host, .. } => smallvec![until, host],
         Operation::Spawn { .. } | Operation::Start | Operation::End | Operation::Join { .. } => {
             smallvec![ObjectId::THREADS]
         }
@@ -134,6 +138,8 @@ pub(crate) fn nature(operation: &Operation, known_length: bool) -> Nature {
     };
     let gated = match *operation {
         Operation::Start
+        | Operation::Resume { .. }
+        | Operation::RunLoop { .. }
         | Operation::Join { .. }
         | Operation::Acquire { .. }
         | Operation::SemaphoreAcquire { .. }
@@ -231,6 +237,14 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
         Operation::ChannelClose { ref of } => {
             let dropped = of.iter().filter(|at| **at == channels::refused(at.object));
             of.iter().map(|at| (*at, true)).chain(dropped.map(|at| state(at.object))).collect()
+        }
+        Operation::RunLoop { until, host, leaves } => {
+            smallvec![part(until, Part::State, false), part(host, Part::State, leaves)]
+        }
+        Operation::Resume { awaited, after, host } => {
+            let states =
+                [host].into_iter().chain(awaited).chain(after).map(|object| part(object, Part::State, false));
+            states.chain([threads(Part::Started(thread), false)]).collect()
         }
         Operation::Pause | Operation::Elapse { .. } => smallvec![],
     }

@@ -213,6 +213,10 @@ pub fn fingerprint(kind: u8, file: &str, site: &Site) -> u32 {
     // What a data access is may hang on the state (an update or an insertion, one element or the end), so one at the
     // same place is the same event; a synchronisation operation is always of one kind.
     let kind = if is_data(kind) { 0 } else { kind };
+    if is_of_a_loop(kind) {
+        // Where a task has suspended is known to its loop alone.
+        return (u32::from(kind) << 1) | 1;
+    }
     let name = file.rsplit('/').next().unwrap_or(file);
     let mut hash = xxhash_rust::xxh3::xxh3_64(name.as_bytes());
     for word in [u32::from(kind), site.line, site.column as u32, site.unit] {
@@ -224,6 +228,11 @@ pub fn fingerprint(kind: u8, file: &str, site: &Site) -> u32 {
 /// Whether operations of this kind act on data, not on synchronisation.
 fn is_data(kind: u8) -> bool {
     matches!(kind, 0..=2 | 10..=17 | 35..=37)
+}
+
+/// Whether operations of this kind say that an event loop lets somebody go on.
+fn is_of_a_loop(kind: u8) -> bool {
+    matches!(kind, 46 | 47)
 }
 
 /// The hash of a source file's content, as in [`Source::hash`].

@@ -122,6 +122,14 @@ pub enum Operation {
     /// read them all, changed nothing, and would read them again.
     AwaitChange { of: Box<[Location]> },
 
+    /// An asyncio task, or a callback of an event loop, goes on: enabled once it has been spawned, what it awaits is
+    /// done, as well as what it comes after, and the loop that hosts it is idle. What is done is an event that is set, as
+    /// is a loop that is idle.
+    Resume { awaited: Option<ObjectId>, after: Option<ObjectId>, host: ObjectId },
+    /// The thread that runs an event loop has waited for something there: enabled when `until` is set and the loop is
+    /// idle. If it leaves, the loop is idle no more.
+    RunLoop { until: ObjectId, host: ObjectId, leaves: bool },
+
     /// Gives up waiting for `of`, since its time ran out while no thread was enabled. It comes after everything that
     /// was executed before it, and never before anything else.
     Elapse { of: Box<Operation> },
@@ -195,6 +203,8 @@ impl Operation {
             Operation::Pause => 35,
             Operation::Elapse { .. } => 38,
             Operation::AwaitChange { .. } => 39,
+            Operation::Resume { .. } => 46,
+            Operation::RunLoop { .. } => 47,
             Operation::ListChange { .. } => 36,
             Operation::Clear { .. } => 37,
             Operation::ChannelOpen { .. } => 40,

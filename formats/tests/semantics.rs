@@ -36,6 +36,7 @@ const T0: ThreadId = ThreadId(0);
 const T1: ThreadId = ThreadId(1);
 const A: ObjectId = ObjectId(0);
 const B: ObjectId = ObjectId(1);
+const C: ObjectId = ObjectId(2);
 const K: KeyId = KeyId(0);
 
 fn whole(object: ObjectId) -> Location {
@@ -212,6 +213,26 @@ fn semaphores_count_permits() {
     check(Operation::SemaphoreTry { semaphore }, &lost, UNKNOWN_RESULT, &[], &[state(A)]);
     check(release(1, 0), &lost, 1, &[], &[state(A)]);
     check(release(1, 1), &lost, UNKNOWN_RESULT, &[], &[state(A)]);
+}
+
+#[test]
+fn a_task_goes_on_when_its_loop_is_idle_and_what_it_awaits_is_done() {
+    let (host, awaited, after) = (A, B, C);
+    let started = Location::new(ObjectId::THREADS, Part::Started(T0));
+    let born = check(Operation::Spawn { thread: T0 }, &Log::default(), 1, &[], &[started]);
+    let resume = Operation::Resume { awaited: Some(awaited), after: Some(after), host };
+    let set = |log: &Log, event| check(Operation::EventSet { event }, log, 1, &[], &[state(event)]);
+    let (one, other) = (set(&set(&born, host), awaited), set(&set(&born, host), after));
+    check_disabled(resume.clone(), &one);
+    check_disabled(resume.clone(), &other);
+    check_disabled(resume.clone(), &set(&set(&born, awaited), after));
+    let ready = set(&one, after);
+    check(resume.clone(), &ready, 1, &[state(host), state(awaited), state(after), started], &[]);
+    let run = |leaves| Operation::RunLoop { until: after, host, leaves };
+    check_disabled(run(true), &one);
+    check(run(false), &ready, 1, &[state(host), state(after)], &[]);
+    let left = check(run(true), &ready, 1, &[state(after)], &[state(host)]);
+    check_disabled(resume, &left);
 }
 
 #[test]
@@ -414,6 +435,10 @@ fn uses(operation: &Operation) -> Vec<(ObjectId, &'static str)> {
         | Operation::EventSet { event }
         | Operation::EventClear { event }
         | Operation::EventIsSet { event } => vec![(event, "event")],
+        Operation::Resume { awaited, after, host } => {
+            [Some(host), awaited, after].into_iter().flatten().map(|flag| (flag, "event")).collect()
+        }
+        Operation::RunLoop { until, host, .. } => vec![(until, "event"), (host, "event")],
         Operation::BarrierArrive { barrier, .. } | Operation::BarrierLeave { barrier, .. } => {
             vec![(barrier, "barrier")]
         }

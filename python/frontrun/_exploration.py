@@ -8,6 +8,7 @@ Not here: which executions are run (the native loop), what callers may ask for (
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import random
@@ -53,13 +54,17 @@ class Program:
 
     def __call__(self) -> None:
         state = self.setup()
-        started = [threading.Thread(target=function, args=(state,)) for function in self.threads]
+        started = [threading.Thread(target=_run_worker, args=(function, state)) for function in self.threads]
         for thread in started:
             thread.start()
             if self.serial:
                 thread.join()
         for thread in started:
             thread.join()
+        self.check(state)
+
+    def check(self, state: Any) -> None:
+        """Ask the invariant, and observe the state whatever that says."""
         try:
             if self.invariant is not None:
                 self._check(self.invariant, state)
@@ -87,6 +92,14 @@ class Program:
             serial = "\n".join(sorted(self.outcomes))
             message = f"no serial order of the threads ends with {outcome}"
             _core.report_failure("invariant", message, f"serial orders end with\n{serial}\n")
+
+
+def _run_worker(function: Callable[[Any], object], state: Any) -> None:
+    result = function(state)
+    if inspect.iscoroutine(result):
+        result.close()
+        message = f"{function!r} returned a coroutine, which a thread does not run: explore async workers as tasks"
+        raise TypeError(message)
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import _exploration, _threads
+from ._async_program import program_of
 from ._calls import this_call
-from ._exploration import Clock, Program, text_of
+from ._exploration import Clock, text_of
 from ._options import Strategy, options
 from ._serial import serial_outcomes
 from ._snapshot import snapshot
@@ -47,6 +47,9 @@ def explore(
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
+
+    If one of them is a coroutine function, the workers are tasks of one event loop instead. Then setup and invariant
+    may be asynchronous, too. The result may be awaited, which gives the result.
 
     An exception that a worker lets out, a deadlock, a crash and a hang are failures in any case. ``invariant`` may be
     left out when ``serializable_invariant`` or ``error_on_any_race`` say what is right.
@@ -105,7 +108,8 @@ def explore(
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"
         raise TypeError(message)
     describe = text_of(observe) or (_snapshot_quietly if serializable_invariant else None)
-    program = Program(setup, _threads_of(workers, count), invariant, describe)
+    threads = _threads_of(workers, count)
+    program = program_of(threads)(setup, threads, invariant, describe)
     call = this_call()
     if serializable_invariant:
         outcomes, failed = serial_outcomes(program, chosen, call)
@@ -127,9 +131,6 @@ def _threads_of(workers: Any, count: int | None) -> tuple[Callable[[Any], object
         raise TypeError(message)
     else:
         threads = tuple(workers)
-    if any(inspect.iscoroutinefunction(function) for function in threads):
-        message = "async workers cannot be explored yet"
-        raise NotImplementedError(message)
     return threads
 
 

@@ -34,7 +34,7 @@ _TRANSPARENT = (
 )
 
 # What runs the program under test, what the interpreter does on its behalf, and modules whose only shared state is
-# caches that change no result. Threads and their primitives have models; an event loop has none yet.
+# caches that change no result. Threads, their primitives and event loops have models.
 _HIDDEN = (
     "_pytest",
     "_threading_local",
@@ -79,6 +79,8 @@ _HIDDEN = (
     "zipimport",
 )
 _NOT_HIDDEN = ("unittest.mock",)
+# Modules of asyncio that keep what tasks share; threads switch where a task suspends.
+_OF_TASKS = ("futures", "locks", "queues", "staggered", "taskgroups", "tasks", "threads", "timeouts")
 
 
 def outside() -> tuple[str, ...]:
@@ -95,7 +97,7 @@ def outside() -> tuple[str, ...]:
 
 # How code is seen: threads switch at every access; it counts as done by its caller; what it does from one wait to the
 # next is one step, also its locks are its own; it was made from a text; it is not seen, nor is what it calls.
-Seen = Literal["in scope", "on behalf", "atomic", "closed", "made", "hidden"]
+Seen = Literal["in scope", "on behalf", "atomic", "closed", "made", "hidden", "driving"]
 
 
 class Scope:
@@ -149,14 +151,19 @@ class Scope:
 
     def _decide(self, filename: str) -> Seen | None:
         if filename.startswith(f"{_PACKAGE}/"):
-            # What this module calls is the program.
-            return None if filename == f"{_PACKAGE}/_exploration.py" else "hidden"
+            if filename == f"{_PACKAGE}/_loop_model.py":
+                return "driving"
+            # What these modules call is the program.
+            program = (f"{_PACKAGE}/_exploration.py", f"{_PACKAGE}/_async_program.py")
+            return None if filename in program else "hidden"
         if filename == "<string>":
             return "made"
         module = self._module(filename)
-        package = module.split(".")[0]
+        package, _, rest = module.partition(".")
         is_outside = filename.startswith(("<frozen", *self._outside))
         globs = [glob for glob in self.include if fnmatch.fnmatchcase(module, glob)]
+        if package == "asyncio" and is_outside:
+            return self._of_asyncio(rest, globs)
         if is_outside and package in _HIDDEN and module not in _NOT_HIDDEN and globs in ([], ["*"]):
             return "hidden"
         if any(fnmatch.fnmatchcase(module, glob) for glob in self.exclude):
@@ -168,6 +175,15 @@ class Scope:
         if not self._libraries:
             return None
         return "atomic" if "-packages/" in filename else "closed"
+
+    @staticmethod
+    def _of_asyncio(module: str, globs: list[str]) -> Seen | None:
+        """What runs the loops is replaced by a model; the rest is what tasks share."""
+        if module == "events":
+            return None
+        if module not in _OF_TASKS:
+            return "hidden"
+        return "in scope" if globs not in ([], ["*"]) else "atomic"
 
     @staticmethod
     def _module(filename: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import _core, _primitives, _reporter, _threads
+from ._on_import import when_imported
 
 
 def facts(command: list[str], call: str | None, directory: str, flags: list[tuple[str, str]]) -> dict[str, Any]:
@@ -53,6 +54,18 @@ def begin(request: _core.Request, header: dict[str, Any]) -> None:
     _core.begin_run(request, header)
     _threads.install()
     _primitives.install()
+    watch_event_loops()
+
+
+def watch_event_loops() -> None:
+    """Put the model of event loops in place as soon as the program has asyncio."""
+    when_imported("asyncio", _install_event_loops)
+
+
+def _install_event_loops() -> None:
+    from . import _event_loops
+
+    _event_loops.install()
 
 
 def run(program: Callable[[], object], begin_late: Callable[[], object] | None = None) -> int:

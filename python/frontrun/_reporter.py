@@ -24,6 +24,9 @@ def describe_waiting() -> str:
             continue
         stack = [entry for entry in traceback.extract_stack(frame) if _is_program(entry.filename)]
         parts.append(f"Thread {names[ident]}:\n" + "".join(traceback.format_list(stack)))
+    loops = sys.modules.get("frontrun._loop_model")
+    if loops is not None:
+        parts += loops.describe_tasks()
     return "\n".join(parts)
 
 

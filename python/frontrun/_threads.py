@@ -58,7 +58,8 @@ def at_first_start(call: Callable[[], object]) -> None:
     _before_first_start.append(call)
 
 
-def _pass_checkpoint() -> None:
+def pass_checkpoint() -> None:
+    """Do what is to be done before the program becomes concurrent, once."""
     while _before_first_start:
         _before_first_start.pop()()
 
@@ -70,7 +71,7 @@ def _number(thread: threading.Thread) -> int | None:
 
 def start(self: threading.Thread) -> None:
     """Start a thread; under control it parks before its first step."""
-    _pass_checkpoint()
+    pass_checkpoint()
     if _core.current() is None or _number(self) is not None:
         _start(self)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 
@@ -86,6 +86,11 @@ class InterleavingResult:
     A bug of depth d needs d - 1 preemptions at certain places. The bounds hold for bugs that show within as many steps
     as the first execution had, and count the attempts of probabilistic concurrency testing only.
     """
+
+    def __await__(self) -> Generator[None, None, InterleavingResult]:
+        """Give the result itself, so that a test may await an exploration as well as call it."""
+        return self
+        yield
 
     @property
     def property_holds(self) -> bool | None:

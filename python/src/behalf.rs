@@ -9,6 +9,7 @@
 //! Where no code in scope is found, as in a thread that runs a function of a library, it counts all the same; only the
 //! main thread's hidden code calls nothing that counts, since what a test runner does is no part of the program.
 
+use crate::controlled;
 use crate::interpreter::Frame;
 use crate::site::{self, Seen};
 use frontrun_formats::ThreadId;
@@ -21,7 +22,7 @@ use frontrun_formats::ThreadId;
 pub unsafe fn counts(me: ThreadId, frame: Frame, seen: Seen) -> Option<Seen> {
     let mut counts = match seen {
         Seen::InScope => return Some(seen),
-        Seen::Hidden => return None,
+        Seen::Hidden | Seen::Driving => return None,
         Seen::Atomic | Seen::Closed => Seen::Atomic,
         Seen::OnBehalf | Seen::Made => Seen::InScope,
     };
@@ -33,9 +34,13 @@ pub unsafe fn counts(me: ThreadId, frame: Frame, seen: Seen) -> Option<Seen> {
             if let Some((constant, is_function)) = frame.code() {
                 match site::of_constant(constant).map(|site| site.seen) {
                     Some(Seen::InScope) => return (!hidden).then_some(counts),
+                    // Whoever drives an event loop has no part in what its tasks do.
+                    Some(Seen::Driving) if controlled::step().is_some() => {
+                        return (!hidden).then_some(counts);
+                    }
                     Some(Seen::Atomic | Seen::Closed) if hidden => return None,
                     Some(Seen::Atomic | Seen::Closed) => counts = Seen::Atomic,
-                    Some(Seen::Hidden) => hidden = true,
+                    Some(Seen::Hidden | Seen::Driving) => hidden = true,
                     None if !is_function => return None,
                     _ => {}
                 }

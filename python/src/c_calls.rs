@@ -253,8 +253,17 @@ const READERS: &[(&str, &str)] = &[
     ("time", ""),
 ];
 
-/// Modules whose functions keep what they are given for others, if anything.
-const KEEPERS: &[&str] = &["_thread", "_asyncio", "_contextvars"];
+/// Modules whose functions, and types ("" for none) whose methods, keep what they are given for others, if anything. What
+/// futures and tasks do is caught inside the call; a context belongs to one thread or task.
+const KEEPERS: &[(&str, &str)] = &[
+    ("_thread", ""),
+    ("_asyncio", ""),
+    ("_asyncio", "Future"),
+    ("_asyncio", "Task"),
+    ("_contextvars", ""),
+    ("_contextvars", "Context"),
+    ("_contextvars", "ContextVar"),
+];
 
 /// The methods of NumPy's arrays that leave the array as it is.
 const READ_ARRAYS: &str = "all any argmax argmin argpartition argsort astype clip compress copy cumprod cumsum diagonal
@@ -291,8 +300,10 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
         let holder = if class.is_empty() { module.into_any() } else { module.getattr(*class)? };
         add_others(&mut table, &holder, A::ReadWhole)?;
     }
-    for module in KEEPERS {
-        add_others(&mut table, py.import(*module)?.as_any(), A::Nothing)?;
+    for (module, class) in KEEPERS {
+        let module = py.import(*module)?;
+        let holder = if class.is_empty() { module.into_any() } else { module.getattr(*class)? };
+        add_others(&mut table, &holder, A::Nothing)?;
     }
     actions::install(table);
     Ok(())

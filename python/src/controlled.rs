@@ -4,7 +4,7 @@
 
 use crate::site::Site;
 use crate::{epoch, shim};
-use frontrun_formats::ThreadId;
+use frontrun_formats::{ObjectId, ThreadId};
 use pyo3::ffi;
 use std::cell::Cell;
 
@@ -16,8 +16,36 @@ thread_local! {
     /// The site that this thread reached last: where a lock operation that follows is said to happen. Owned, since the
     /// code of a module is gone as soon as it has run.
     static LAST: Cell<*const Site> = const { Cell::new(std::ptr::null()) };
+    /// The step of an event loop that is under way on this thread.
+    static STEP: Cell<Option<Step>> = const { Cell::new(None) };
     /// Whether this thread has reached a site since [`enter_call`].
     static MOVED: Cell<bool> = const { Cell::new(true) };
+}
+
+/// What an event loop does on behalf of a task or callback, up to where that suspends or ends.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// The event loop.
+    pub host: ObjectId,
+    /// It is one opaque block so far: no other thread can come in between.
+    pub whole: bool,
+}
+
+/// The step of an event loop that is under way on this thread.
+#[inline]
+pub fn step() -> Option<Step> {
+    STEP.get()
+}
+
+/// The same, if it is one block so far.
+#[inline]
+pub fn whole_step() -> Option<Step> {
+    STEP.get().filter(|step| step.whole)
+}
+
+/// Begins or ends a step.
+pub fn set_step(step: Option<Step>) {
+    STEP.set(step);
 }
 
 /// The calling thread, when it is controlled and not inside code that must stay invisible.

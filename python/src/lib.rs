@@ -5,7 +5,8 @@
 //! [`actions`] of its table [`c_calls`] and what C code is [`handed`] and does after [`callbacks`] · [`spinning`] loops
 //! that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later · [`freed`] when an
 //! address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
-//! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`database`] databases, [`io`] files,
+//! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`tasks`] event loops, with their
+//! [`futures`] and [`attempts`] · [`database`] databases, [`io`] files,
 //! with their [`footprint`] and its [`extent`], [`file_locks`], [`channels`] between
 //! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`] ·
 //! requests to [`servers`] on [`connections`]
@@ -18,6 +19,7 @@ use pyo3::prelude::*;
 use std::ffi::OsString;
 
 mod actions;
+mod attempts;
 mod attribute;
 mod behalf;
 mod block;
@@ -41,6 +43,7 @@ mod extent;
 mod file_locks;
 mod footprint;
 mod freed;
+mod futures;
 mod handed;
 mod hash_table;
 mod interpreter;
@@ -68,6 +71,7 @@ mod simple_queue;
 mod site;
 mod sources;
 mod spinning;
+mod tasks;
 mod threads;
 mod time_calls;
 mod visible;
@@ -104,6 +108,8 @@ mod _core {
     #[pymodule_export]
     use super::exploring::{confirm_served, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
+    use super::futures::watch_futures;
+    #[pymodule_export]
     use super::io::{leave_files, note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]
     use super::loading::instrument_exec;
@@ -114,6 +120,11 @@ mod _core {
     #[pymodule_export]
     use super::serving::{
         Request, abort_run, begin_run, finish_run, has_begun, observe, remember_output, serve, take_failure,
+    };
+    #[pymodule_export]
+    use super::tasks::{
+        advance_clock, await_in_task, become_thread, clear_flag, end_step, host_tasks, next_in_loop,
+        read_flag, resume_in_loop, run_until, set_flag, spawn_task, touch_cancellation, virtual_time,
     };
     #[pymodule_export]
     use super::threads::{

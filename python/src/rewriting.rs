@@ -95,8 +95,8 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py,
             consts.append(constant)?;
         }
     }
-    if seen == Seen::Hidden {
-        consts.append(mark(code)?)?;
+    if matches!(seen, Seen::Hidden | Seen::Driving) {
+        consts.append(mark(code, seen)?)?;
         let changes = PyDict::new(py);
         changes.set_item("co_consts", consts.to_tuple())?;
         return code.call_method("replace", (), Some(&changes));
@@ -129,12 +129,11 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py,
     code.call_method("replace", (), Some(&changes))
 }
 
-/// The constant by which hidden code is told.
-fn mark<'py>(code: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+/// The constant by which code without hooks is told.
+fn mark<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py, PyAny>> {
     let file = code.getattr("co_filename")?;
     let function = code.getattr("co_qualname")?;
-    let place =
-        Place { file: file.as_ptr(), function: function.as_ptr(), n_localsplus: 0, seen: Seen::Hidden };
+    let place = Place { file: file.as_ptr(), function: function.as_ptr(), n_localsplus: 0, seen };
     // SAFETY: the lock is held, the pointers are live, and a new reference is handed over.
     unsafe { Bound::from_owned_ptr_or_err(code.py(), site::mark(&place, visible::hook)) }
 }

@@ -28,9 +28,10 @@ use std::time::Duration;
 
 use crate::block::Told;
 use crate::connections::Servers;
+use crate::controlled::Step;
 use crate::outside::Outside;
 use crate::site::Site;
-use crate::{clock, controlled, epoch, interpreter, reporter, sources};
+use crate::{attempts, clock, controlled, epoch, interpreter, reporter, sources};
 
 /// Everything that belongs to the execution under way.
 pub struct Run {
@@ -45,6 +46,10 @@ pub struct Run {
     pub outside: Outside,
     /// Connections to servers.
     pub servers: Servers,
+    /// Who was given the turn last.
+    pub turn: ThreadId,
+    /// No thread of the system has been spawned: what runs is one thread, with its event loops.
+    pub alone: bool,
     /// `repr` of what the caller observes.
     pub observed: Option<String>,
     /// What the opaque block under way has told.
@@ -133,6 +138,8 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
         failure: None,
         outside: Outside::default(),
         servers: Servers::default(),
+        turn: ThreadId(0),
+        alone: true,
         observed: None,
         told: Told::default(),
         before_block: FxHashSet::default(),
@@ -246,9 +253,17 @@ fn reach_within(
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return false };
     run.at[me.index()] = site;
+    if let Some(step) = controlled::whole_step()
+        && stays_whole(me, step, pending.as_ref())
+    {
+        return false;
+    }
+    // SAFETY: as above; the borrow from before may have ended.
+    let Some(run) = (unsafe { get() }) else { return false };
     match run.gate.decide(me, pending, patience) {
         Decision::Go => false,
         Decision::Switch(next) => {
+            run.turn = next;
             let (theirs, mine) = (run.seats[next.index()].clone(), run.seats[me.index()].clone());
             hand_over(&theirs, Some(&mine));
             true
@@ -277,6 +292,28 @@ pub fn is_of_block(me: ThreadId) -> bool {
 pub fn is_possible(me: ThreadId, operation: &Operation) -> bool {
     // SAFETY: `me` holds the turn and the lock.
     unsafe { get() }.is_none_or(|run| semantics::enabled(operation, me, run.gate.state()))
+}
+
+/// Whether `me` can execute what it is about to execute within its whole step. Otherwise the step is whole no more.
+fn stays_whole(me: ThreadId, step: Step, pending: Option<&Operation>) -> bool {
+    let Some(pending) = pending else { return true };
+    if let Some(attempt) = attempts::attempt(pending) {
+        if is_possible(me, pending) {
+            return true;
+        }
+        // That it failed is what the rest of the step hangs on.
+        let result = attempts::failure(&attempt);
+        execute(me, controlled::last_site(), attempt, result);
+    }
+    split_step(me, step);
+    false
+}
+
+/// Ends the block of a whole step: from here on others may come in between, but none of the same loop.
+pub fn split_step(me: ThreadId, step: Step) {
+    execute(me, controlled::last_site(), Operation::EventClear { event: step.host }, 1);
+    controlled::set_step(Some(Step { whole: false, ..step }));
+    leave_block(me);
 }
 
 /// What `operation` of `me` will report when it is executed now.
@@ -321,6 +358,21 @@ pub fn execute_in_block(me: ThreadId, position: &Site, operation: Operation, res
     execute_as(me, Some(position), operation, result, block);
 }
 
+/// Records the first event of an opaque block, of a thread that is at no site.
+pub fn execute_first(me: ThreadId, operation: Operation) {
+    // SAFETY: `me` holds the turn and the lock.
+    if let Some(run) = unsafe { get() } {
+        run.told.clear();
+    }
+    execute_as(me, None, operation, 1, Block::First);
+}
+
+/// Records an event of the block that `me` is in, or that begins with it.
+pub fn execute_in_open_block(me: ThreadId, operation: Operation) {
+    let block = if is_in_block(me) { Block::Later } else { Block::First };
+    execute_as(me, None, operation, 1, block);
+}
+
 fn execute_as(me: ThreadId, position: Option<&Site>, operation: Operation, result: u8, block: Block) {
     let site = position.map_or(SiteId(0), site_number);
     let kind = operation.kind();
@@ -342,6 +394,10 @@ pub fn execute_at(
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { get() }) else { return };
     run.at[me.index()] = site;
+    let (operation, block) = match (controlled::whole_step(), block) {
+        (Some(_), Block::Alone) => (attempts::attempt(&operation).unwrap_or(operation), Block::Later),
+        _ => (operation, block),
+    };
     match run.gate.execute(me, &operation, result, block, print) {
         Ok(()) => {
             // Writing the trace is no I/O of the program.
@@ -490,12 +546,11 @@ pub fn finish(outcome: Outcome) -> bool {
         .gate
         .unfinished()
         .filter_map(|(thread, operation)| {
-            Some(Pending {
-                thread,
-                site: run.at[thread.index()],
-                operation: operation?.clone(),
-                block: if run.before_block.contains(&thread) { Block::First } else { Block::Alone },
-            })
+            let operation = operation?.clone();
+            let begins_step = matches!(operation, Operation::Resume { .. });
+            let begins_block = begins_step || run.before_block.contains(&thread);
+            let block = if begins_block { Block::First } else { Block::Alone };
+            Some(Pending { thread, site: run.at[thread.index()], operation, block })
         })
         .collect();
     let outcome = match (outcome, run.failure) {

@@ -2,7 +2,7 @@
 //!
 //! Not here: what a thread does in between (run), the Python code that calls this (threads).
 
-use crate::run;
+use crate::{controlled, run};
 use frontrun_formats::execution::fingerprint;
 use frontrun_formats::{Block, Operation, SiteId, ThreadId, ThreadInfo};
 use frontrun_recorder::gate::Decision;
@@ -13,7 +13,13 @@ use std::sync::Arc;
 /// Seats a new child of `parent`; from now on hooks record.
 pub fn seat_child(parent: ThreadId, name: String) -> Option<ThreadId> {
     // SAFETY: the caller is the controlled thread that holds the turn.
+    unsafe { run::get() }?;
+    if let Some(step) = controlled::whole_step() {
+        run::split_step(parent, step);
+    }
+    // SAFETY: as above.
     let run = unsafe { run::get() }?;
+    run.alone = false;
     let child = run.gate.seat(parent);
     run.recording.thread(ThreadInfo { path: run.gate.path(child).clone(), name });
     run.seats.push(Arc::new(Seat::default()));
@@ -34,7 +40,10 @@ pub fn depart(me: ThreadId) {
     let Some(run) = (unsafe { run::get() }) else { return };
     match run.gate.decide(me, None, None) {
         Decision::Go => {}
-        Decision::Switch(next) => run::hand_over(&run.seats[next.index()].clone(), None),
+        Decision::Switch(next) => {
+            run.turn = next;
+            run::hand_over(&run.seats[next.index()].clone(), None);
+        }
         Decision::Stuck => _ = run::end_stuck(),
         Decision::Diverged(divergence) => run::end_diverged(&divergence, None),
     }

@@ -30,6 +30,8 @@ pub enum Seen {
     Made,
     /// It is not seen, nor is what it calls, unless that is in scope: it has no hooks, and is told by a mark.
     Hidden,
+    /// The same, and what it calls is what an event loop is to run.
+    Driving,
 }
 
 impl Seen {
@@ -42,6 +44,7 @@ impl Seen {
             "closed" => Some(Seen::Closed),
             "made" => Some(Seen::Made),
             "hidden" => Some(Seen::Hidden),
+            "driving" => Some(Seen::Driving),
             _ => None,
         }
     }

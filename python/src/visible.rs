@@ -51,7 +51,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
     unsafe {
         let frame = Frame::current();
         let Some(seen) = behalf::counts(me, frame, site.seen) else { return 0 };
-        if seen == Seen::InScope {
+        if seen == Seen::InScope && controlled::whole_step().is_none() {
             run::leave_block(me);
         }
         controlled::set_last_site(site);

@@ -172,6 +172,20 @@ impl Gate {
         id
     }
 
+    /// Says what a thread that does not decide for itself would do next, and how long it is willing to wait for that:
+    /// a task, on whose behalf its event loop asks.
+    pub fn propose(&mut self, thread: ThreadId, next: Operation, patience: Option<Duration>) {
+        let seated = &mut self.threads[thread.index()];
+        (seated.pending, seated.patience) = (Some(next), patience);
+        self.stale = true;
+    }
+
+    /// What a thread would do next, where that can block, and how long it is willing to wait for it.
+    pub fn proposed(&self, thread: ThreadId) -> (Option<Operation>, Option<Duration>) {
+        let seated = &self.threads[thread.index()];
+        (seated.pending.clone(), seated.patience)
+    }
+
     /// The path of a thread.
     pub fn path(&self, thread: ThreadId) -> &ThreadPath {
         &self.threads[thread.index()].path

@@ -230,6 +230,8 @@ pub fn phrase(operation: &Operation) -> &'static str {
         Operation::ChannelClose { .. } => "close a channel",
         Operation::AwaitChange { .. } => "wait for a change",
         Operation::Pause => "pause",
+        Operation::Resume { .. } => "go on in its event loop",
+        Operation::RunLoop { .. } => "go on behind its event loop",
         Operation::Elapse { .. } => "give up waiting",
     }
 }

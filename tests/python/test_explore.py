@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict, deque
 from types import SimpleNamespace
@@ -134,12 +135,23 @@ def test_arguments_that_make_no_sense_are_refused(error: type[Exception], option
         frontrun.explore(**arguments)
 
 
-def test_async_workers_are_refused_for_now() -> None:
-    async def worker(counter: Counter) -> None:
+def test_coroutine_functions_are_tasks() -> None:
+    async def increment(counter: Counter) -> None:
+        before = counter.value
+        await asyncio.sleep(0)
+        counter.value = before + 1
+
+    result = frontrun.explore(Counter, increment, lambda counter: counter.value == 2, count=2, stop_on_first=False)
+    assert (result.num_explored, len(result.failures)) == (4, 2)
+    assert not frontrun.explore(Counter, increment, count=2, serializable_invariant=True).property_holds
+
+
+def test_a_thread_does_not_drop_a_coroutine() -> None:
+    async def increment(counter: Counter) -> None:
         counter.value += 1
 
-    with pytest.raises(NotImplementedError, match="async"):
-        frontrun.explore(Counter, worker, bool, count=2)
+    result = frontrun.explore(Counter, [lambda counter: increment(counter)], lambda counter: True)
+    assert "returned a coroutine" in result.failures[0].message
 
 
 def test_explore_dpor_takes_its_early_arguments_by_position() -> None:

@@ -263,6 +263,15 @@ impl Names {
             | Operation::ChannelWait { of }
             | Operation::ChannelClose { of } => of.iter_mut().for_each(|at| *at = self.location(*at)),
             Operation::Elapse { of } => **of = self.operation(of),
+            Operation::Resume { awaited, after, host } => {
+                for object in [Some(host), awaited.as_mut(), after.as_mut()].into_iter().flatten() {
+                    *object = self.object(*object);
+                }
+            }
+            Operation::RunLoop { until, host, .. } => {
+                *until = self.object(*until);
+                *host = self.object(*host);
+            }
             Operation::Start | Operation::End | Operation::Pause => {}
         }
         operation

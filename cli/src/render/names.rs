@@ -119,6 +119,8 @@ fn subject(operation: &Operation) -> Option<ObjectId> {
         Operation::SemaphoreAcquire { semaphore }
         | Operation::SemaphoreTry { semaphore }
         | Operation::SemaphoreRelease { semaphore, .. } => Some(semaphore),
+        Operation::RunLoop { until, .. } => Some(until),
+        Operation::Resume { awaited, host, .. } => Some(awaited.unwrap_or(host)),
         Operation::EventWait { event }
         | Operation::EventSet { event }
         | Operation::EventClear { event }
@@ -158,6 +160,10 @@ fn short_phrase(operation: &Operation) -> &'static str {
         Operation::ListGet { .. } => "read",
         Operation::ListChange { .. } => "change",
         Operation::Clear { .. } => "clear",
+        Operation::Resume { awaited: None, .. } => "go on in",
+        Operation::Resume { .. } => "go on after",
+        Operation::RunLoop { leaves: false, .. } => "go on after",
+        Operation::RunLoop { .. } => "leave the loop after",
         Operation::EventWait { .. } => "wait for",
         Operation::EventSet { .. } => "set",
         Operation::EventClear { .. } => "clear",

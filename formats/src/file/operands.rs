@@ -46,6 +46,13 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
         | Operation::ChannelWait { ref of }
         | Operation::ChannelClose { ref of } => put_locations(columns, of)?,
         Operation::Start | Operation::End | Operation::Pause => {}
+        Operation::Resume { awaited, after, host } => {
+            columns.number(u32::from(awaited.is_some()) | u32::from(after.is_some()) << 1);
+            [Some(host), awaited, after]
+                .into_iter()
+                .flatten()
+                .try_for_each(|object| columns.object(object))?;
+        }
         // What is given up is a wait, so this does not nest.
         Operation::Elapse { .. } => return Err(Fault::Kind(ELAPSE)),
         Operation::Spawn { thread } | Operation::Join { thread } => columns.thread(thread)?,
@@ -89,6 +96,11 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
         | Operation::ConditionWakeTimed { condition, lock } => {
             columns.object(condition)?;
             columns.object(lock)?;
+        }
+        Operation::RunLoop { until, host, leaves } => {
+            columns.object(until)?;
+            columns.object(host)?;
+            columns.number(leaves.into());
         }
         Operation::ConditionNotify { condition: object, count: number }
         | Operation::BarrierArrive { barrier: object, parties: number }
@@ -178,6 +190,14 @@ fn operation(kind: u8, c: &mut Decoder<'_>) -> Result<Operation, Fault> {
         43 => Operation::ChannelTryTake { channel: c.object()?, most: c.number()? },
         44 => Operation::ChannelWait { of: get_locations(c)? },
         45 => Operation::ChannelClose { of: get_locations(c)? },
+        46 => {
+            let given = c.number()?;
+            let host = c.object()?;
+            let awaited = if given & 1 != 0 { Some(c.object()?) } else { None };
+            let after = if given & 2 != 0 { Some(c.object()?) } else { None };
+            Operation::Resume { awaited, after, host }
+        }
+        47 => Operation::RunLoop { until: c.object()?, host: c.object()?, leaves: c.number()? != 0 },
         other => return Err(Fault::Kind(other)),
     })
 }

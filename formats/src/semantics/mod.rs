@@ -187,6 +187,11 @@ pub fn enabled(operation: &Operation, thread: ThreadId, state: &impl State) -> b
         Operation::QueueGet { queue } => holds(state_of(queue), &|count| count > 0),
         Operation::ChannelTake { channel, .. } => channels::is_ready(channel, state),
         Operation::ChannelWait { ref of } => of.iter().any(|at| channels::is_ready(at.object, state)),
+        Operation::Resume { awaited, after, host } => {
+            let flags = [Some(host), awaited, after].into_iter().flatten();
+            set(started(thread)) && flags.into_iter().all(|flag| set(state_of(flag)))
+        }
+        Operation::RunLoop { until, host, .. } => set(state_of(until)) && set(state_of(host)),
         Operation::AwaitChange { ref of } => of.iter().any(|at| state.has_changed(*at, thread)),
         _ => true,
     }
@@ -203,6 +208,16 @@ pub fn effect(operation: &Operation, thread: ThreadId, state: &impl State) -> Ef
         Operation::End => Effect::writes(ended(thread), 1),
         Operation::Join { thread } => Effect::reads(ended(thread), true),
         Operation::Pause | Operation::Elapse { .. } => Effect::nothing(),
+        Operation::Resume { awaited, after, host } => {
+            let flags = [Some(host), awaited, after].into_iter().flatten().map(state_of);
+            Effect { reads: flags.chain([started(thread)]).collect(), ..Effect::nothing() }
+        }
+        Operation::RunLoop { until, host, leaves } => {
+            let host = state_of(host);
+            let mut effect = if leaves { Effect::writes(host, 0) } else { Effect::reads(host, true) };
+            effect.reads.push(state_of(until));
+            effect
+        }
         Operation::AwaitChange { ref of } => {
             Effect { reads: of.iter().copied().collect(), ..Effect::nothing() }
         }

@@ -120,6 +120,13 @@ fn on_objects(object: BoxedStrategy<ObjectId>) -> Strategies<Operation> {
         1 => Operation::ConditionWake { condition, lock },
         _ => Operation::ConditionWakeTimed { condition, lock },
     });
+    let maybe = proptest::option::of(object.clone());
+    let loops = (object.clone(), object.clone(), maybe.clone(), maybe, any::<bool>()).prop_map(
+        |(host, until, awaited, after, leaves)| match leaves {
+            true => Operation::Resume { awaited, after, host },
+            false => Operation::RunLoop { until, host, leaves: after.is_some() },
+        },
+    );
     let number = prop_oneof![0..4u32, any::<u32>(), Just(u32::MAX)];
     let numbers =
         (object.clone(), number.clone(), number, 0..9).prop_map(|(object, a, b, which)| match which {
@@ -147,6 +154,7 @@ fn on_objects(object: BoxedStrategy<ObjectId>) -> Strategies<Operation> {
         simple.clone().boxed(),
         simple.boxed(),
         given_up.boxed(),
+        loops.boxed(),
         pairs.boxed(),
         numbers.boxed(),
         lists.boxed(),

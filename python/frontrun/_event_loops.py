@@ -1,0 +1,187 @@
+"""The event loops of asyncio under control.
+
+A controlled loop has no queue of what is ready: who goes on is decided by the gate. A task goes on once the future that
+it awaits is done. What one step schedules comes behind the callbacks that it has scheduled before; in every other
+respect any order of what is ready can happen, as it can where input and output take their time. A timer of less than a
+second may go off at any moment, a longer one only when nobody can go on; the loop's clock moves with the timers alone.
+
+The methods of ``BaseEventLoop`` are replaced, so that every loop obeys that has them, whoever made it and when.
+
+Not here: loops written in other languages; what a loop has to run (``_loop_model``); futures (native side).
+"""
+
+from __future__ import annotations
+
+import _asyncio
+import sys
+import threading
+from asyncio import base_events, events, mixins, selector_events
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
+
+from . import _core
+from ._loop_model import EPOCH, LoopModel
+from ._threads import pass_checkpoint, quietly
+
+_MODEL = "_frontrun_model"
+
+_Base: Any = base_events.BaseEventLoop
+_Selector: Any = selector_events.BaseSelectorEventLoop
+
+
+def _model(loop: Any) -> LoopModel:
+    model: LoopModel | None = loop.__dict__.get(_MODEL)
+    if model is None:
+        model = loop.__dict__[_MODEL] = LoopModel(loop)
+    return model
+
+
+def _is_controlled() -> bool:
+    pass_checkpoint()
+    return _core.current() is not None
+
+
+def run_forever(self: Any) -> None:
+    """Run the loop until ``stop`` is called."""
+    if _is_controlled():
+        run_loop(self, LoopModel.run_until_stopped)
+    else:
+        _originals[_Base, "run_forever"](self)
+
+
+def run_until_ended(loop: Any, tasks: list[Any]) -> None:
+    """Run the loop until these tasks of its own have ended; only under control."""
+    run_loop(loop, lambda model: model.run_until_ended(tasks))
+
+
+def run_loop(loop: Any, run: Callable[[LoopModel], None]) -> None:
+    """Run a loop on this thread, which is controlled."""
+    loop._check_closed()
+    loop._check_running()
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(firstiter=loop._asyncgen_firstiter_hook, finalizer=loop._asyncgen_finalizer_hook)
+    loop._thread_id = threading.get_ident()
+    events._set_running_loop(loop)
+    try:
+        run(_model(loop))
+    finally:
+        loop._stopping = False
+        loop._thread_id = None
+        events._set_running_loop(None)
+        sys.set_asyncgen_hooks(*hooks)
+
+
+def call_soon(
+    self: Any, callback: Callable[..., object], *args: object, context: Context | None = None
+) -> events.Handle:
+    """Schedule a callback, or the step of a task."""
+    if not _is_controlled():
+        original: events.Handle = _originals[_Base, "call_soon"](self, callback, *args, context=context)
+        return original
+    self._check_closed()
+    handle = events.Handle(callback, args, self, context)
+    _model(self).admit(handle)
+    return handle
+
+
+def call_at(
+    self: Any, when: float, callback: Callable[..., object], *args: object, context: Context | None = None
+) -> events.TimerHandle:
+    """Schedule a callback at a time of the loop's clock."""
+    if not _is_controlled():
+        original: events.TimerHandle = _originals[_Base, "call_at"](self, when, callback, *args, context=context)
+        return original
+    self._check_closed()
+    timer = events.TimerHandle(when, callback, args, self, context)
+    _model(self).admit_timer(timer, when - time(self))
+    timer._scheduled = True  # type: ignore[attr-defined]
+    return timer
+
+
+def stop(self: Any) -> None:
+    """Stop the loop."""
+    _originals[_Base, "stop"](self)
+    if _core.current() is not None:
+        _model(self).stop()
+
+
+def time(self: Any) -> float:
+    """Return the time of the loop's clock."""
+    if _core.current() is None:
+        return float(_originals[_Base, "time"](self))
+    return EPOCH + _core.virtual_time()
+
+
+def cancel_handle(self: Any) -> None:
+    """Cancel a callback that has not been called."""
+    if _core.is_concurrent():
+        _core.set_flag(self)
+    _originals[events.Handle, "cancel"](self)
+
+
+def cancel_timer(self: Any) -> None:
+    """Cancel a timer that has not gone off."""
+    if not self._cancelled:
+        self._loop._timer_handle_cancelled(self)
+    cancel_handle(self)
+
+
+def write_to_self(self: Any) -> None:
+    """Wake the thread that runs the loop, unless the gate does."""
+    if _core.current() is None:
+        _originals[_Selector, "_write_to_self"](self)
+
+
+def _quiet(name: str) -> Callable[..., Any]:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        pass_checkpoint()
+        with quietly:
+            return _originals[_Selector, name](self, *args, **kwargs)
+
+    return call
+
+
+_MODELS: dict[Any, dict[str, Callable[..., Any]]] = {
+    _Base: {
+        "run_forever": run_forever,
+        "call_soon": call_soon,
+        "call_soon_threadsafe": call_soon,
+        "call_at": call_at,
+        "stop": stop,
+        "time": time,
+    },
+    _Selector: {
+        "__init__": _quiet("__init__"),
+        "_close_self_pipe": _quiet("_close_self_pipe"),
+        "_write_to_self": write_to_self,
+    },
+    events.Handle: {"cancel": cancel_handle},
+    events.TimerHandle: {"cancel": cancel_timer},
+}
+_originals: dict[tuple[Any, str], Callable[..., Any]] = {
+    (cls, name): getattr(cls, name) for cls, methods in _MODELS.items() for name in methods
+}
+
+
+def install() -> None:
+    """Put the model in place, for the rest of this process."""
+    for cls, methods in _MODELS.items():
+        for name, model in methods.items():
+            setattr(cls, name, model)
+    # It guards which loop a primitive belongs to, which is the same in any order.
+    _core.ignore_lock(mixins._global_lock)
+    _core.watch_futures(_subclasses(_asyncio.Future), _asyncio)
+
+
+def uninstall() -> None:
+    """Take the model out again, for a process that goes on after its run."""
+    for (cls, name), original in _originals.items():
+        setattr(cls, name, original)
+
+
+def _subclasses(cls: type[Any]) -> list[type[Any]]:
+    found: list[type[Any]] = []
+    for subclass in cls.__subclasses__():
+        found += [subclass, *_subclasses(subclass)]
+    return found

@@ -1,0 +1,257 @@
+"""What a controlled event loop has to run: tasks, callbacks and timers as threads of the gate.
+
+Each of them is a thread that the gate decides about; the thread that runs the loop then calls the handle of whoever
+goes on. What one step schedules comes behind the callbacks that it has scheduled before.
+
+Not here: how a loop gets such a model (``_event_loops``), what a step is to the gate (native side).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from asyncio import events
+from pathlib import Path
+from typing import Any
+
+from . import _core
+from ._threads import quietly
+
+_PACKAGE = str(Path(__file__).parent)
+_ASYNCIO = str(Path(asyncio.__file__).parent)
+_NUMBER = "_frontrun_number"
+_SHORT = 1.0
+"""Timers of fewer seconds may go off at any moment."""
+EPOCH = 1000.0
+"""What the clock of a controlled loop shows first."""
+
+
+class _Flag:
+    """Something that is to happen, known to the gate by its identity."""
+
+
+class _Wakeup(_Flag):
+    """A suspended task may go on."""
+
+
+class _Turn(_Flag):
+    """A callback has been called."""
+
+
+class LoopModel:
+    """What a controlled loop has to run.
+
+    What one step schedules, be it callbacks or the waking of tasks, happens behind the callbacks that it has scheduled
+    before: ``_latest`` has the last one of each scheduler.
+    """
+
+    def __init__(self, loop: Any) -> None:
+        self._loop = weakref.ref(loop)
+        self._handles: dict[int, events.Handle] = {}
+        self._tasks: dict[int, Any] = {}
+        self._wakeups: dict[int, _Wakeup] = {}
+        self._turns: dict[int, _Turn] = {}
+        self._latest: dict[int, _Turn] = {}
+        self._endings: dict[int, _Flag] = {}
+        self._runner: int | None = None
+        self._stop: _Flag | None = None
+        self._error: BaseException | None = None
+        models.add(self)
+
+    def tasks(self) -> list[Any]:
+        """The tasks that have not ended."""
+        return list(self._tasks.values())
+
+    def admit(self, handle: events.Handle) -> None:
+        """Take in what ``call_soon`` is given: a step of a task, or a callback."""
+        callback: Any = handle._callback  # type: ignore[attr-defined]
+        task = _task_of(callback)
+        number = None if task is None else getattr(task, _NUMBER, None)
+        if task is None:
+            self._admit_callback(handle, _name_of_callback(callback))
+            return
+        if number is None:
+            number = self._spawn(_name_of_task(task))
+            setattr(task, _NUMBER, number)
+            self._tasks[number] = task
+        self._handles[number] = handle
+        wakeup = self._wakeups.pop(number, None)
+        if wakeup is not None:
+            self._signal(wakeup)
+
+    def _admit_callback(self, handle: events.Handle, name: str) -> None:
+        number = self._spawn(name)
+        self._turns[number] = self._latest[_me()] = _Turn()
+        self._handles[number] = handle
+
+    def admit_timer(self, timer: events.TimerHandle, delay: float) -> None:
+        """Take in a timer, which goes off after ``delay`` seconds."""
+        name = _name_of_callback(timer._callback)  # type: ignore[attr-defined]
+        # A timer that is cancelled need not wait.
+        patient = delay >= _SHORT
+        number = self._spawn(name, timer, timer.when() - EPOCH) if patient else self._spawn(name)
+        self._handles[number] = timer
+
+    def _spawn(self, name: str, awaited: object | None = None, deadline: float | None = None) -> int:
+        after = self._latest.get(_me())
+        number = _core.spawn_task(name, _place(), self._loop(), awaited, after, deadline)
+        if self._runner is not None:
+            _core.host_tasks(self._runner, [number])
+        return number
+
+    def _signal(self, flag: _Flag) -> None:
+        """Set a flag, behind the callbacks that are scheduled."""
+        loop: Any = self._loop()
+        if _me() in self._latest:
+            self._admit_callback(events.Handle(_core.set_flag, (flag,), loop, None), "wake")
+        else:
+            _core.set_flag(flag)
+
+    def stop(self) -> None:
+        """Have the thread that runs the loop stop doing so."""
+        if self._stop is not None:
+            self._signal(self._stop)
+
+    def run_until_stopped(self) -> None:
+        """Run the loop until ``stop`` is called."""
+        self._stop = _Flag()
+        try:
+            self.run([self._stop])
+        finally:
+            self._stop = None
+
+    def run_until_ended(self, tasks: list[Any]) -> None:
+        """Run the loop until these tasks have ended."""
+        for task in tasks:
+            self._endings[getattr(task, _NUMBER)] = _Flag()
+        self.run(list(self._endings.values()))
+        self._endings.clear()
+
+    def run(self, flags: list[_Flag]) -> None:
+        """Run the loop until all of these flags are set."""
+        loop: Any = self._loop()
+        me = self._runner = _me()
+        _core.host_tasks(me, list(self._handles.keys() | self._tasks.keys()))
+        _core.set_flag(loop)
+        number = me
+        try:
+            for until in flags:
+                _core.run_until(me, loop, until, until is flags[-1])
+                while (number := self._next(number, loop)) != me:
+                    self._step(number, flags)
+        finally:
+            self._runner = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _next(self, number: int, loop: Any) -> int:
+        """Ask who goes on, and be that one."""
+        while True:
+            number = _core.next_in_loop(number)
+            _core.become_thread(number)
+            if not _core.resume_in_loop(loop):
+                return number
+            # The time of a timer has come.
+            _core.await_in_task(number, loop, None, None)
+
+    def _step(self, number: int, flags: list[_Flag]) -> None:
+        """Let a task or a callback go on, up to where it suspends or ends."""
+        self._latest.pop(number, None)
+        handle = self._handles.pop(number)
+        task = self._tasks.get(number)
+        if task is not None:
+            _core.touch_cancellation(task, writes=False)
+        else:
+            _core.read_flag(handle)
+        if not handle.cancelled():
+            try:
+                handle._run()
+            except (SystemExit, KeyboardInterrupt) as error:
+                self._error = error
+                for flag in flags:
+                    _core.set_flag(flag)
+        with quietly:
+            ended = task is None or task.done()
+        if ended:
+            self._end(number, task)
+            _core.end_step(ended)
+            return
+        # At the end of the step another thread may come in between and wake the task.
+        awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
+        _core.end_step(ended)
+        _core.await_in_task(number, self._loop(), awaited, self._latest.get(number))
+
+    def _end(self, number: int, task: Any) -> None:
+        turn = self._turns.pop(number, None)
+        if turn is not None:
+            _core.set_flag(turn)
+        if task is not None:
+            del self._tasks[number]
+            _core.set_flag(task)
+            if number in self._endings:
+                self._signal(self._endings[number])
+
+
+def _me() -> int:
+    """The number of the thread, task or callback that this is."""
+    me = _core.current()
+    assert me is not None
+    return me
+
+
+def _task_of(callback: Any) -> Any:
+    """The task that a callback makes go on, if it is such a one."""
+    task = getattr(callback, "__self__", None)
+    if not isinstance(task, asyncio.Task):
+        return None
+    steps = ("task_wakeup", "__wakeup", "__step")
+    is_step = type(callback).__name__ == "TaskStepMethWrapper" or getattr(callback, "__name__", None) in steps
+    return task if is_step else None
+
+
+def _name_of_task(task: Any) -> str:
+    coroutine = task.get_coro()
+    return f"{task.get_name()} ({getattr(coroutine, '__qualname__', type(coroutine).__name__)})"
+
+
+def _name_of_callback(callback: Any) -> str:
+    return str(getattr(callback, "__qualname__", type(callback).__name__))
+
+
+def _place() -> tuple[str, str, int]:
+    """Where the program schedules something: file, function, line."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith((_PACKAGE, _ASYNCIO)) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_code.co_qualname, frame.f_lineno
+
+
+models: weakref.WeakSet[LoopModel] = weakref.WeakSet()
+
+
+def describe_tasks() -> list[str]:
+    """Say of every task that has not ended where it waits."""
+    parts = []
+    for model in models:
+        for task in model.tasks():
+            stack = [
+                f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}\n'
+                for frame in _frames(task)
+            ]
+            parts.append(f"Task {_name_of_task(task)}:\n" + "".join(stack))
+    return sorted(parts)
+
+
+def _frames(task: Any) -> list[Any]:
+    """The frames of a suspended task, the innermost last."""
+    frames = []
+    awaitable = task.get_coro()
+    while awaitable is not None:
+        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
+        if frame is None:
+            break
+        frames.append(frame)
+        awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
+    return frames
