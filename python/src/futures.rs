@@ -27,9 +27,11 @@ unsafe fn is_done(original: &Original, object: Object) -> bool {
 
 unsafe fn flag(object: Object) -> frontrun_formats::ObjectId {
     // SAFETY: a live object; the calling thread holds the turn and the lock.
-    let id = unsafe { names::number(object) };
-    run::initial_sync(id, Part::State, || i64::from(unsafe { is_done(&FUTURE_DONE, object) }));
-    id
+    unsafe {
+        let id = names::number(object);
+        run::initial_sync(id, Part::State, || i64::from(is_done(&FUTURE_DONE, object)));
+        id
+    }
 }
 
 unsafe fn note_read(me: ThreadId, object: Object) {
