@@ -7,6 +7,7 @@ use crate::{epoch, shim};
 use frontrun_formats::{ObjectId, ThreadId};
 use pyo3::ffi;
 use std::cell::Cell;
+use std::ffi::c_int;
 
 thread_local! {
     /// The run that the calling thread belongs to, and its number there plus 1; 0 for a thread that is not controlled.
@@ -79,6 +80,13 @@ pub fn become_stale() {
 pub fn is_stale() -> bool {
     let (run, number) = ME.get();
     number > 0 && run != epoch::current()
+}
+
+/// Raises `SystemExit` in a thread whose run is over.
+pub fn refuse() -> c_int {
+    // SAFETY: the interpreter's lock is held.
+    unsafe { ffi::PyErr_SetNone(ffi::PyExc_SystemExit) };
+    -1
 }
 
 /// Notes the site that this thread has reached.

@@ -21,7 +21,6 @@ use frontrun_recorder::recording::Recording;
 use pyo3::ffi;
 use rustc_hash::FxHashSet;
 use std::cell::UnsafeCell;
-use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -30,7 +29,7 @@ use crate::block::Told;
 use crate::connections::Servers;
 use crate::controlled::Step;
 use crate::outside::Outside;
-use crate::site::Site;
+use crate::site::{NOWHERE, Site};
 use crate::{attempts, clock, controlled, epoch, interpreter, reporter, sources};
 
 /// Everything that belongs to the execution under way.
@@ -89,17 +88,6 @@ pub fn is_recording() -> bool {
 pub fn start_recording() {
     RECORDING.store(true, Ordering::Relaxed);
 }
-
-/// The site with number 0: an operation that no source position is known for.
-pub const NOWHERE: frontrun_formats::Site = frontrun_formats::Site {
-    file: frontrun_formats::StringId(0),
-    function: frontrun_formats::StringId(0),
-    line: 0,
-    end_line: 0,
-    column: -1,
-    end_column: -1,
-    unit: 0,
-};
 
 /// The run of this process.
 ///
@@ -491,13 +479,6 @@ pub fn end_failed(failure: Failure) {
 /// How the last run in the caller's process failed, if it did.
 pub fn take_failure() -> Option<Failure> {
     LAST_FAILURE.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// Raises `SystemExit` in a thread whose run is over.
-pub fn refuse() -> c_int {
-    // SAFETY: the interpreter's lock is held.
-    unsafe { ffi::PyErr_SetNone(ffi::PyExc_SystemExit) };
-    -1
 }
 
 /// Ends a run that has left its schedule.

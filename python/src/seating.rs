@@ -65,7 +65,8 @@ pub fn execute_first_spawn(me: ThreadId, operation: Operation, file: &str, funct
     // SAFETY: `me` holds the turn and the lock.
     let Some(run) = (unsafe { run::get() }) else { return };
     let (file_id, function) = (run.recording.string(file), run.recording.string(function));
-    let place = frontrun_formats::Site { file: file_id, function, line, end_line: line, ..run::NOWHERE };
+    let place =
+        frontrun_formats::Site { file: file_id, function, line, end_line: line, ..crate::site::NOWHERE };
     let site = run.recording.site(place);
     let kind = operation.kind();
     run::execute_at(me, site, operation, (1, Block::Alone), || fingerprint(kind, file, &place));

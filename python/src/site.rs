@@ -50,6 +50,17 @@ impl Seen {
     }
 }
 
+/// The site with number 0: an operation that no source position is known for.
+pub const NOWHERE: frontrun_formats::Site = frontrun_formats::Site {
+    file: frontrun_formats::StringId(0),
+    function: frontrun_formats::StringId(0),
+    line: 0,
+    end_line: 0,
+    column: -1,
+    end_column: -1,
+    unit: 0,
+};
+
 /// A guarded instruction.
 #[repr(C)]
 pub struct Site {

@@ -34,7 +34,7 @@ pub unsafe extern "C" fn hook(
         // SAFETY: the slot belongs to the type of sites, and bytecode called it.
         unsafe { reached(&*site.cast::<Site>()) }
     } else if epoch::has_advanced() && controlled::is_stale() {
-        run::refuse()
+        controlled::refuse()
     } else {
         0
     }
@@ -62,7 +62,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
         if site.in_loop && site.kind != SiteKind::Return && only_reads(&observed.0) {
             if spinning::await_change(me, site, frame) {
                 callbacks::enter(site, frame);
-                return if controlled::is_stale() { run::refuse() } else { 0 };
+                return if controlled::is_stale() { controlled::refuse() } else { 0 };
             }
             if let Operation::ListGet { .. } = observed.0 {
                 // A watch that has begun here has to be told the length.
@@ -77,12 +77,12 @@ unsafe fn reached(site: &'static Site) -> c_int {
         run::announce(me, &observed.0);
         if run::reach(me, Some(site), None) {
             if controlled::is_stale() {
-                return run::refuse();
+                return controlled::refuse();
             }
             controlled::set_last_site(site);
             observed = observe(site, frame).unwrap_or((Operation::Pause, 1));
         } else if controlled::is_stale() {
-            return run::refuse();
+            return controlled::refuse();
         }
         match seen {
             Seen::Atomic => run::execute_in_block(me, site, observed.0, observed.1),
