@@ -13,7 +13,6 @@
 //!
 //! Not here: the functions that read it (time_calls, dates).
 
-use crate::controlled;
 use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -101,7 +100,8 @@ pub fn forget_rests() {
     RESTED.set(Duration::ZERO);
 }
 
-/// Lets time pass while the calling thread rests. On the real clock the calling thread sleeps, with the turn in its hand but not the interpreter's lock.
+/// Lets time pass while the calling thread rests. On the real clock the calling thread sleeps, with the turn in its hand but
+/// not the interpreter's lock.
 pub fn advance(time: Duration) {
     RESTED.set(RESTED.get().saturating_add(time.max(SHORTEST_REST)));
     if KIND.load(Ordering::Relaxed) == REAL {
@@ -137,9 +137,9 @@ pub fn start() {
     *BEGAN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
 }
 
-/// By how many nanoseconds this clock is ahead of the real one; by none for a thread that is not controlled.
+/// By how many nanoseconds this clock is ahead of the real one.
 pub fn ahead() -> i64 {
-    if controlled::controlled_thread().is_none() || KIND.load(Ordering::Relaxed) == REAL {
+    if KIND.load(Ordering::Relaxed) == REAL {
         return 0;
     }
     pass(LOOK);

@@ -2,8 +2,8 @@
 //!
 //! Not here: `date.today` and `datetime.today`, which ask `time.time` (time_calls).
 
-use crate::clock;
 use crate::replaced::{Object, Original, replace};
+use crate::time_calls;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDelta;
@@ -36,8 +36,7 @@ unsafe extern "C" fn utcnow(class: Object, a: *mut c_void, b: *mut c_void) -> Ob
 /// The point in time later by what waits and sleeps would have taken. Takes the reference, and returns one. A time of a
 /// subclass whose sums run Python code stays as it is.
 unsafe fn moved(time: Object) -> Object {
-    crate::spinning::progress();
-    let ahead = clock::ahead();
+    let ahead = time_calls::look();
     // SAFETY: the calling thread holds the interpreter's lock; `time` is a new reference or null.
     unsafe {
         if time.is_null() || ahead == 0 || ffi::PyDateTime_CheckExact(time) == 0 {

@@ -46,8 +46,7 @@ unsafe fn seconds(original: &Original, module: Object) -> Object {
 unsafe fn later(now: Object) -> Object {
     // SAFETY: a new reference to a float, or null.
     unsafe {
-        crate::spinning::progress();
-        let ahead = clock::ahead();
+        let ahead = look();
         if now.is_null() || ahead == 0 {
             return now;
         }
@@ -55,6 +54,12 @@ unsafe fn later(now: Object) -> Object {
         ffi::Py_DECREF(now);
         moved
     }
+}
+
+/// The calling thread looks at the clock: by how many nanoseconds what it sees is ahead of the real one.
+pub fn look() -> i64 {
+    crate::spinning::progress();
+    thread::controlled_thread().map_or(0, |_| clock::ahead())
 }
 
 /// A clock that returns nanoseconds as an int.
@@ -67,8 +72,7 @@ unsafe fn nanoseconds(original: &Original, module: Object) -> Object {
 unsafe fn later_by_nanoseconds(now: Object) -> Object {
     // SAFETY: a new reference to an int, or null.
     unsafe {
-        crate::spinning::progress();
-        let ahead = clock::ahead();
+        let ahead = look();
         if now.is_null() || ahead == 0 {
             return now;
         }
