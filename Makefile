@@ -37,7 +37,7 @@ pyright: $(VENVS)/$(FIRST)/.installed ## the second opinion on types; needs node
 	$(VENVS)/$(FIRST)/bin/pyright --pythonpath $(VENVS)/$(FIRST)/bin/python
 
 test-%: $(VENVS)/%/.installed servers
-	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q
+	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q -n 2 --dist loadfile
 
 servers: ## PostgreSQL, which tests start for themselves
 	tests/install_servers

@@ -8,6 +8,7 @@ Not here: which executions are run (the native loop), what callers may ask for (
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import os
@@ -20,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
-from . import _checkpoint, _core, _preload, _program, _reporter, _threads
+from . import _checkpoint, _core, _first_calls, _preload, _program, _reporter, _threads
 from ._calls import Call
 from ._instrument import Scope, instrument_existing, instrument_later, rewrite_ahead
 from ._traces import Traces
@@ -54,7 +55,7 @@ class Program:
 
     def __call__(self) -> None:
         state = self.setup()
-        started = [threading.Thread(target=_run_worker, args=(function, state)) for function in self.threads]
+        started = [_thread_of(function, state) for function in self.threads]
         for thread in started:
             thread.start()
             if self.serial:
@@ -94,12 +95,20 @@ class Program:
             _core.report_failure("invariant", message, f"serial orders end with\n{serial}\n")
 
 
-def _run_worker(function: Callable[[Any], object], state: Any) -> None:
-    result = function(state)
-    if inspect.iscoroutine(result):
-        result.close()
-        message = f"{function!r} returned a coroutine, which a thread does not run: explore async workers as tasks"
-        raise TypeError(message)
+def _thread_of(function: Callable[[Any], object], state: Any) -> threading.Thread:
+    """The thread that calls a function, which is seen in its own code, or else where the thread calls it."""
+    if not _first_calls.is_seen_itself(function):
+        return threading.Thread(target=function, args=(state,))
+
+    @functools.wraps(function)
+    def worker() -> None:
+        result = function(state)
+        if inspect.iscoroutine(result):
+            result.close()
+            message = f"{function!r} returned a coroutine, which a thread does not run: explore async workers as tasks"
+            raise TypeError(message)
+
+    return threading.Thread(target=worker)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ _RUNS: dict[Any, str] = {_run: "_target", threading.Timer.run: "function"}
 _CODE = {function: function.__code__ for function in _RUNS}
 
 
-def _is_seen_itself(function: object) -> bool:
+def is_seen_itself(function: object) -> bool:
+    """Whether what a function does is seen in its own code."""
     return isinstance(function, (types.FunctionType, types.MethodType))
 
 
@@ -30,14 +31,14 @@ def visible(run: Callable[[], object]) -> Callable[[], object]:
     if not isinstance(run, types.MethodType) or run.__func__ not in _RUNS:
         return run
     called = vars(run.__self__).get(_RUNS[run.__func__])
-    return run if called is None or _is_seen_itself(called) else partial(_in_scope(run.__func__), run.__self__)
+    return run if called is None or is_seen_itself(called) else partial(_in_scope(run.__func__), run.__self__)
 
 
 def of_raw_thread(
     function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Callable[[], object]:
     """The call that a thread of ``start_new_thread`` makes."""
-    if _is_seen_itself(function):
+    if is_seen_itself(function):
         return partial(function, *args, **kwargs)
     return partial(_in_scope(_run), types.SimpleNamespace(_target=function, _args=args, _kwargs=kwargs))
 

@@ -116,7 +116,6 @@ COMMUTING: dict[str, tuple[Thread, Thread]] = {
     "length": (set_item, reading(lambda s: len(s.a))),
     "making a view": (set_item, lambda s: s.a[1:3]),
     "different arrays": (set_item, fill_method),
-    "two sums": (lambda s: s.a.sum(), lambda s: s.a.sum()),
 }
 
 # Threads that touch a common element.
