@@ -109,7 +109,7 @@ def test_an_exception_of_a_task() -> None:
         executor.run({"a": fail, "b": AsyncCounter().increment})
     assert "step 3 of 4, a at marker write_counter, cannot happen: a has ended" in raised.value.__notes__[0]
     assert list(executor.task_errors) == ["a"]
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4
 
 
 def test_steps_that_cannot_happen_are_said_at_once() -> None:
@@ -118,7 +118,7 @@ def test_steps_that_cannot_happen_are_said_at_once() -> None:
         async_frontrun(schedule("a read_counter", "a wirte"), {"a": AsyncCounter().increment})
     with pytest.raises(ScheduleError, match="no execution is called c"):
         async_frontrun(schedule("a read_counter", "c read_counter"), {"a": AsyncCounter().increment})
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4
 
 
 def test_a_lock_of_threading_that_a_waiting_task_holds() -> None:
@@ -133,7 +133,7 @@ def test_a_lock_of_threading_that_a_waiting_task_holds() -> None:
         async_frontrun(LOST, {"a": increment, "b": increment})
     async_frontrun(SERIAL, {"a": increment, "b": increment})
     assert counter.value == 2
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4
 
 
 def test_a_task_that_takes_too_long() -> None:
