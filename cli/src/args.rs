@@ -97,6 +97,10 @@ pub struct Scope {
     /// Do not let threads switch in these modules, as in `pkg.logging`; wins over --include
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Do not look into these modules, as in `sqlalchemy.*`: what they share between threads is taken to be right, and a
+    /// search without a failure is bounded; their I/O is seen
+    #[arg(long, value_name = "GLOB")]
+    pub trust: Vec<String>,
     /// What time is to the program: virtual (sleeps take none, waits give up when nothing else can happen), explored
     /// (waits may give up at any moment), or real
     #[arg(long, value_enum, default_value_t = Clock::Virtual)]

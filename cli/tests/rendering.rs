@@ -191,6 +191,7 @@ fn every_bound_is_explained() {
         BoundedBy::Memory,
         BoundedBy::CutRuns,
         BoundedBy::LeftBehind,
+        BoundedBy::Trust,
     ];
     for bound in bounds {
         let report = Report {

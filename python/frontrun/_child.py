@@ -29,7 +29,7 @@ def main() -> None:
     config = json.loads(os.environ.pop(_VARIABLE))
     _program.start_from_command_line()
     words = sys.argv[1:]
-    scope = Scope(tuple(config["include"]), tuple(config["exclude"]))
+    scope = Scope(tuple(config["include"]), tuple(config["exclude"]), trust=tuple(config["trust"]))
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()

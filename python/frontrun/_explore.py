@@ -43,6 +43,7 @@ def explore(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    trust: Sequence[str] = (),
     clock: Clock = "virtual",
     jobs: int | None = None,
 ) -> InterleavingResult:
@@ -78,6 +79,7 @@ def explore(
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names in whose code threads switch only where it waits.
     :param trace_packages: names of packages whose code is in scope besides the project's.
+    :param trust: globs on dotted module names whose code is not looked into; without a failure the verdict is ``bounded``.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param jobs: how many executions run at a time; one for each core by default.
@@ -101,6 +103,7 @@ def explore(
         include=include,
         exclude=exclude,
         trace_packages=trace_packages,
+        trust=trust,
         jobs=jobs,
         clock=clock,
     )

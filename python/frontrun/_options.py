@@ -31,6 +31,7 @@ def options(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    trust: Sequence[str] = (),
     clock: Clock = "virtual",
     jobs: int | None = None,
 ) -> Options:
@@ -48,7 +49,7 @@ def options(
     if strategy == "random":
         plan = sampling(max_attempts or 200, seed, samplers or SAMPLERS, max_ops or 300)
     return Options(
-        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages), trust=tuple(trust)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,

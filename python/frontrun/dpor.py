@@ -35,6 +35,7 @@ def explore_dpor(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    trust: Sequence[str] = (),
     clock: Clock = "virtual",
     workers: int | None = None,
 ) -> InterleavingResult:
@@ -57,6 +58,7 @@ def explore_dpor(
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names in whose code threads switch only where it waits.
     :param trace_packages: names of packages whose code is in scope besides the project's.
+    :param trust: globs on dotted module names whose code is not looked into; without a failure the verdict is ``bounded``.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param workers: how many executions run at a time; one for each core by default.
@@ -64,7 +66,7 @@ def explore_dpor(
     """
     del max_branches, detect_io, deadlock_timeout
     options = Options(
-        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages), trust=tuple(trust)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,

@@ -28,6 +28,8 @@ pub enum Seen {
     Closed,
     /// It was made from a text: it counts as atomic where atomic code has called it, and else as in scope.
     Made,
+    /// It counts as C code: each call from outside is a step that may change what the function is handed.
+    Native,
     /// It is not seen, nor is what it calls, unless that is in scope: it has no hooks, and is told by a mark.
     Hidden,
     /// The same, and what it calls is what an event loop is to run.
@@ -43,6 +45,7 @@ impl Seen {
             "atomic" => Some(Seen::Atomic),
             "closed" => Some(Seen::Closed),
             "made" => Some(Seen::Made),
+            "native" => Some(Seen::Native),
             "hidden" => Some(Seen::Hidden),
             "driving" => Some(Seen::Driving),
             _ => None,

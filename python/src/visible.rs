@@ -6,7 +6,7 @@
 //!
 //! Not here: attributes, containers and calls, which have modules of their own.
 
-use crate::handed::Handed;
+use crate::handed::{Handed, Look};
 use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
@@ -131,6 +131,7 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::FormatValue => operators::format(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
+            K::Enter => enter(site, frame),
             K::YieldValue | K::Return | K::Reraise => leave(frame),
             K::Send => iteration::resume(operand(2)),
             _ => None,
@@ -155,6 +156,26 @@ unsafe fn leave(frame: Frame) -> Option<Observed> {
         }
         handed.observed()
     }
+}
+
+/// A function that counts as C code begins: it may change what it is handed, as C code may that nothing is known of.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn enter(site: &Site, frame: Frame) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: the arguments are the first of the frame's slots; one that an inner function uses is in a cell.
+    unsafe {
+        for slot in 0..site.arg as usize {
+            let argument = frame.slot(slot);
+            if !argument.is_null() && ffi::Py_TYPE(argument) == &raw mut ffi::PyCell_Type {
+                handed.write_content(argument);
+            } else {
+                handed.write(argument, Look::Attributes);
+            }
+        }
+    }
+    handed.observed()
 }
 
 fn name_of(site: &Site) -> Name<'_> {

@@ -345,7 +345,8 @@ impl Exploration<'_> {
             .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns))
             .or((report.left_behind > 0).then_some(BoundedBy::LeftBehind))
             .or(report.sampled.then_some(BoundedBy::Attempts))
-            .or((report.blocks && !report.switched).then_some(BoundedBy::Scope));
+            .or((report.blocks && !report.switched).then_some(BoundedBy::Scope))
+            .or(report.trusted.then_some(BoundedBy::Trust));
         report
     }
 }

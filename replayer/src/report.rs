@@ -62,6 +62,8 @@ pub enum BoundedBy {
     FirstFailure,
     /// No code was in scope, so threads switched where they wait and nowhere else.
     Scope,
+    /// Code that was to be trusted was not looked at.
+    Trust,
 }
 
 impl BoundedBy {
@@ -78,6 +80,7 @@ impl BoundedBy {
             BoundedBy::Attempts => "attempts",
             BoundedBy::FirstFailure => "first_failure",
             BoundedBy::Scope => "scope",
+            BoundedBy::Trust => "trust",
         }
     }
 }
@@ -136,6 +139,8 @@ pub struct Report {
     pub switched: bool,
     /// Whether some thread made accesses as an opaque block.
     pub blocks: bool,
+    /// Whether there was code that was to be trusted, and therefore is not seen.
+    pub trusted: bool,
     /// Whether executions were drawn at random, and other classes may exist.
     pub sampled: bool,
     /// Over how many steps of an execution change points were spread ([`frontrun_formats::Sampler::Pct`]).

@@ -165,6 +165,7 @@ fn bound(report: &Report) -> String {
         Some(BoundedBy::Scope) => {
             "no code is in scope, so threads switched where they wait and nowhere else".to_owned()
         }
+        Some(BoundedBy::Trust) => "code that was to be trusted (--trust) was not looked at".to_owned(),
         Some(BoundedBy::Preemptions) => format!(
             "{} left out by --preemption-bound",
             counted(report.beyond_preemption_bound as usize, "schedule")

@@ -39,28 +39,30 @@ pub(super) fn plan(
     let is_repeated = repeated(program, locations);
     let mut hooks = Vec::with_capacity(instructions.len() / 3);
     for index in body..instructions.len() {
-        let Some((kind, arg, method_form)) = visible_operation(program, index) else { continue };
         let Some(depth) = depths[index] else { continue };
-        if !kinds.contains(kind) {
-            continue;
-        }
         let keyword_names = keyword_names(program, index);
-        let (line, end_line, column, end_column) = coordinates(locations[index]);
-        let site = SiteSpec {
-            in_loop: is_repeated(index),
-            kind,
-            arg,
-            method_form,
-            keyword_names,
-            depth,
-            original_unit: instructions[index].unit,
-            line,
-            end_line,
-            column,
-            end_column,
-        };
-        let before = index as u32 - u32::from(keyword_names.is_some());
-        hooks.push(Hook { before, site });
+        let entry = (index == body).then_some((SiteKind::Enter, 0, false));
+        for (kind, arg, method_form) in entry.into_iter().chain(visible_operation(program, index)) {
+            if !kinds.contains(kind) {
+                continue;
+            }
+            let (line, end_line, column, end_column) = coordinates(locations[index]);
+            let site = SiteSpec {
+                in_loop: is_repeated(index),
+                kind,
+                arg,
+                method_form,
+                keyword_names,
+                depth,
+                original_unit: instructions[index].unit,
+                line,
+                end_line,
+                column,
+                end_column,
+            };
+            let before = index as u32 - u32::from(keyword_names.is_some());
+            hooks.push(Hook { before, site });
+        }
     }
     hooks
 }
