@@ -3,7 +3,7 @@
 //! A hook describes its call with the constructors here, which look nothing up and cost a few stores; [`Call::begin`]
 //! and [`Call::finish`] stand before and after the real function and do the work, if anybody wants it.
 
-use crate::abi::{AGAIN, AT_END, AT_ONCE, BOTH, IoEvent, Kind, NO_OFFSET, Phase, READS};
+use crate::abi::{AGAIN, AT_END, AT_MOST, AT_ONCE, BOTH, IoEvent, Kind, NO_OFFSET, Phase, READS};
 use crate::name::Name;
 use crate::path::{self, Last};
 use crate::raw::{self, End};
@@ -71,6 +71,8 @@ pub struct Call {
     at_position: bool,
     /// The listener says that the time to wait has run out.
     is_late: bool,
+    /// The listener says that no more than this is to be sent.
+    at_most: Option<usize>,
     stage: Stage,
 }
 
@@ -112,6 +114,7 @@ impl Call {
             ignored: false,
             at_position,
             is_late: false,
+            at_most: None,
             stage: Stage::Forwarded,
         }
     }
@@ -226,6 +229,7 @@ impl Call {
             while self.stage == Stage::Reported {
                 let answer = listener::report(&self.event);
                 self.is_late = answer == AT_ONCE;
+                self.at_most = (answer & AT_MOST != 0).then_some((answer & !AT_MOST) as usize);
                 if answer != AGAIN {
                     break;
                 }
@@ -245,6 +249,11 @@ impl Call {
     /// Whether a wait with a timeout must not wait.
     pub fn is_at_once(&self) -> bool {
         self.is_late
+    }
+
+    /// How much of `count` bytes is to be sent.
+    pub fn part_of(&self, count: usize) -> usize {
+        self.at_most.map_or(count, |most| count.min(most))
     }
 
     /// After it: what it returned, whether that means failure, and the new descriptor if it made one.
