@@ -151,5 +151,12 @@ def test_waiting_for_a_key_that_nobody_makes_is_a_deadlock(explore: Explore) -> 
     assert (result.verdict, result.failures[0].kind) == ("failed", "deadlock"), result.explanation
 
 
+def test_a_wait_for_a_key_that_nobody_makes_is_given_up(explore: Explore) -> None:
+    def take(shop: Shop) -> None:
+        assert shop.clients[0].blpop(["jobs"], timeout=0.05) is None
+
+    assert verdict(explore([take, command(1, "RPUSH", "other", "x")])) == ("exhausted", 1)
+
+
 def test_the_parser_is_the_one_in_c(redis_server: str) -> None:
     assert "hiredis" in repr(Connection(host="127.0.0.1")._parser).lower()
