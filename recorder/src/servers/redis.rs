@@ -75,6 +75,9 @@ pub enum Answer {
     Other,
 }
 
+/// Whether it is none to a command, what it is, whether it is an error, and how many bytes it has.
+type Answered = (bool, Answer, bool, usize);
+
 impl Default for Dialogue {
     fn default() -> Self {
         Dialogue {
@@ -107,8 +110,11 @@ pub fn request(words: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// The words of a command, and how many bytes it has.
+type Command = (Vec<Vec<u8>>, usize);
+
 /// The words of the first command in these bytes, and how long it is. `None` if it is not complete.
-fn command(bytes: &[u8]) -> Result<Option<(Vec<Vec<u8>>, usize)>, ()> {
+fn command(bytes: &[u8]) -> Result<Option<Command>, ()> {
     use resp2::types::RangeFrame;
     if bytes.first().is_some_and(|first| *first != b'*') {
         return Err(());
@@ -222,8 +228,8 @@ impl Dialogue {
         self.received.drain(..at);
     }
 
-    /// The first answer: whether it is none to a command, what it is, whether it is an error, and how long.
-    fn answer(&self, bytes: &[u8]) -> Result<Option<(bool, Answer, bool, usize)>, ()> {
+    /// The first answer, if it is complete.
+    fn answer(&self, bytes: &[u8]) -> Result<Option<Answered>, ()> {
         let greets = matches!(self.expected.front(), Some(Expected::Hello(3)));
         if self.version == 3 || greets { answer_of_3(bytes) } else { answer_of_2(bytes) }
     }
@@ -240,7 +246,7 @@ impl Dialogue {
     }
 }
 
-fn answer_of_2(bytes: &[u8]) -> Result<Option<(bool, Answer, bool, usize)>, ()> {
+fn answer_of_2(bytes: &[u8]) -> Result<Option<Answered>, ()> {
     use resp2::types::RangeFrame;
     let Some((frame, length)) = resp2::decode::decode_range(bytes).map_err(|_| ())? else { return Ok(None) };
     let is_error = matches!(frame, RangeFrame::Error(_));
@@ -254,7 +260,7 @@ fn answer_of_2(bytes: &[u8]) -> Result<Option<(bool, Answer, bool, usize)>, ()> 
     Ok(Some((false, answer, is_error, length)))
 }
 
-fn answer_of_3(bytes: &[u8]) -> Result<Option<(bool, Answer, bool, usize)>, ()> {
+fn answer_of_3(bytes: &[u8]) -> Result<Option<Answered>, ()> {
     use resp3::types::RangeFrame;
     let Some((frame, length)) = resp3::decode::complete::decode_range(bytes).map_err(|_| ())? else {
         return Ok(None);
