@@ -33,6 +33,7 @@ fn lost_update() -> Execution {
         operation,
         result: 1,
         block: Block::Alone,
+        gil_switch: true,
     };
     let (read, write) = (Operation::Read { at }, Operation::Write { at });
     let spawn = |thread| Operation::Spawn { thread: ThreadId(thread) };
@@ -121,6 +122,7 @@ fn failure(number: u32) -> FoundFailure {
         trace: PathBuf::from(format!("a dir/failure-{number}.frz")),
         output: None,
         executions_before: 0,
+        gil: Some(number == 1),
     }
 }
 

@@ -44,6 +44,7 @@ def explore(
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
@@ -80,6 +81,7 @@ def explore(
     :param trace_packages: names of packages whose code is in scope besides the project's.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
+    :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param jobs: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
@@ -103,6 +105,7 @@ def explore(
         trace_packages=trace_packages,
         jobs=jobs,
         clock=clock,
+        gil=gil,
     )
     if invariant is None and not (serializable_invariant or error_on_any_race):
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"

@@ -32,6 +32,7 @@ def options(
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     jobs: int | None = None,
 ) -> Options:
     """Bring together what was asked for; refuse options that the chosen strategy would ignore."""
@@ -58,6 +59,7 @@ def options(
         trace_dir=trace_dir,
         workers=jobs,
         clock=clock,
+        gil=gil,
         fail_on_race=error_on_any_race,
         sampling=plan,
     )

@@ -36,6 +36,7 @@ def explore_dpor(
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     workers: int | None = None,
 ) -> InterleavingResult:
     """Run ``threads`` on fresh state in every order that can make a difference, and check ``invariant`` after each.
@@ -59,6 +60,7 @@ def explore_dpor(
     :param trace_packages: names of packages whose code is in scope besides the project's.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
+    :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param workers: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes.
     """
@@ -74,5 +76,6 @@ def explore_dpor(
         trace_dir=trace_dir,
         workers=workers,
         clock=clock,
+        gil=gil,
     )
     return explore(Program(setup, tuple(threads), invariant, text_of(observe)), options, this_call())

@@ -76,7 +76,7 @@ impl Books {
                 self.report.blocks |= !alone;
             }
             self.report.left_behind += u64::from(execution.leaves_threads_behind());
-            if let Some(observed) = &execution.observed {
+            if let Some(observed) = execution.observed.as_ref().filter(|_| !examined.beyond_gil) {
                 *self.report.outcomes.entry(observed.clone()).or_default() += 1;
             }
         }
