@@ -50,7 +50,7 @@ class Failure:
     schedule: Schedule | None = None
     """The order of markers that fails, if markers were explored."""
     gil_reachable: bool | None = None
-    """Whether an interpreter with a GIL can have it, too, or only a free-threaded one; ``None`` where it is not known."""
+    """Whether an interpreter with a GIL can have it, too, or only a free-threaded one; ``None`` if nobody knows."""
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,8 @@ pub unsafe fn after(site: &Site, frame: Frame) -> After {
             | K::GetAiter
             | K::GetAnext
             | K::GetAwaitable
-            | K::GetYieldFromIter
-            | K::LoadSuperAttr => After::Python,
+            | K::GetYieldFromIter => After::Python,
+            K::LoadSuperAttr => super_attribute(operand(3), operand(1), site.name),
             _ => After::Check,
         }
     }
@@ -145,7 +145,7 @@ unsafe fn attribute(object: *mut ffi::PyObject, name: *mut ffi::PyObject, is_sto
             let is_there = class::dict_has(ffi::PyModule_GetDict(object), name);
             return if is_there || is_store { After::Nothing } else { After::Python };
         }
-        if !is_plain {
+        if !is_plain && !tells_of_attributes(class, is_store) {
             return After::Python;
         }
         let descriptor = descriptor(class::lookup(class, name));
@@ -156,6 +156,36 @@ unsafe fn attribute(object: *mut ffi::PyObject, name: *mut ffi::PyObject, is_sto
             After::Nothing => self::descriptor(class::lookup(object.cast(), name)),
             other => other,
         }
+    }
+}
+
+/// Whether the methods with which a class written in Python makes attributes what they are tell by themselves that they begin.
+unsafe fn tells_of_attributes(class: *mut ffi::PyTypeObject, is_store: bool) -> bool {
+    let methods: &[&CStr] = match is_store {
+        true => &[c"__setattr__", c"__delattr__"],
+        false => &[c"__getattribute__", c"__getattr__"],
+    };
+    // SAFETY: a live type.
+    unsafe {
+        class::is_written_in_python(class)
+            && !methods.iter().any(|name| is_silent(class::lookup_text(class, name)))
+    }
+}
+
+/// `super().name`, where what the object's own class has under the name is taken to be of the kind that its bases have.
+unsafe fn super_attribute(
+    super_class: *mut ffi::PyObject,
+    object: *mut ffi::PyObject,
+    name: *mut ffi::PyObject,
+) -> After {
+    // SAFETY: null or live objects.
+    unsafe {
+        if super_class != (&raw mut ffi::PySuper_Type).cast() || object.is_null() {
+            return After::Check;
+        }
+        let is_class = ffi::PyType_Check(object) != 0;
+        let class = if is_class { object.cast() } else { ffi::Py_TYPE(object) };
+        descriptor(class::lookup(class, name))
     }
 }
 
