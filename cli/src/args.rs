@@ -222,6 +222,9 @@ pub struct Explore {
     /// Count a data race as a failure, whatever comes of it
     #[arg(long)]
     pub fail_on_race: bool,
+    /// Count only executions that a CPython with a GIL can have: it switches threads at fewer places
+    #[arg(long)]
+    pub gil: bool,
     /// Look for more failures after the first one
     #[arg(long)]
     pub keep_going: bool,

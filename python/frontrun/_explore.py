@@ -45,6 +45,7 @@ def explore(
     trace_packages: Sequence[str] = (),
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
@@ -82,6 +83,7 @@ def explore(
     :param trust: globs on dotted module names whose code is not looked into; without a failure the verdict is ``bounded``.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
+    :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param jobs: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
@@ -106,6 +108,7 @@ def explore(
         trust=trust,
         jobs=jobs,
         clock=clock,
+        gil=gil,
     )
     if invariant is None and not (serializable_invariant or error_on_any_race):
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"

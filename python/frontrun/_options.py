@@ -33,6 +33,7 @@ def options(
     trace_packages: Sequence[str] = (),
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     jobs: int | None = None,
 ) -> Options:
     """Bring together what was asked for; refuse options that the chosen strategy would ignore."""
@@ -59,6 +60,7 @@ def options(
         trace_dir=trace_dir,
         workers=jobs,
         clock=clock,
+        gil=gil,
         fail_on_race=error_on_any_race,
         sampling=plan,
     )

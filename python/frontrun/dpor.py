@@ -37,6 +37,7 @@ def explore_dpor(
     trace_packages: Sequence[str] = (),
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     workers: int | None = None,
 ) -> InterleavingResult:
     """Run ``threads`` on fresh state in every order that can make a difference, and check ``invariant`` after each.
@@ -61,6 +62,7 @@ def explore_dpor(
     :param trust: globs on dotted module names whose code is not looked into; without a failure the verdict is ``bounded``.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
+    :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param workers: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes.
     """
@@ -76,5 +78,6 @@ def explore_dpor(
         trace_dir=trace_dir,
         workers=workers,
         clock=clock,
+        gil=gil,
     )
     return explore(Program(setup, tuple(threads), invariant, text_of(observe)), options, this_call())

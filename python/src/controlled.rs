@@ -67,6 +67,7 @@ pub fn become_thread(thread: Option<ThreadId>) {
     ME.set(thread.map_or((0, 0), |id| (epoch::current(), id.0 + 1)));
     keep_last_site(std::ptr::null());
     crate::clock::forget_rests();
+    crate::switching::forget();
     shim::control(thread.is_some());
 }
 

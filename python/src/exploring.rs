@@ -1,5 +1,6 @@
 //! The exploration loop for callers in Python: runs it on threads of its own and answers Ctrl-C.
 
+use frontrun_cli::render::exploration;
 use frontrun_cli::render::lanes::{self, LaneOptions, Rows};
 use frontrun_cli::render::style::Style;
 use frontrun_replayer::proof::{self, ProofConfig};
@@ -71,7 +72,8 @@ impl TryFrom<SamplingPlan> for Plan {
 /// `KeyboardInterrupt` when the user interrupts; `RuntimeError` when the directory cannot be used.
 #[pyfunction]
 #[pyo3(signature = (
-    fds, directory, max_executions, max_seconds, preemption_bound, stop_on_first, timeout_per_run, fail_on_race, plan
+    fds, directory, max_executions, max_seconds, preemption_bound, stop_on_first, timeout_per_run, fail_on_race,
+    gil, plan
 ))]
 #[expect(clippy::too_many_arguments, reason = "the options of one Python call, passed by keyword")]
 pub fn explore_served<'py>(
@@ -84,6 +86,7 @@ pub fn explore_served<'py>(
     stop_on_first: bool,
     timeout_per_run: f64,
     fail_on_race: bool,
+    gil: bool,
     plan: Option<SamplingPlan>,
 ) -> PyResult<Bound<'py, PyDict>> {
     // First of all, so that the servers end whatever happens here.
@@ -99,6 +102,7 @@ pub fn explore_served<'py>(
     config.after_failure = if stop_on_first { AfterFailure::Stop } else { AfterFailure::Continue };
     config.timeout_per_run = Duration::from_secs_f64(timeout_per_run);
     config.fail_on_race = fail_on_race;
+    config.gil = gil;
     config.sampling = plan.map(TryInto::try_into).transpose()?;
     let interrupt = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = channel();
@@ -164,6 +168,12 @@ pub fn explain(trace: PathBuf) -> PyResult<String> {
     Ok(lanes::lanes(&execution, options))
 }
 
+/// Which builds of CPython can have a failing execution, in words.
+#[pyfunction]
+pub fn describe_builds(gil_reachable: bool) -> &'static str {
+    exploration::builds(gil_reachable)
+}
+
 /// Which of the main thread's children made each step of a trace: a list for `Request(turns=…)`. Steps of the main
 /// thread and of threads that the children started are left out, and so are the begin and the end of a thread.
 #[pyfunction]
@@ -184,6 +194,7 @@ fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict
         entry.set_item("details", &failure.details)?;
         entry.set_item("trace", failure.trace.display().to_string())?;
         entry.set_item("attempt", failure.executions_before + 1)?;
+        entry.set_item("gil_reachable", failure.gil)?;
         failures.append(entry)?;
     }
     let result = PyDict::new(py);

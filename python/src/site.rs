@@ -74,6 +74,10 @@ pub struct Site {
     pub seen: Seen,
     /// See [`SiteSpec::in_loop`].
     pub in_loop: bool,
+    /// See [`SiteSpec::first`].
+    pub first: bool,
+    /// See [`SiteSpec::around`].
+    pub around: bool,
     /// Its decoded argument.
     pub arg: u32,
     /// Index in `localsplus` of the first slot above the operands.
@@ -180,6 +184,8 @@ pub unsafe fn new(
         (&raw mut (*site).kind).write(spec.kind);
         (&raw mut (*site).seen).write(place.seen);
         (&raw mut (*site).in_loop).write(spec.in_loop);
+        (&raw mut (*site).first).write(spec.first);
+        (&raw mut (*site).around).write(spec.around);
         (&raw mut (*site).arg).write(spec.arg);
         (&raw mut (*site).top).write(place.n_localsplus + spec.depth);
         (&raw mut (*site).name).write(name);
@@ -207,6 +213,8 @@ pub unsafe fn new(
 /// As for [`new`].
 pub unsafe fn mark(place: &Place, hook: ffi::objobjargproc) -> *mut ffi::PyObject {
     let nothing = SiteSpec {
+        first: false,
+        around: false,
         in_loop: false,
         kind: SiteKind::Return,
         arg: 0,

@@ -13,7 +13,7 @@ use crate::observed::{Observed, read, write};
 use crate::site::{Seen, Site};
 use crate::{
     attribute, behalf, callbacks, calls, class, container, controlled, epoch, iteration, names, operators,
-    run, spinning,
+    run, spinning, switching,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -50,6 +50,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
     unsafe {
         let frame = Frame::current();
+        switching::pass(site, frame);
         let Some(seen) = behalf::counts(me, frame, site.seen) else { return 0 };
         if seen == Seen::InScope && controlled::whole_step().is_none() {
             run::leave_block(me);
@@ -70,7 +71,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
             }
         }
         if run::is_in_block(me) {
-            run::execute_in_block(me, site, observed.0, observed.1);
+            switching::at_hook(|| run::execute_in_block(me, site, observed.0, observed.1));
             callbacks::enter(site, frame);
             return 0;
         }
@@ -84,10 +85,10 @@ unsafe fn reached(site: &'static Site) -> c_int {
         } else if controlled::is_stale() {
             return controlled::refuse();
         }
-        match seen {
+        switching::at_hook(|| match seen {
             Seen::Atomic => run::execute_in_block(me, site, observed.0, observed.1),
             _ => run::execute(me, Some(site), observed.0, observed.1),
-        }
+        });
         callbacks::enter(site, frame);
     }
     0

@@ -100,6 +100,8 @@ pub struct FoundFailure {
     pub output: Option<PathBuf>,
     /// How many executions had been run before.
     pub executions_before: u64,
+    /// Whether an interpreter with a GIL can have it; `None` when its recording does not tell.
+    pub gil: Option<bool>,
 }
 
 /// Everything that an exploration found.
@@ -109,6 +111,8 @@ pub struct Report {
     pub executions: u64,
     /// Runs made only to see what opaque code does in another order; they are no executions of their own.
     pub redundant: u64,
+    /// Runs whose executions do not count, because no interpreter with a GIL can have them.
+    pub beyond_gil: u64,
     /// The failures, in the order in which they were found.
     pub failures: Vec<FoundFailure>,
     /// How often each observed state was seen ([`frontrun_formats::Execution::observed`]).
@@ -187,6 +191,7 @@ mod tests {
             trace: PathBuf::new(),
             output: None,
             executions_before: 0,
+            gil: None,
         }
     }
 

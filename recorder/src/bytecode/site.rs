@@ -215,6 +215,10 @@ pub struct SiteSpec {
     /// Whether the instruction, or another one for the same piece of source, can be executed again without leaving the
     /// frame. (The compiler writes the condition of a `while` loop twice.)
     pub in_loop: bool,
+    /// Whether no other hook may come before it in a frame that begins.
+    pub first: bool,
+    /// Whether it may be the next one after a hook that stands before it, by way of a jump backwards.
+    pub around: bool,
     /// The operation.
     pub kind: SiteKind,
     /// The decoded argument; its meaning is given with the kind. Zero if the kind says nothing.

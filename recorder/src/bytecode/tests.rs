@@ -55,6 +55,8 @@ fn attribute_load_is_guarded_and_keeps_its_position() {
     // Three units more, in the entries that belong to the attribute: columns 17 to 20.
     assert_eq!(rewritten.line_table, [128, 0, 144, 17, 151, 19, 148, 19, 136, 42]);
     let site = SiteSpec {
+        first: true,
+        around: false,
         in_loop: false,
         kind: SiteKind::LoadAttr,
         arg: 0,
