@@ -101,8 +101,8 @@ def outside() -> tuple[str, ...]:
 
 
 # How code is seen: threads switch at every access; it counts as done by its caller; what it does from one wait to the
-# next is one step, also its locks are its own; it was made from a text; each call may change what it is handed; it is not
-# seen, nor is what it calls.
+# next is one step, also its locks are its own; it was made from a text; each call may change what it is handed; it is
+# not seen, nor is what it calls.
 Seen = Literal["in scope", "on behalf", "atomic", "closed", "made", "native", "hidden", "driving"]
 
 

@@ -59,7 +59,7 @@ def explore_dpor(
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names in whose code threads switch only where it waits.
     :param trace_packages: names of packages whose code is in scope besides the project's.
-    :param trust: globs on dotted module names whose code is not looked into; without a failure the verdict is ``bounded``.
+    :param trust: globs on dotted module names whose code is not looked into; an exploration is then ``bounded``.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
