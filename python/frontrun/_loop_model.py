@@ -162,7 +162,7 @@ class LoopModel:
         handle = self._handles.pop(number)
         task = self._tasks.get(number)
         if task is not None:
-            _core.touch_cancellation(task, writes=False)
+            _core.begin_task_step(task)
         else:
             _core.read_flag(handle)
         if not handle.cancelled():
@@ -178,6 +178,8 @@ class LoopModel:
             self._end(number, task)
             _core.end_step(ended)
             return
+        if task is not None:
+            _core.suspend_task(task)
         # At the end of the step another thread may come in between and wake the task.
         awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
         _core.end_step(ended)

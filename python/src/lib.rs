@@ -125,8 +125,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::tasks::{
-        advance_clock, await_in_task, become_thread, clear_flag, end_step, host_tasks, next_in_loop,
-        read_flag, resume_in_loop, run_until, set_flag, spawn_task, touch_cancellation, virtual_time,
+        advance_clock, await_in_task, become_thread, begin_task_step, clear_flag, end_step, host_tasks,
+        next_in_loop, read_flag, resume_in_loop, run_until, set_flag, spawn_task, suspend_task, virtual_time,
     };
     #[pymodule_export]
     use super::threads::{

@@ -243,16 +243,27 @@ pub fn end_step(ended: bool) -> PyResult<()> {
     Ok(())
 }
 
-/// Records an access to whether the task has been asked to be cancelled.
+/// Records that a task's step begins, which looks whether the task has been asked to be cancelled.
 #[pyfunction]
-pub fn touch_cancellation(task: &Bound<'_, PyAny>, writes: bool) -> PyResult<()> {
-    let me = me()?;
-    let object = number(task);
-    // SAFETY: the calling thread holds the turn and the lock.
-    let Some(run) = (unsafe { run::get() }) else { return Ok(()) };
-    let at = Location::new(object, Part::Name(run.recording.string("_must_cancel")));
-    step(me, if writes { Operation::Write { at } } else { Operation::Read { at } }, 1);
+pub fn begin_task_step(task: &Bound<'_, PyAny>) -> PyResult<()> {
+    touch(me()?, number(task), "_must_cancel", false);
     Ok(())
+}
+
+/// Records that a task suspends and waits for something else from now on. Who cancels the task cancels that, so that what a
+/// cancellation does depends on it.
+#[pyfunction]
+pub fn suspend_task(task: &Bound<'_, PyAny>) -> PyResult<()> {
+    touch(me()?, number(task), "_fut_waiter", true);
+    Ok(())
+}
+
+/// Records an access to what a task keeps under that name.
+pub fn touch(me: ThreadId, task: ObjectId, name: &str, writes: bool) {
+    // SAFETY: the calling thread holds the turn and the lock.
+    let Some(run) = (unsafe { run::get() }) else { return };
+    let at = Location::new(task, Part::Name(run.recording.string(name)));
+    step(me, if writes { Operation::Write { at } } else { Operation::Read { at } }, 1);
 }
 
 /// The time that has passed on the controlled clock, in seconds.

@@ -213,6 +213,22 @@ async def victim(state: State) -> None:
         state.note("cancelled")
 
 
+async def cancels_parent(state: State) -> None:
+    """Who cancels a task cancels the child that it waits for just then."""
+    parent = asyncio.create_task(parent_of_two(state))
+    asyncio.get_running_loop().call_soon(parent.cancel)
+    await asyncio.wait([parent])
+
+
+async def parent_of_two(state: State) -> None:
+    for child in [asyncio.create_task(child_of_victim()) for _ in range(2)]:
+        await child
+
+
+async def child_of_victim() -> None:
+    pass
+
+
 async def canceller(state: State) -> None:
     await pause()
     if state.task is not None:
@@ -288,6 +304,7 @@ SCENARIOS: dict[str, list[Any]] = {
     "group": [in_group, set_x],
     "cancel": [victim, canceller],
     "cancel_2": [victim, canceller, canceller],
+    "cancel_parent": [cancels_parent],
     "cancel_child": [cancels_child, set_event],
     "cancel_lock_waiter": [cancels_lock_waiter, increment_locked],
     "shield": [shielded, set_x],

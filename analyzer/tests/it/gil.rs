@@ -16,7 +16,7 @@ fn can_switch(seed: u64, thread: usize, index: usize, op: &Op) -> bool {
         Op::Block(gate, _) => gate.is_some(),
         op => !memory::operation(op).is_access(),
     };
-    index == 0 || waits || hash(&(seed, thread, index)) % 3 == 0
+    index == 0 || waits || hash(&(seed, thread, index)).is_multiple_of(3)
 }
 
 /// The classes that the analyzer says can be had, of all that there are.
