@@ -18,6 +18,9 @@ from typing import Any
 from . import _core, _event_loops, _reporter, _threads
 from ._exploration import Program
 
+WORKER = "Worker-"
+"""What the names of the workers' tasks begin with."""
+
 
 @dataclass(frozen=True)
 class AsyncProgram(Program):
@@ -29,12 +32,14 @@ class AsyncProgram(Program):
         state = _resolved(loop, self.setup())
         tasks: list[asyncio.Task[None]] = []
         for worker in self.threads:
-            tasks.append(loop.create_task(_run(worker, state), name=f"Worker-{len(tasks) + 1}"))
+            coroutine = named(_run(worker, state), worker)
+            tasks.append(loop.create_task(coroutine, name=f"{WORKER}{len(tasks) + 1}"))
             if self.serial:
                 _event_loops.run_until_ended(loop, tasks[-1:])
         if not self.serial:
             _event_loops.run_until_ended(loop, tasks)
-        checks = self if self.invariant is None else replace(self, invariant=_resolving(loop, self.invariant))
+        with _threads.quietly:
+            checks = self if self.invariant is None else replace(self, invariant=_resolving(loop, self.invariant))
         checks.check(state)
 
 
@@ -45,6 +50,20 @@ def _resolved(loop: asyncio.AbstractEventLoop, value: Any) -> Any:
 
 def _resolving(loop: asyncio.AbstractEventLoop, function: Callable[[Any], object]) -> Callable[[Any], object]:
     return functools.wraps(function)(lambda state: _resolved(loop, function(state)))
+
+
+def named(coroutine: Any, worker: Callable[..., object]) -> Any:
+    """A coroutine of this package under the name of the worker that it runs."""
+    while isinstance(worker, functools.partial):
+        worker = worker.func
+    name = getattr(worker, "__qualname__", type(worker).__qualname__)
+    coroutine.__qualname__ = name.rpartition("<locals>.")[2]
+    return coroutine
+
+
+async def awaited(value: Any) -> Any:
+    """The same within a coroutine."""
+    return await value if inspect.isawaitable(value) else value
 
 
 async def _run(worker: Callable[[Any], object], state: Any) -> None:

@@ -9,6 +9,7 @@ Not here: how a loop gets such a model (``_event_loops``), what a step is to the
 from __future__ import annotations
 
 import asyncio
+import heapq
 import sys
 import weakref
 from asyncio import events
@@ -47,6 +48,7 @@ class LoopModel:
     """
 
     def __init__(self, loop: Any) -> None:
+        self.short = _SHORT
         self._loop = weakref.ref(loop)
         self._handles: dict[int, events.Handle] = {}
         self._tasks: dict[int, Any] = {}
@@ -89,7 +91,7 @@ class LoopModel:
         """Take in a timer, which goes off after ``delay`` seconds."""
         name = _name_of_callback(timer._callback)  # type: ignore[attr-defined]
         # A timer that is cancelled need not wait.
-        patient = delay >= _SHORT
+        patient = delay >= self.short
         number = self._spawn(name, timer, timer.when() - EPOCH) if patient else self._spawn(name)
         self._handles[number] = timer
 
@@ -107,6 +109,19 @@ class LoopModel:
             self._admit_callback(events.Handle(_core.set_flag, (flag,), loop, None), "wake")
         else:
             _core.set_flag(flag)
+
+    def release(self, loop: Any, clock: float) -> None:
+        """Leave what remains to the loop, which goes on uncontrolled; its clock has shown ``clock`` last."""
+        for task in self._tasks.values():
+            delattr(task, _NUMBER)
+        left = [handle for handle in self._handles.values() if not handle.cancelled()]
+        for handle in left:
+            if isinstance(handle, events.TimerHandle):
+                handle._when = loop.time() + handle.when() - clock  # type: ignore[attr-defined]
+                heapq.heappush(loop._scheduled, handle)
+            elif handle._callback is not _core.set_flag:  # type: ignore[attr-defined]
+                loop._ready.append(handle)
+        models.discard(self)
 
     def stop(self) -> None:
         """Have the thread that runs the loop stop doing so."""
@@ -169,6 +184,8 @@ class LoopModel:
             try:
                 handle._run()
             except (SystemExit, KeyboardInterrupt) as error:
+                if _core.current() is None:  # The run is over, and the process is the caller's.
+                    raise
                 self._error = error
                 for flag in flags:
                     _core.set_flag(flag)

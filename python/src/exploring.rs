@@ -3,6 +3,7 @@
 use frontrun_cli::render::exploration;
 use frontrun_cli::render::lanes::{self, LaneOptions, Rows};
 use frontrun_cli::render::style::Style;
+use frontrun_formats::{Block, Event, ThreadPath};
 use frontrun_replayer::proof::{self, ProofConfig};
 use frontrun_replayer::report::Report;
 use frontrun_replayer::{AfterFailure, ExploreConfig, Plan, ReplayError, Runner, SamplerKind, Worker};
@@ -10,6 +11,7 @@ use frontrun_replayer::{explore, trace_file};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -174,14 +176,23 @@ pub fn describe_builds(gil_reachable: bool) -> &'static str {
     exploration::builds(gil_reachable)
 }
 
-/// Which of the main thread's children made each step of a trace: a list for `Request(turns=…)`. Steps of the main
-/// thread and of threads that the children started are left out, and so are the begin and the end of a thread.
+/// Which of the main thread's children made each step of a trace: a list for `Request(turns=…)`. Only children whose name
+/// begins with `prefix` are counted. Steps of the main thread and of threads that the children started are left out, and so
+/// are the begin and the end of a thread. An opaque block, such as the step of a task, is one step.
 #[pyfunction]
-pub fn turns(trace: PathBuf) -> PyResult<Vec<u32>> {
+#[pyo3(signature = (trace, prefix=""))]
+pub fn turns(trace: PathBuf, prefix: &str) -> PyResult<Vec<u32>> {
     let execution = trace_file::read(&trace).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    let events = execution.events.iter().filter(|event| !event.operation.is_lifecycle());
-    let paths = events.filter_map(|event| execution.path(event.thread));
-    Ok(paths.filter_map(|path| if let [_, child] = path.0[..] { Some(child) } else { None }).collect())
+    let named = execution.threads.iter().filter(|thread| thread.name.starts_with(prefix));
+    let children = named.filter_map(|thread| child_of_main(&thread.path));
+    let children: BTreeMap<u32, u32> = children.collect::<BTreeSet<u32>>().into_iter().zip(0..).collect();
+    let is_step = |event: &&Event| event.block != Block::Later && !event.operation.is_lifecycle();
+    let paths = execution.events.iter().filter(is_step).filter_map(|event| execution.path(event.thread));
+    Ok(paths.filter_map(|path| children.get(&child_of_main(path)?).copied()).collect())
+}
+
+fn child_of_main(path: &ThreadPath) -> Option<u32> {
+    if let [_, child] = path.0[..] { Some(child) } else { None }
 }
 
 /// The report as a dictionary.
