@@ -44,30 +44,30 @@ pub(super) fn plan(
     for index in body..instructions.len() {
         let Some(depth) = depths[index] else { continue };
         let keyword_names = keyword_names(program, index);
-        let entry = (index == body).then_some((SiteKind::Enter, 0, false));
-        for (kind, arg, method_form) in entry.into_iter().chain(visible_operation(program, index)) {
-            if !kinds.contains(kind) {
-                continue;
-            }
-            let (line, end_line, column, end_column) = coordinates(locations[index]);
-            let site = SiteSpec {
-                in_loop: is_repeated(index),
-                first: false,
-                around: false,
-                kind,
-                arg,
-                method_form,
-                keyword_names,
-                depth,
-                original_unit: instructions[index].unit,
-                line,
-                end_line,
-                column,
-                end_column,
-            };
-            let before = index as u32 - u32::from(keyword_names.is_some());
-            hooks.push(Hook { before, site });
-        }
+        let enters = index == body && kinds.contains(SiteKind::Enter);
+        let operation =
+            if enters { Some((SiteKind::Enter, 0, false)) } else { visible_operation(program, index) };
+        let Some((kind, arg, method_form)) = operation.filter(|(kind, ..)| kinds.contains(*kind)) else {
+            continue;
+        };
+        let (line, end_line, column, end_column) = coordinates(locations[index]);
+        let site = SiteSpec {
+            in_loop: is_repeated(index),
+            first: false,
+            around: false,
+            kind,
+            arg,
+            method_form,
+            keyword_names,
+            depth,
+            original_unit: instructions[index].unit,
+            line,
+            end_line,
+            column,
+            end_column,
+        };
+        let before = index as u32 - u32::from(keyword_names.is_some());
+        hooks.push(Hook { before, site });
     }
     note_arrivals(program, handlers, body, &mut hooks);
     hooks

@@ -150,7 +150,8 @@ site_kinds! {
     Return,
     /// `exception`, which may leave the frame; under it `arg` says what.
     Reraise,
-    /// No operands: the body of a function begins, and its arguments are in place. It is no instruction of its own.
+    /// No operands: the body of a function begins, and its arguments are in place. It is no instruction, and
+    /// takes the place of the hook of the first one.
     Enter,
 }
 
