@@ -26,6 +26,9 @@ WORKER = "Worker-"
 class AsyncProgram(Program):
     """Setup, tasks, checks."""
 
+    cancelled: frozenset[int] = frozenset()
+    """Which tasks somebody else cancels, at any moment or when they have ended. A task that ends so has not failed."""
+
     def __call__(self) -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
@@ -37,7 +40,7 @@ class AsyncProgram(Program):
             if self.serial:
                 _event_loops.run_until_ended(loop, tasks[-1:])
         if not self.serial:
-            _event_loops.run_until_ended(loop, tasks)
+            _event_loops.run_until_ended(loop, tasks, [tasks[nth] for nth in sorted(self.cancelled)])
         with _threads.quietly:
             checks = self if self.invariant is None else replace(self, invariant=_resolving(loop, self.invariant))
         checks.check(state)
@@ -80,9 +83,15 @@ async def _run(worker: Callable[[Any], object], state: Any) -> None:
         _core.report_exception(*described)
 
 
-def program_of(workers: Sequence[Callable[[Any], object]]) -> type[Program]:
-    """Which kind of program these workers make: tasks, if one of them is a coroutine function."""
-    return AsyncProgram if any(map(is_async, workers)) else Program
+def chosen_tasks(cancel: bool | Sequence[int], count: int) -> frozenset[int]:
+    """The numbers of the tasks that are to be cancelled."""
+    if isinstance(cancel, bool):
+        return frozenset(range(count)) if cancel else frozenset()
+    chosen = frozenset(cancel)
+    if not chosen <= frozenset(range(count)):
+        message = f"cancel={list(cancel)}: {count} tasks have numbers from 0 to {count - 1}"
+        raise ValueError(message)
+    return chosen
 
 
 def is_async(worker: Callable[[Any], object]) -> bool:

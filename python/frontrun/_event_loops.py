@@ -18,7 +18,7 @@ import math
 import sys
 import threading
 from asyncio import base_events, events, mixins, selector_events
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -52,9 +52,13 @@ def run_forever(self: Any) -> None:
         _originals[_Base, "run_forever"](self)
 
 
-def run_until_ended(loop: Any, tasks: list[Any]) -> None:
-    """Run the loop until these tasks of its own have ended; only under control."""
-    run_loop(loop, lambda model: model.run_until_ended(tasks))
+def run_until_ended(loop: Any, tasks: list[Any], cancelled: Sequence[Any] = ()) -> None:
+    """Run the loop until these tasks of its own have ended; only under control.
+
+    Each of those that are ``cancelled`` is so at some moment, be it when it has ended.
+    """
+    faults = [_model(loop).admit_fault(task.cancel, f"cancels {task.get_name()}") for task in cancelled]
+    run_loop(loop, lambda model: model.run_until_ended(tasks, faults))
 
 
 def run_in_step(loop: Any, make_tasks: Callable[[], list[Any]]) -> None:

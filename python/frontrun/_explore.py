@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import _exploration, _threads
-from ._async_program import program_of
+from ._async_program import AsyncProgram, chosen_tasks, is_async
 from ._calls import this_call
-from ._exploration import Clock, text_of
+from ._exploration import Clock, Program, text_of
 from ._options import Strategy, options
 from ._serial import serial_outcomes
 from ._snapshot import snapshot
@@ -38,6 +38,7 @@ def explore(
     timeout_per_run: float = 5.0,
     serializable_invariant: bool = False,
     error_on_any_race: bool = False,
+    cancel: bool | Sequence[int] = False,
     observe: Callable[[State], object] | None = None,
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
@@ -75,6 +76,8 @@ def explore(
         with, too. Those are run first. States are compared by the ``repr`` of what ``observe`` returns, or else by
         their contents: types, attributes, items; not by their own ``repr`` or ``__eq__``.
     :param error_on_any_race: a data race in any execution is a failure of kind ``race``.
+    :param cancel: of coroutine functions: workers that may be cancelled from outside, each once, at any ``await``: the
+        numbers, or true for all. A worker that ends so has not failed; the invariant has to hold all the same.
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
     :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
@@ -115,7 +118,7 @@ def explore(
         raise TypeError(message)
     describe = text_of(observe) or (_snapshot_quietly if serializable_invariant else None)
     threads = _threads_of(workers, count)
-    program = program_of(threads)(setup, threads, invariant, describe)
+    program = _program(Program(setup, threads, invariant, describe), cancel, serializable_invariant)
     call = this_call()
     if serializable_invariant:
         outcomes, failed = serial_outcomes(program, chosen, call)
@@ -123,6 +126,20 @@ def explore(
             return failed
         program = replace(program, outcomes=outcomes)
     return _exploration.explore(program, chosen, call)
+
+
+def _program(program: Program, cancel: bool | Sequence[int], serializable: bool) -> Program:
+    """The program, of tasks if its workers are some."""
+    cancelled = chosen_tasks(cancel, len(program.threads))
+    if not any(map(is_async, program.threads)):
+        if cancelled:
+            message = "cancel needs workers that are coroutine functions: nobody can cancel a thread"
+            raise TypeError(message)
+        return program
+    if cancelled and serializable:
+        message = "no serial order says what a cancelled worker may leave behind: cancel needs an invariant instead"
+        raise TypeError(message)
+    return AsyncProgram(program.setup, program.threads, program.invariant, program.describe, cancelled=cancelled)
 
 
 def _threads_of(workers: Any, count: int | None) -> tuple[Callable[[Any], object], ...]:

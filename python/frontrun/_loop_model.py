@@ -13,6 +13,7 @@ import heapq
 import sys
 import weakref
 from asyncio import events
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,13 @@ class LoopModel:
         self._turns[number] = self._latest[_me()] = _Turn()
         self._handles[number] = handle
 
+    def admit_fault(self, callback: Callable[[], object], name: str) -> _Flag:
+        """Take in what happens to the loop from outside, once, at any moment; return the flag that it has happened."""
+        number = _core.spawn_task(name, _place(), self._loop(), None, None, None)
+        turn = self._turns[number] = _Turn()
+        self._handles[number] = events.Handle(callback, (), self._loop(), None)  # type: ignore[arg-type]
+        return turn
+
     def admit_timer(self, timer: events.TimerHandle, delay: float) -> None:
         """Take in a timer, which goes off after ``delay`` seconds."""
         name = _name_of_callback(timer._callback)  # type: ignore[attr-defined]
@@ -136,11 +144,11 @@ class LoopModel:
         finally:
             self._stop = None
 
-    def run_until_ended(self, tasks: list[Any]) -> None:
-        """Run the loop until these tasks have ended."""
+    def run_until_ended(self, tasks: list[Any], faults: list[_Flag]) -> None:
+        """Run the loop until these tasks have ended, and these faults have happened."""
         for task in tasks:
             self._endings[getattr(task, _NUMBER)] = _Flag()
-        self.run(list(self._endings.values()))
+        self.run([*self._endings.values(), *faults])
         self._endings.clear()
 
     def run(self, flags: list[_Flag]) -> None:

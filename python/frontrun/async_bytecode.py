@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import _core
-from ._async_program import WORKER, AsyncProgram, awaited
+from ._async_program import WORKER, AsyncProgram, awaited, chosen_tasks
 from ._calls import this_call
 from ._exploration import Options, explore, text_of
 from ._in_caller import DeadlockError
@@ -58,6 +58,7 @@ async def explore_interleavings(
     seed: int | None = None,
     deadlock_timeout: float = 5.0,
     *,
+    cancel: bool | Sequence[int] = False,
     samplers: Sequence[str] = SAMPLERS,
     stop_on_first: bool = True,
     reproduce_on_failure: int = 10,
@@ -84,6 +85,8 @@ async def explore_interleavings(
     :param timeout_per_run: an execution that takes longer is killed and counts as a failure of kind ``hang``.
     :param seed: equal seeds give equal executions; drawn and reported when there is none.
     :param deadlock_timeout: accepted and ignored: a deadlock is found at once, whatever time it is.
+    :param cancel: tasks that may be cancelled from outside, each once, at any ``await``: the numbers, or true for all.
+        A task that ends so has not failed; the invariant has to hold all the same.
     :param samplers: names of samplers, which take turns, see :mod:`frontrun.bytecode`.
     :param stop_on_first: end the search at the first failure.
     :param reproduce_on_failure: how often the first failing execution is replayed.
@@ -106,7 +109,8 @@ async def explore_interleavings(
         workers=workers,
         sampling=sampling(max_attempts, seed, samplers, max_ops),
     )
-    return explore(AsyncProgram(setup, tuple(tasks), invariant, text_of(observe)), options, this_call())
+    program = AsyncProgram(setup, tuple(tasks), invariant, text_of(observe), cancelled=chosen_tasks(cancel, len(tasks)))
+    return explore(program, options, this_call())
 
 
 class ControlledRunner:
