@@ -57,7 +57,7 @@ def run_threads(functions: Sequence[Callable[[], object]], turns: Sequence[int],
                 if thread.ident is not None:
                     thread.join(_GRACE)
             kind, message, details = failure
-            error = DeadlockError if kind == "deadlock" else TimeoutError
+            error = DeadlockError if kind in ("deadlock", "livelock") else TimeoutError
             raise error(f"{message}\n{details}".strip()) from None
         finally:
             # A watchdog that is barking already must not bark at the next run.

@@ -6,6 +6,7 @@
 
 use crate::analysis::RaceReport;
 use crate::divergence::Divergence;
+use frontrun_analyzer::DeadlockKind;
 use frontrun_formats::FailureKind;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -87,6 +88,8 @@ impl BoundedBy {
 pub struct FoundFailure {
     /// The class of failure.
     pub kind: FailureKind,
+    /// Why nobody could go on, where it ended so.
+    pub standstill: Option<DeadlockKind>,
     /// One line that a person can act on.
     pub message: String,
     /// Traceback or stacks; may be empty.
@@ -97,6 +100,16 @@ pub struct FoundFailure {
     pub output: Option<PathBuf>,
     /// How many executions had been run before.
     pub executions_before: u64,
+}
+
+impl FoundFailure {
+    /// The message, which begins with the term for a deadlock's kind.
+    pub fn headline(&self) -> String {
+        match self.standstill.filter(|_| self.kind == FailureKind::Deadlock) {
+            Some(kind) => format!("{}: {}", kind.term(), self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 /// Everything that an exploration found.
@@ -177,6 +190,7 @@ mod tests {
     fn failure() -> FoundFailure {
         FoundFailure {
             kind: FailureKind::Deadlock,
+            standstill: None,
             message: String::new(),
             details: String::new(),
             trace: PathBuf::new(),
