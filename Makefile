@@ -39,7 +39,7 @@ pyright: $(VENVS)/$(FIRST)/.installed ## the second opinion on types; needs node
 test-%: $(VENVS)/%/.installed servers
 	cd tests/python && PATH="$(CURDIR)/$(VENVS)/$*/bin:$$PATH" ../../$(VENVS)/$*/bin/python -m pytest -q -n 2 --dist loadfile
 
-servers: ## PostgreSQL, which tests start for themselves
+servers: ## PostgreSQL and Redis, which tests start for themselves
 	tests/install_servers
 
 # Neither is remade while it is up to date, nor removed as intermediate.

@@ -1,6 +1,7 @@
 """A lost update through an ORM: two sessions read the same row and write what they have computed from it.
 
-It needs SQLAlchemy, psycopg and a PostgreSQL server, whose address is in ``DATABASE_URL``.
+It needs SQLAlchemy, psycopg and a PostgreSQL server, whose address is in ``DATABASE_URL``. What SQLAlchemy's own code
+shares between threads is not the question here: ``frontrun explore --trust 'sqlalchemy*' python orm_lost_update.py``.
 """
 
 import os

@@ -28,7 +28,10 @@ pub(crate) fn object(execution: &Execution, id: ObjectId) -> String {
 
 /// How a report calls a location, e.g. `Counter#1.value` or `the keys of dict#2`.
 pub fn location(execution: &Execution, at: Location) -> String {
-    let name = || object(execution, at.object);
+    let name = || match object(execution, at.object) {
+        key if type_name(execution, at.object) == outside::KEY => format!("the key {key}"),
+        other => other,
+    };
     match at.part {
         Part::Whole | Part::State => name(),
         Part::Shape => format!("the shape of {}", name()),
@@ -38,7 +41,7 @@ pub fn location(execution: &Execution, at: Location) -> String {
             if type_name(execution, at.object) == outside::DIRECTORY {
                 return format!("the entry {}/{}", name().trim_end_matches('/'), key.trim_matches('\''));
             }
-            if type_name(execution, at.object) == outside::TABLE {
+            if [outside::TABLE, outside::KEY].contains(&type_name(execution, at.object)) {
                 return format!("{}[{}]", name(), key.trim_matches('\''));
             }
             match attribute(key).filter(|_| !is_container(execution, at.object)) {

@@ -10,7 +10,7 @@
 //! `units` what is atomic ·
 //! `simulation` one pass in the recorded order · `relevance` what matters · `cut`, `index`, `history`, `trace`
 //! the reduced execution · `checks` refusals · `leaf`, `search` the algorithm · `names`, `probe`, `memo`, `conduct`,
-//! `blocks` the algorithm for opaque blocks · `alternative`, `class` results.
+//! `blocks` the algorithm for opaque blocks · `alternative`, `class`, `gil` results.
 //!
 //! # Not here
 //! What an operation means: `frontrun_formats::semantics`. Running anything: `frontrun-replayer`.
@@ -26,6 +26,7 @@ mod cut;
 mod deadlock;
 mod describe;
 mod error;
+mod gil;
 mod happens_before;
 mod history;
 mod index;
@@ -245,6 +246,15 @@ fn collect(trace: &Trace, memo: &Memo, most: usize, wanted: &mut Vec<Schedule>) 
 /// As [`children`].
 pub fn class_id(execution: &Execution) -> Result<u64, AnalyzeError> {
     Ok(class::id(&whole_trace(execution, Tuning::default())?))
+}
+
+/// Whether an interpreter with a GIL can have an execution of this one's class, see [`frontrun_formats::Event::gil_switch`].
+/// What is not known counts as possible.
+///
+/// # Errors
+/// As [`children`], but any order is accepted.
+pub fn is_gil_reachable(execution: &Execution) -> Result<bool, AnalyzeError> {
+    Ok(gil::is_reachable(&whole_trace(execution, Tuning::default())?))
 }
 
 /// What there is to say about an execution whose alternatives nobody asks for.

@@ -97,6 +97,10 @@ pub struct Scope {
     /// Do not let threads switch in these modules, as in `pkg.logging`; wins over --include
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
+    /// Do not look into these modules, as in `sqlalchemy.*`: what they share between threads is taken to be right, and a
+    /// search without a failure is bounded; their I/O is seen
+    #[arg(long, value_name = "GLOB")]
+    pub trust: Vec<String>,
     /// What time is to the program: virtual (sleeps take none, waits give up when nothing else can happen), explored
     /// (waits may give up at any moment), or real
     #[arg(long, value_enum, default_value_t = Clock::Virtual)]
@@ -218,6 +222,9 @@ pub struct Explore {
     /// Count a data race as a failure, whatever comes of it
     #[arg(long)]
     pub fail_on_race: bool,
+    /// Count only executions that a CPython with a GIL can have: it switches threads at fewer places
+    #[arg(long)]
+    pub gil: bool,
     /// Look for more failures after the first one
     #[arg(long)]
     pub keep_going: bool,

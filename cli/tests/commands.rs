@@ -112,7 +112,7 @@ fn the_json_of_an_exploration_has_its_five_keys_and_no_more() {
     let verdict = ran.json();
     let keys = |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
     assert_eq!(keys(&verdict), ["bounded_by", "executions", "failures", "schema", "verdict"]);
-    assert_eq!(keys(&verdict["failures"][0]), ["kind", "message", "trace"]);
+    assert_eq!(keys(&verdict["failures"][0]), ["gil_reachable", "kind", "message", "trace"]);
     assert_eq!((&verdict["schema"], &verdict["executions"]), (&1.into(), &4.into()));
     assert_eq!(verdict["bounded_by"], Value::Null);
     for failure in verdict["failures"].as_array().unwrap() {

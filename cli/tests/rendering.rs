@@ -34,6 +34,7 @@ fn lost_update() -> Execution {
         operation,
         result: 1,
         block: Block::Alone,
+        gil_switch: true,
     };
     let (read, write) = (Operation::Read { at }, Operation::Write { at });
     let spawn = |thread| Operation::Spawn { thread: ThreadId(thread) };
@@ -123,6 +124,7 @@ fn failure(number: u32) -> FoundFailure {
         trace: PathBuf::from(format!("a dir/failure-{number}.frz")),
         output: None,
         executions_before: 0,
+        gil: Some(number == 1),
     }
 }
 
@@ -148,6 +150,7 @@ fn a_failed_exploration_says_what_how_often_and_how_to_do_it_again() {
     };
     let text = text(&report);
     let head = "failed: 24 failures in 7 executions (12 ms)\n\nfailure 1: deadlock: circular wait: 2 threads wait\nlanes\n\
+                 builds: with a GIL, too: CPython can switch threads at these places\n\
                 reproduced 2/3 in fresh interpreters\nreplay it: frontrun replay 'a dir/failure-1.frz'\n";
     assert!(text.starts_with(head), "{text}");
     assert!(
@@ -195,6 +198,7 @@ fn every_bound_is_explained() {
         BoundedBy::Memory,
         BoundedBy::CutRuns,
         BoundedBy::LeftBehind,
+        BoundedBy::Trust,
     ];
     for bound in bounds {
         let report = Report {
@@ -215,7 +219,7 @@ fn every_bound_is_explained() {
 fn the_verdict_has_the_order_and_the_keys_that_scripts_were_promised() {
     let report = Report { executions: 7, failures: vec![failure(1)], ..Report::default() };
     let text = serde_json::to_string(&value::verdict(&report)).unwrap();
-    let expected = r#"{"schema":1,"verdict":"failed","executions":7,"failures":[{"kind":"deadlock","trace":"a dir/failure-1.frz","message":"circular wait: 2 threads wait"}],"bounded_by":null}"#;
+    let expected = r#"{"schema":1,"verdict":"failed","executions":7,"failures":[{"kind":"deadlock","trace":"a dir/failure-1.frz","message":"circular wait: 2 threads wait","gil_reachable":true}],"bounded_by":null}"#;
     assert_eq!(text, expected);
     let full = value::report(&report, None);
     let short = serde_json::to_value(value::verdict(&report)).unwrap();

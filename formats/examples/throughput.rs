@@ -74,6 +74,7 @@ fn stream(count: usize, noise: u32) -> Vec<Event> {
                 operation,
                 result,
                 block: Block::Alone,
+                gil_switch: true,
             });
         }
     }

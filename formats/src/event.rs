@@ -39,6 +39,9 @@ pub struct Event {
     pub result: u8,
     /// Whether it belongs to an opaque block.
     pub block: Block,
+    /// Whether an interpreter with a GIL can let another thread run between the thread's event before and this one: its
+    /// eval breaker is looked at there, or the GIL is released. True where nobody knows.
+    pub gil_switch: bool,
 }
 
 /// What an unfinished thread was about to do when the execution ended. Without it, alternatives of a deadlock

@@ -203,6 +203,8 @@ pub mod outside {
     pub const DIRECTORY: &str = "directory";
     /// The rows of a table of a database. An initial value is a digest of all of them.
     pub const TABLE: &str = "table";
+    /// A key of a Redis server. An initial value is a hash of its value, or of its length.
+    pub const KEY: &str = "key";
     /// An object of this type says that the program has changed something outside.
     pub const CHANGED: &str = "outside";
 }

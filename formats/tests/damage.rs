@@ -92,10 +92,10 @@ fn other_files_and_versions_are_refused_by_name() {
     let mut file = sample::file(&sample::execution(), 100);
     file[16] = 9;
     let error = read(&file).unwrap_err();
-    assert!(matches!(error, ReadError::UnsupportedVersion { found: 9, supported: 1 }));
+    assert!(matches!(error, ReadError::UnsupportedVersion { found: 9, supported: 2 }));
     assert_eq!(
         error.to_string(),
-        "trace needs format 9, this frontrun reads format 1: install a frontrun that reads it \
+        "trace needs format 9, this frontrun reads formats up to 2: install a frontrun that reads it \
          (pip install -U frontrun)"
     );
     let missing = read_file(std::path::Path::new("/no/such.frz")).unwrap_err();
@@ -193,6 +193,7 @@ fn a_full_disk_breaks_the_writer_and_leaves_a_readable_file() {
         operation: Operation::Pause,
         result: 1,
         block: Block::Alone,
+        gil_switch: true,
     };
     let first = Delta {
         strings: execution.strings.clone(),
@@ -236,6 +237,7 @@ fn undefined_ids_are_refused_and_the_trace_goes_on() {
             operation,
             result: 1,
             block: Block::Alone,
+            gil_switch: true,
         }],
         ..rows()
     };

@@ -5,9 +5,10 @@
 //! [`IoEvent::size`] tells.
 
 /// The version of this file.
-pub const ABI: u32 = 1;
+pub const ABI: u32 = 2;
 
-/// Called for each [`IoEvent`], which is valid during the call only. Returns [`DONE`], [`AGAIN`] or [`AT_ONCE`].
+/// Called for each [`IoEvent`], which is valid during the call only. Returns [`DONE`], [`AGAIN`], [`AT_ONCE`], or
+/// [`AT_MOST`] with a number.
 pub type Callback = unsafe extern "C" fn(event: *const IoEvent) -> u32;
 
 /// The listener has seen the event.
@@ -18,6 +19,9 @@ pub const AGAIN: u32 = 1;
 /// The listener has seen the event, and a wait with a timeout must not wait: its time has run out. In the before phase of
 /// [`Kind::Wait`] only.
 pub const AT_ONCE: u32 = 2;
+/// The listener has seen the event, and no more than the number of bytes in the other bits is to be sent: what follows is
+/// another request. In the before phase of [`Kind::Write`] only; calls whose bytes lie in several places send all.
+pub const AT_MOST: u32 = 1 << 31;
 
 /// The resource is read.
 pub const READS: u8 = 1;

@@ -12,14 +12,15 @@ use crate::lock::Lock;
 use libc::{c_int, c_void, dl_phdr_info, size_t};
 use std::ffi::CStr;
 
-/// Objects whose slots have been seen, by the address where they are loaded.
-static SEEN: Lock<Seen> = Lock::new(Seen { bases: [0; MOST_OBJECTS], count: 0 });
+/// Objects whose slots have been seen.
+static SEEN: Lock<Seen> = Lock::new(Seen { objects: [(0, 0); MOST_OBJECTS], count: 0 });
 
 /// Further objects are visited each time.
 const MOST_OBJECTS: usize = 1024;
 
 struct Seen {
-    bases: [usize; MOST_OBJECTS],
+    /// Where an object is loaded, and where its names are: another one may be loaded there after it is gone.
+    objects: [(usize, usize); MOST_OBJECTS],
     count: usize,
 }
 
@@ -85,7 +86,7 @@ unsafe extern "C" fn visit(info: *mut dl_phdr_info, _size: size_t, changed: *mut
             return 0;
         }
         if let Some(object) = Object::of(info)
-            && SEEN.with(|seen| seen.enter(object.base ^ object.strings))
+            && SEEN.with(|seen| seen.enter((object.base, object.strings)))
         {
             *changed += object.redirect();
         }
@@ -95,12 +96,12 @@ unsafe extern "C" fn visit(info: *mut dl_phdr_info, _size: size_t, changed: *mut
 
 impl Seen {
     /// Notes an object; returns whether it is new.
-    fn enter(&mut self, base: usize) -> bool {
-        if self.bases[..self.count].contains(&base) {
+    fn enter(&mut self, object: (usize, usize)) -> bool {
+        if self.objects[..self.count].contains(&object) {
             return false;
         }
         if self.count < MOST_OBJECTS {
-            self.bases[self.count] = base;
+            self.objects[self.count] = object;
             self.count += 1;
         }
         true
@@ -193,3 +194,17 @@ impl Object {
 
 /// The smallest page there is; a larger one is changed as a whole.
 const PAGE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_whose_names_lie_at_the_same_distance_are_different_ones() {
+        let mut seen = Seen { objects: [(0, 0); MOST_OBJECTS], count: 0 };
+        assert!(seen.enter((0x10000, 0x10960)));
+        assert!(seen.enter((0x20000, 0x20960)));
+        assert!(!seen.enter((0x10000, 0x10960)));
+        assert!(seen.enter((0x10000, 0x10970)));
+    }
+}

@@ -3,7 +3,7 @@
 //! A hook describes its call with the constructors here, which look nothing up and cost a few stores; [`Call::begin`]
 //! and [`Call::finish`] stand before and after the real function and do the work, if anybody wants it.
 
-use crate::abi::{AGAIN, AT_END, AT_ONCE, BOTH, IoEvent, Kind, NO_OFFSET, Phase, READS};
+use crate::abi::{AGAIN, AT_END, AT_MOST, AT_ONCE, BOTH, DONE, IoEvent, Kind, NO_OFFSET, Phase, READS};
 use crate::name::Name;
 use crate::path::{self, Last};
 use crate::raw::{self, End};
@@ -69,8 +69,8 @@ pub struct Call {
     ignored: bool,
     /// Whether the operation happens at the file's position.
     at_position: bool,
-    /// The listener says that the time to wait has run out.
-    is_late: bool,
+    /// What the listener answered last.
+    answer: u32,
     stage: Stage,
 }
 
@@ -111,7 +111,7 @@ impl Call {
             effect: Effect::None,
             ignored: false,
             at_position,
-            is_late: false,
+            answer: DONE,
             stage: Stage::Forwarded,
         }
     }
@@ -224,9 +224,8 @@ impl Call {
                 self.look_up();
             }
             while self.stage == Stage::Reported {
-                let answer = listener::report(&self.event);
-                self.is_late = answer == AT_ONCE;
-                if answer != AGAIN {
+                self.answer = listener::report(&self.event);
+                if self.answer != AGAIN {
                     break;
                 }
                 self.look_up();
@@ -244,7 +243,12 @@ impl Call {
 
     /// Whether a wait with a timeout must not wait.
     pub fn is_at_once(&self) -> bool {
-        self.is_late
+        self.answer == AT_ONCE
+    }
+
+    /// How much of `count` bytes is to be sent.
+    pub fn part_of(&self, count: usize) -> usize {
+        if self.answer & AT_MOST == 0 { count } else { count.min((self.answer & !AT_MOST) as usize) }
     }
 
     /// After it: what it returned, whether that means failure, and the new descriptor if it made one.

@@ -18,10 +18,16 @@ from typing import Any
 from . import _core, _event_loops, _reporter, _threads
 from ._exploration import Program
 
+WORKER = "Worker-"
+"""What the names of the workers' tasks begin with."""
+
 
 @dataclass(frozen=True)
 class AsyncProgram(Program):
     """Setup, tasks, checks."""
+
+    cancelled: frozenset[int] = frozenset()
+    """Which tasks somebody else cancels, at any moment or when they have ended. A task that ends so has not failed."""
 
     def __call__(self) -> None:
         loop = asyncio.new_event_loop()
@@ -29,12 +35,14 @@ class AsyncProgram(Program):
         state = _resolved(loop, self.setup())
         tasks: list[asyncio.Task[None]] = []
         for worker in self.threads:
-            tasks.append(loop.create_task(_run(worker, state), name=f"Worker-{len(tasks) + 1}"))
+            coroutine = named(_run(worker, state), worker)
+            tasks.append(loop.create_task(coroutine, name=f"{WORKER}{len(tasks) + 1}"))
             if self.serial:
                 _event_loops.run_until_ended(loop, tasks[-1:])
         if not self.serial:
-            _event_loops.run_until_ended(loop, tasks)
-        checks = self if self.invariant is None else replace(self, invariant=_resolving(loop, self.invariant))
+            _event_loops.run_until_ended(loop, tasks, [tasks[nth] for nth in sorted(self.cancelled)])
+        with _threads.quietly:
+            checks = self if self.invariant is None else replace(self, invariant=_resolving(loop, self.invariant))
         checks.check(state)
 
 
@@ -45,6 +53,20 @@ def _resolved(loop: asyncio.AbstractEventLoop, value: Any) -> Any:
 
 def _resolving(loop: asyncio.AbstractEventLoop, function: Callable[[Any], object]) -> Callable[[Any], object]:
     return functools.wraps(function)(lambda state: _resolved(loop, function(state)))
+
+
+def named(coroutine: Any, worker: Callable[..., object]) -> Any:
+    """A coroutine of this package under the name of the worker that it runs."""
+    while isinstance(worker, functools.partial):
+        worker = worker.func
+    name = getattr(worker, "__qualname__", type(worker).__qualname__)
+    coroutine.__qualname__ = name.rpartition("<locals>.")[2]
+    return coroutine
+
+
+async def awaited(value: Any) -> Any:
+    """The same within a coroutine."""
+    return await value if inspect.isawaitable(value) else value
 
 
 async def _run(worker: Callable[[Any], object], state: Any) -> None:
@@ -61,9 +83,15 @@ async def _run(worker: Callable[[Any], object], state: Any) -> None:
         _core.report_exception(*described)
 
 
-def program_of(workers: Sequence[Callable[[Any], object]]) -> type[Program]:
-    """Which kind of program these workers make: tasks, if one of them is a coroutine function."""
-    return AsyncProgram if any(map(is_async, workers)) else Program
+def chosen_tasks(cancel: bool | Sequence[int], count: int) -> frozenset[int]:
+    """The numbers of the tasks that are to be cancelled."""
+    if isinstance(cancel, bool):
+        return frozenset(range(count)) if cancel else frozenset()
+    chosen = frozenset(cancel)
+    if not chosen <= frozenset(range(count)):
+        message = f"cancel={list(cancel)}: {count} tasks have numbers from 0 to {count - 1}"
+        raise ValueError(message)
+    return chosen
 
 
 def is_async(worker: Callable[[Any], object]) -> bool:

@@ -11,11 +11,13 @@ import hashlib
 import os
 import re
 import sys
+import sysconfig
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 _PACKAGE = str(Path(__file__).parent)
+_ASYNCIO = f"{sysconfig.get_path('stdlib')}/asyncio/"
 _LONGEST_SLUG = 100
 
 _counts: dict[str, int] = {}
@@ -50,9 +52,9 @@ class RunningTest(Protocol):
 
 
 def this_call() -> Call:
-    """The call from outside of this package."""
+    """The call from outside of this package; of one that an event loop makes, where the loop is run."""
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+    while frame.f_code.co_filename.startswith((_PACKAGE, _ASYNCIO)) and frame.f_back is not None:
         frame = frame.f_back
     code = frame.f_code
     place = f"{code.co_filename}:{frame.f_lineno}:{code.co_qualname}"

@@ -30,7 +30,7 @@ def main() -> None:
     _program.start_from_command_line()
     _core.note_makers()
     words = sys.argv[1:]
-    scope = Scope(tuple(config["include"]), tuple(config["exclude"]))
+    scope = Scope(tuple(config["include"]), tuple(config["exclude"]), trust=tuple(config["trust"]))
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()

@@ -9,9 +9,14 @@ __all__ = [
     "abandon",
     "abort_run",
     "adopt",
+    "advance_clock",
     "await_arrival",
+    "await_in_task",
+    "become_thread",
     "begin",
     "begin_run",
+    "begin_task_step",
+    "clear_flag",
     "cli_main",
     "confirm_served",
     "current",
@@ -20,12 +25,15 @@ __all__ = [
     "database_open",
     "database_unlock",
     "depart",
+    "describe_builds",
     "end",
+    "end_step",
     "explain",
     "explore_served",
     "finish_run",
     "has_begun",
     "has_ended",
+    "host_tasks",
     "ignore_lock",
     "instrument_exec",
     "is_concurrent",
@@ -35,6 +43,7 @@ __all__ = [
     "lock_holder",
     "locks_taken",
     "loud",
+    "next_in_loop",
     "note_change",
     "note_inherited",
     "note_makers",
@@ -44,16 +53,25 @@ __all__ = [
     "pause",
     "primitive",
     "quiet",
+    "read_flag",
     "remember_output",
     "remember_sources",
     "report_exception",
     "report_failure",
+    "resume_in_loop",
     "rewrite",
+    "run_until",
     "serve",
+    "set_clock",
+    "set_flag",
     "socket_pairs",
     "spawn",
+    "spawn_task",
+    "suspend_task",
     "take_failure",
     "turns",
+    "virtual_time",
+    "watch_futures",
     "watch_io",
     "write_io_to",
 ]
@@ -90,6 +108,7 @@ def database_lock(path: str, timeout: float, held: bool) -> bool: ...
 def database_open(path: str) -> None: ...
 def database_unlock(path: str) -> None: ...
 def depart() -> None: ...
+def describe_builds(gil_reachable: bool) -> str: ...
 def end() -> None: ...
 def end_step(ended: bool) -> None: ...
 def explain(trace: str | PathLike[str]) -> str: ...
@@ -102,6 +121,7 @@ def explore_served(
     stop_on_first: bool,
     timeout_per_run: float,
     fail_on_race: bool,
+    gil: bool,
     plan: dict[str, Any] | None,
 ) -> dict[str, Any]: ...
 def finish_run() -> bool: ...
@@ -157,8 +177,9 @@ def spawn_task(
     deadline: float | None,
 ) -> int: ...
 def take_failure() -> tuple[str, str, str] | None: ...
-def touch_cancellation(task: object, writes: bool) -> None: ...
-def turns(trace: str | PathLike[str]) -> list[int]: ...
+def begin_task_step(task: object) -> None: ...
+def suspend_task(task: object) -> None: ...
+def turns(trace: str | PathLike[str], prefix: str = "") -> list[int]: ...
 def virtual_time() -> float: ...
 def watch_futures(subclasses: list[type], module: object) -> None: ...
 def watch_io(library: str | PathLike[str], foreign: list[str]) -> None: ...

@@ -13,10 +13,12 @@ Not here: loops written in other languages; what a loop has to run (``_loop_mode
 from __future__ import annotations
 
 import _asyncio
+import asyncio
+import math
 import sys
 import threading
 from asyncio import base_events, events, mixins, selector_events
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any
 
@@ -50,9 +52,40 @@ def run_forever(self: Any) -> None:
         _originals[_Base, "run_forever"](self)
 
 
-def run_until_ended(loop: Any, tasks: list[Any]) -> None:
-    """Run the loop until these tasks of its own have ended; only under control."""
-    run_loop(loop, lambda model: model.run_until_ended(tasks))
+def run_until_ended(loop: Any, tasks: list[Any], cancelled: Sequence[Any] = ()) -> None:
+    """Run the loop until these tasks of its own have ended; only under control.
+
+    Each of those that are ``cancelled`` is so at some moment, be it when it has ended.
+    """
+    faults = [_model(loop).admit_fault(task.cancel, f"cancels {task.get_name()}") for task in cancelled]
+    run_loop(loop, lambda model: model.run_until_ended(tasks, faults))
+
+
+def run_in_step(loop: Any, make_tasks: Callable[[], list[Any]]) -> None:
+    """Run tasks in the loop of an uncontrolled task that is in the middle of a step, which is controlled meanwhile.
+
+    Time passes when none of them can go on. What they leave behind goes on in the loop as usual.
+    """
+    current: Any = asyncio.current_task(loop)
+    lent = loop._thread_id, loop._stopping, loop._default_executor
+    asyncio.tasks._leave_task(loop, current)
+    events._set_running_loop(None)
+    # Threads belong to the run that has started them.
+    loop._thread_id = loop._default_executor = None
+    model = _model(loop)
+    model.short = -math.inf
+    try:
+        run_until_ended(loop, make_tasks())
+        if loop._default_executor is not None:
+            loop._default_executor.shutdown()
+    finally:
+        clock = EPOCH + _core.virtual_time()
+        uninstall()
+        del loop.__dict__[_MODEL]
+        model.release(loop, clock)
+        loop._thread_id, loop._stopping, loop._default_executor = lent
+        events._set_running_loop(loop)
+        asyncio.tasks._enter_task(loop, current)
 
 
 def run_loop(loop: Any, run: Callable[[LoopModel], None]) -> None:

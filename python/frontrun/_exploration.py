@@ -151,6 +151,8 @@ class Options:
     trace_dir: str | os.PathLike[str] | None = None
     workers: int | None = None
     fail_on_race: bool = False
+    gil: bool = False
+    """Whether only executions count that an interpreter with a GIL can have."""
     clock: Clock = "virtual"
     sampling: Sampling | None = None
     before: Callable[[], object] | None = None
@@ -187,6 +189,7 @@ def _search(program: Callable[[], object], options: Options, call: Call, directo
             stop_on_first=options.stop_on_first,
             timeout_per_run=options.timeout_per_run,
             fail_on_race=options.fail_on_race,
+            gil=options.gil,
             plan=vars(options.sampling) if options.sampling else None,
         )
     finally:
@@ -315,6 +318,8 @@ def _explain(
     if failures:
         first = failures[0]
         parts += [f"{first.kind} after {report['executions']} executions: {first.message}", _core.explain(first.trace)]
+        if first.gil_reachable is not None:
+            parts.append(_core.describe_builds(first.gil_reachable))
         if reproduced is not None:
             parts.append(f"reproduced {reproduced[0]}/{reproduced[1]}")
         output = os.path.splitext(first.trace)[0] + ".out"

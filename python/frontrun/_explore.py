@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from . import _exploration, _threads
-from ._async_program import program_of
+from ._async_program import AsyncProgram, chosen_tasks, is_async
 from ._calls import this_call
-from ._exploration import Clock, text_of
+from ._exploration import Clock, Program, text_of
 from ._options import Strategy, options
 from ._serial import serial_outcomes
 from ._snapshot import snapshot
@@ -38,12 +38,15 @@ def explore(
     timeout_per_run: float = 5.0,
     serializable_invariant: bool = False,
     error_on_any_race: bool = False,
+    cancel: bool | Sequence[int] = False,
     observe: Callable[[State], object] | None = None,
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    trust: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
@@ -73,13 +76,17 @@ def explore(
         with, too. Those are run first. States are compared by the ``repr`` of what ``observe`` returns, or else by
         their contents: types, attributes, items; not by their own ``repr`` or ``__eq__``.
     :param error_on_any_race: a data race in any execution is a failure of kind ``race``.
+    :param cancel: of coroutine functions: workers that may be cancelled from outside, each once, at any ``await``: the
+        numbers, or true for all. A worker that ends so has not failed; the invariant has to hold all the same.
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
     :param trace_dir: where traces go and stay; by default those of failures alone go to ``.frontrun/NAME/``.
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names in whose code threads switch only where it waits.
     :param trace_packages: names of packages whose code is in scope besides the project's.
+    :param trust: globs on dotted module names whose code is not looked into; an exploration is then ``bounded``.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
+    :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param jobs: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
@@ -101,15 +108,17 @@ def explore(
         include=include,
         exclude=exclude,
         trace_packages=trace_packages,
+        trust=trust,
         jobs=jobs,
         clock=clock,
+        gil=gil,
     )
     if invariant is None and not (serializable_invariant or error_on_any_race):
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"
         raise TypeError(message)
     describe = text_of(observe) or (_snapshot_quietly if serializable_invariant else None)
     threads = _threads_of(workers, count)
-    program = program_of(threads)(setup, threads, invariant, describe)
+    program = _program(Program(setup, threads, invariant, describe), cancel, serializable_invariant)
     call = this_call()
     if serializable_invariant:
         outcomes, failed = serial_outcomes(program, chosen, call)
@@ -117,6 +126,20 @@ def explore(
             return failed
         program = replace(program, outcomes=outcomes)
     return _exploration.explore(program, chosen, call)
+
+
+def _program(program: Program, cancel: bool | Sequence[int], serializable: bool) -> Program:
+    """The program, of tasks if its workers are some."""
+    cancelled = chosen_tasks(cancel, len(program.threads))
+    if not any(map(is_async, program.threads)):
+        if cancelled:
+            message = "cancel needs workers that are coroutine functions: nobody can cancel a thread"
+            raise TypeError(message)
+        return program
+    if cancelled and serializable:
+        message = "no serial order says what a cancelled worker may leave behind: cancel needs an invariant instead"
+        raise TypeError(message)
+    return AsyncProgram(program.setup, program.threads, program.invariant, program.describe, cancelled=cancelled)
 
 
 def _threads_of(workers: Any, count: int | None) -> tuple[Callable[[Any], object], ...]:

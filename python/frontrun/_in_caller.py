@@ -17,7 +17,7 @@ from pathlib import Path
 from . import _core, _primitives, _program, _threads
 from ._instrument import Scope, instrument_existing
 
-_GRACE = 1.0
+GRACE = 1.0
 """How many seconds a thread of a run that is over has to unwind."""
 
 
@@ -34,47 +34,80 @@ def run_threads(functions: Sequence[Callable[[], object]], turns: Sequence[int],
     """
     errors: list[BaseException] = []
     threads = [threading.Thread(target=_keeping(errors, function), daemon=True) for function in functions]
+
+    def run() -> None:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    try:
+        run_controlled(run, turns, scope, timeout)
+    except BrokenOffError as broken:
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join(GRACE)
+        raise broken.reason from None
+    if errors:
+        raise errors[0]
+
+
+class BrokenOffError(Exception):
+    """A controlled run has come to an end before its threads have."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def run_controlled(
+    body: Callable[[], None],
+    turns: Sequence[int],
+    scope: Scope,
+    timeout: float,
+    bark: Callable[[], None] = lambda: None,
+) -> None:
+    """Call ``body`` as the main thread of a controlled run; ``turns`` says whose step is next.
+
+    ``bark`` is called, by another thread, when the run has been broken off because its time was over.
+
+    :raises BrokenOffError: when no thread can go on, or after ``timeout`` seconds.
+    """
     with tempfile.TemporaryDirectory(prefix="frontrun-") as directory:
         request = _core.Request(Path(directory, "run.frz"), turns=list(turns))
         over = threading.Event()
-        watchdog = threading.Timer(timeout, _bark, [over, f"the threads did not end within {timeout} s"])
+        watchdog = threading.Timer(timeout, _bark, [over, f"the threads did not end within {timeout} s", bark])
         watchdog.daemon = True
         watchdog.start()
         try:
             end = _begin(request, scope)
             try:
-                for thread in threads:
-                    thread.start()
-                for thread in threads:
-                    thread.join()
+                body()
             finally:
                 end()
         except SystemExit:
             failure = _core.take_failure()
             if failure is None:
                 raise
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join(_GRACE)
             kind, message, details = failure
             error = DeadlockError if kind in ("deadlock", "livelock") else TimeoutError
-            raise error(f"{message}\n{details}".strip()) from None
+            raise BrokenOffError(error(f"{message}\n{details}".strip())) from None
         finally:
             # A watchdog that is barking already must not bark at the next run.
             over.set()
             watchdog.cancel()
             watchdog.join()
-    if errors:
-        raise errors[0]
 
 
-def _bark(over: threading.Event, message: str) -> None:
+def _bark(over: threading.Event, message: str, bark: Callable[[], None]) -> None:
     """End the run, as soon as it has begun: on a busy machine its time may be over before."""
     while not _core.has_begun():
         if over.wait(0.01):
             return
     if not over.is_set():
         _core.abort_run(message)
+        if not over.wait(GRACE):
+            bark()
 
 
 def _keeping(errors: list[BaseException], function: Callable[[], object]) -> Callable[[], None]:

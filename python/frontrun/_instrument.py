@@ -15,9 +15,6 @@ from . import _core
 
 _PACKAGE = str(Path(__file__).parent)
 
-# What code that was text calls its file.
-_TEXT = "<string>"
-
 # Modules of the standard library whose code works on the caller's own objects: a race there is the caller's.
 _TRANSPARENT = (
     "bisect",
@@ -79,8 +76,16 @@ _HIDDEN = (
     "zipimport",
 )
 _NOT_HIDDEN = ("unittest.mock",)
+# Drivers of databases, which count as C code, as some of them are: what threads share through them are connections,
+# whose requests are steps, and the objects that a program calls.
+_NATIVE = ("psycopg",)
 # Modules of asyncio that keep what tasks share; threads switch where a task suspends.
 _OF_TASKS = ("futures", "locks", "queues", "staggered", "taskgroups", "tasks", "threads", "timeouts")
+
+
+def _is_text(filename: str) -> bool:
+    """Whether code was made from a text, and not read from a file of that name."""
+    return filename.startswith("<") and not filename.startswith("<frozen ")
 
 
 def outside() -> tuple[str, ...]:
@@ -96,8 +101,9 @@ def outside() -> tuple[str, ...]:
 
 
 # How code is seen: threads switch at every access; it counts as done by its caller; what it does from one wait to the
-# next is one step, also its locks are its own; it was made from a text; it is not seen, nor is what it calls.
-Seen = Literal["in scope", "on behalf", "atomic", "closed", "made", "hidden", "driving"]
+# next is one step, also its locks are its own; it was made from a text; each call may change what it is handed; it is
+# not seen, nor is what it calls.
+Seen = Literal["in scope", "on behalf", "atomic", "closed", "made", "native", "hidden", "driving"]
 
 
 class Scope:
@@ -106,7 +112,8 @@ class Scope:
     ``include`` and ``exclude`` are globs on dotted module names; ``exclude`` wins. Everything outside the standard
     library and the installed packages is in scope, too: threads may switch at each of its accesses. All other code is
     atomic: its accesses are seen, but threads switch only where it waits. The few modules of the standard library that
-    handle objects of their callers count as done by these. ``packages`` are names of packages to include.
+    handle objects of their callers count as done by these. ``packages`` are names of packages to include, ``trust`` has
+    globs on modules that are not looked into.
     """
 
     def __init__(
@@ -116,21 +123,23 @@ class Scope:
         packages: tuple[str, ...] = (),
         *,
         libraries: bool = True,
+        trust: tuple[str, ...] = (),
     ) -> None:
         self.include = (*include, *packages, *(f"{package}.*" for package in packages))
         self.exclude = exclude
+        self.trust = trust
         self._libraries = libraries
         self._outside = outside()
         self._known: dict[str, Seen | None] = {}
 
     def flags(self) -> list[tuple[str, str]]:
         """What the header of a recording says about the scope."""
-        named = (("include", self.include), ("exclude", self.exclude))
+        named = (("include", self.include), ("exclude", self.exclude), ("trust", self.trust))
         return [(name, glob) for name, globs in named for glob in globs]
 
     def hooks(self, filename: str) -> Seen | None:
         """How the code of a file is seen; ``None`` when it is not."""
-        if filename == _TEXT:
+        if _is_text(filename):
             return self.hooks_text(sys._getframe(1).f_globals)
         if filename not in self._known:
             self._known[filename] = self._decide(filename)
@@ -145,6 +154,8 @@ class Scope:
         if name == "collections" or name.startswith("namedtuple_"):
             return None
         file = module.get("__file__") or getattr(sys.modules.get(name), "__file__", None)
+        if file is None and name != "__main__":
+            return "made"
         if file is None or file.startswith(f"{_PACKAGE}/"):
             return "in scope"  # The program itself is text.
         return self.hooks(file)
@@ -156,11 +167,11 @@ class Scope:
             # What these modules call is the program.
             program = (f"{_PACKAGE}/_exploration.py", f"{_PACKAGE}/_async_program.py")
             return None if filename in program else "hidden"
-        if filename == "<string>":
-            return "made"
         module = self._module(filename)
         package, _, rest = module.partition(".")
         is_outside = filename.startswith(("<frozen", *self._outside))
+        if any(fnmatch.fnmatchcase(module, glob) for glob in self.trust):
+            return "hidden"
         globs = [glob for glob in self.include if fnmatch.fnmatchcase(module, glob)]
         if package == "asyncio" and is_outside:
             return self._of_asyncio(rest, globs)
@@ -172,6 +183,8 @@ class Scope:
             return "in scope"
         if package in _TRANSPARENT:
             return "on behalf"
+        if package in _NATIVE:
+            return "native"
         if not self._libraries:
             return None
         return "atomic" if "-packages/" in filename else "closed"
@@ -205,7 +218,7 @@ def _with_hooks(scope: Scope) -> Iterator[tuple[types.FunctionType, types.CodeTy
     """Each function that exists now and whose code gets hooks or a mark, with such code."""
     for function in [found for found in gc.get_objects() if type(found) is types.FunctionType]:
         code = function.__code__
-        is_text = code.co_filename == _TEXT
+        is_text = _is_text(code.co_filename)
         seen = scope.hooks_text(function.__globals__) if is_text else scope.hooks(code.co_filename)
         if seen is None:
             continue

@@ -9,9 +9,11 @@ Not here: how a loop gets such a model (``_event_loops``), what a step is to the
 from __future__ import annotations
 
 import asyncio
+import heapq
 import sys
 import weakref
 from asyncio import events
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,7 @@ class LoopModel:
     """
 
     def __init__(self, loop: Any) -> None:
+        self.short = _SHORT
         self._loop = weakref.ref(loop)
         self._handles: dict[int, events.Handle] = {}
         self._tasks: dict[int, Any] = {}
@@ -85,11 +88,18 @@ class LoopModel:
         self._turns[number] = self._latest[_me()] = _Turn()
         self._handles[number] = handle
 
+    def admit_fault(self, callback: Callable[[], object], name: str) -> _Flag:
+        """Take in what happens to the loop from outside, once, at any moment; return the flag that it has happened."""
+        number = _core.spawn_task(name, _place(), self._loop(), None, None, None)
+        turn = self._turns[number] = _Turn()
+        self._handles[number] = events.Handle(callback, (), self._loop(), None)  # type: ignore[arg-type]
+        return turn
+
     def admit_timer(self, timer: events.TimerHandle, delay: float) -> None:
         """Take in a timer, which goes off after ``delay`` seconds."""
         name = _name_of_callback(timer._callback)  # type: ignore[attr-defined]
         # A timer that is cancelled need not wait.
-        patient = delay >= _SHORT
+        patient = delay >= self.short
         number = self._spawn(name, timer, timer.when() - EPOCH) if patient else self._spawn(name)
         self._handles[number] = timer
 
@@ -108,6 +118,19 @@ class LoopModel:
         else:
             _core.set_flag(flag)
 
+    def release(self, loop: Any, clock: float) -> None:
+        """Leave what remains to the loop, which goes on uncontrolled; its clock has shown ``clock`` last."""
+        for task in self._tasks.values():
+            delattr(task, _NUMBER)
+        left = [handle for handle in self._handles.values() if not handle.cancelled()]
+        for handle in left:
+            if isinstance(handle, events.TimerHandle):
+                handle._when = loop.time() + handle.when() - clock  # type: ignore[attr-defined]
+                heapq.heappush(loop._scheduled, handle)
+            elif handle._callback is not _core.set_flag:  # type: ignore[attr-defined]
+                loop._ready.append(handle)
+        models.discard(self)
+
     def stop(self) -> None:
         """Have the thread that runs the loop stop doing so."""
         if self._stop is not None:
@@ -121,11 +144,11 @@ class LoopModel:
         finally:
             self._stop = None
 
-    def run_until_ended(self, tasks: list[Any]) -> None:
-        """Run the loop until these tasks have ended."""
+    def run_until_ended(self, tasks: list[Any], faults: list[_Flag]) -> None:
+        """Run the loop until these tasks have ended, and these faults have happened."""
         for task in tasks:
             self._endings[getattr(task, _NUMBER)] = _Flag()
-        self.run(list(self._endings.values()))
+        self.run([*self._endings.values(), *faults])
         self._endings.clear()
 
     def run(self, flags: list[_Flag]) -> None:
@@ -162,13 +185,15 @@ class LoopModel:
         handle = self._handles.pop(number)
         task = self._tasks.get(number)
         if task is not None:
-            _core.touch_cancellation(task, writes=False)
+            _core.begin_task_step(task)
         else:
             _core.read_flag(handle)
         if not handle.cancelled():
             try:
                 handle._run()
             except (SystemExit, KeyboardInterrupt) as error:
+                if _core.current() is None:  # The run is over, and the process is the caller's.
+                    raise
                 self._error = error
                 for flag in flags:
                     _core.set_flag(flag)
@@ -178,6 +203,8 @@ class LoopModel:
             self._end(number, task)
             _core.end_step(ended)
             return
+        if task is not None:
+            _core.suspend_task(task)
         # At the end of the step another thread may come in between and wake the task.
         awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
         _core.end_step(ended)

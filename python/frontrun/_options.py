@@ -31,7 +31,9 @@ def options(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    trust: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     jobs: int | None = None,
 ) -> Options:
     """Bring together what was asked for; refuse options that the chosen strategy would ignore."""
@@ -48,7 +50,7 @@ def options(
     if strategy == "random":
         plan = sampling(max_attempts or 200, seed, samplers or SAMPLERS, max_ops or 300)
     return Options(
-        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages), trust=tuple(trust)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,
@@ -58,6 +60,7 @@ def options(
         trace_dir=trace_dir,
         workers=jobs,
         clock=clock,
+        gil=gil,
         fail_on_race=error_on_any_race,
         sampling=plan,
     )

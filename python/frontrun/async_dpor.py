@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ._async_program import AsyncProgram
+from ._async_program import AsyncProgram, chosen_tasks
 from ._calls import this_call
 from ._exploration import Options, explore, text_of
 from ._instrument import Scope
@@ -37,6 +37,7 @@ async def explore_async_dpor(
     reproduce_on_failure: int = 10,
     total_timeout: float | None = None,
     *,
+    cancel: bool | Sequence[int] = False,
     observe: Callable[[State], object] | None = None,
     trace_dir: str | os.PathLike[str] | None = None,
     include: Sequence[str] = (),
@@ -61,6 +62,8 @@ async def explore_async_dpor(
     :param deadlock_timeout: accepted and ignored: a deadlock is found at once, whatever time it is.
     :param reproduce_on_failure: how often the first failing execution is replayed.
     :param total_timeout: end the search after so many seconds.
+    :param cancel: tasks that may be cancelled from outside, each once, at any ``await``: the numbers, or true for all.
+        A task that ends so has not failed; the invariant has to hold all the same.
     :param observe: its ``repr`` is counted per execution, evaluated after the invariant, whatever that said.
     :param trace_dir: where traces go; a new temporary directory by default.
     :param include: globs on dotted module names whose code is in scope besides the project's.
@@ -81,4 +84,5 @@ async def explore_async_dpor(
         trace_dir=trace_dir,
         workers=workers,
     )
-    return explore(AsyncProgram(setup, tuple(tasks), invariant, text_of(observe)), options, this_call())
+    program = AsyncProgram(setup, tuple(tasks), invariant, text_of(observe), cancelled=chosen_tasks(cancel, len(tasks)))
+    return explore(program, options, this_call())

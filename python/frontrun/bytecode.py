@@ -128,13 +128,18 @@ def sampling(attempts: int, seed: int | None, samplers: Sequence[str], steps: in
     return Sampling(attempts, chosen % 2**64, tuple(samplers), min(steps, 2**32 - 1))
 
 
+def check_schedule(schedule: Sequence[int], count: int, what: str) -> None:
+    """Refuse numbers that name nobody."""
+    if count < 1 or not all(0 <= number < count for number in schedule):
+        message = f"a schedule of {count} {what} has numbers from 0 to {count - 1}"
+        raise ValueError(message)
+
+
 class ControlledRunner:
     """Runs functions in threads of this process under a schedule; made by :func:`controlled_interleaving`."""
 
     def __init__(self, schedule: Sequence[int], num_threads: int, scope: Scope) -> None:
-        if num_threads < 1 or not all(0 <= number < num_threads for number in schedule):
-            message = f"a schedule of {num_threads} threads has numbers from 0 to {num_threads - 1}"
-            raise ValueError(message)
+        check_schedule(schedule, num_threads, "threads")
         self.schedule = list(schedule)
         self.num_threads = num_threads
         self._scope = scope

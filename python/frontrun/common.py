@@ -50,6 +50,8 @@ class Failure:
     """The how manieth execution it was."""
     schedule: Schedule | None = None
     """The order of markers that fails, if markers were explored."""
+    gil_reachable: bool | None = None
+    """Whether an interpreter with a GIL can have it, too, or only a free-threaded one; ``None`` if nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ class InterleavingResult:
     def failure_kind(self) -> str | None:
         """The kind of the first failure."""
         return self.failures[0].kind if self.failures else None
+
+    @property
+    def gil_reachable(self) -> bool | None:
+        """Whether an interpreter with a GIL can have the first failing execution; ``None`` where it is not known."""
+        return self.failures[0].gil_reachable if self.failures else None
 
     @property
     def trace(self) -> str | None:

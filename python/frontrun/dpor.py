@@ -35,7 +35,9 @@ def explore_dpor(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     trace_packages: Sequence[str] = (),
+    trust: Sequence[str] = (),
     clock: Clock = "virtual",
+    gil: bool = False,
     workers: int | None = None,
 ) -> InterleavingResult:
     """Run ``threads`` on fresh state in every order that can make a difference, and check ``invariant`` after each.
@@ -57,14 +59,16 @@ def explore_dpor(
     :param include: globs on dotted module names whose code is in scope besides the project's.
     :param exclude: globs on dotted module names in whose code threads switch only where it waits.
     :param trace_packages: names of packages whose code is in scope besides the project's.
+    :param trust: globs on dotted module names whose code is not looked into; an exploration is then ``bounded``.
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
+    :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param workers: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes.
     """
     del max_branches, detect_io, deadlock_timeout
     options = Options(
-        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages)),
+        scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages), trust=tuple(trust)),
         max_executions=max_executions,
         preemption_bound=preemption_bound,
         stop_on_first=stop_on_first,
@@ -74,5 +78,6 @@ def explore_dpor(
         trace_dir=trace_dir,
         workers=workers,
         clock=clock,
+        gil=gil,
     )
     return explore(Program(setup, tuple(threads), invariant, text_of(observe)), options, this_call())

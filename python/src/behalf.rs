@@ -5,6 +5,7 @@
 //! caller had done it; everything else out of scope is a part of one opaque block of the caller. What hidden code calls
 //! (the import of a module, the bookkeeping of threads, a test runner) is as invisible as hidden code itself, except
 //! code in scope.
+//! Native code counts when code of another kind calls it, and what it calls does not.
 //!
 //! Where no code in scope is found, as in a thread that runs a function of a library, it counts all the same; only the
 //! main thread's hidden code calls nothing that counts, since what a test runner does is no part of the program.
@@ -24,7 +25,7 @@ pub unsafe fn counts(me: ThreadId, frame: Frame, seen: Seen) -> Option<Seen> {
         Seen::InScope => return Some(seen),
         Seen::Hidden | Seen::Driving => return None,
         Seen::Atomic | Seen::Closed => Seen::Atomic,
-        Seen::OnBehalf | Seen::Made => Seen::InScope,
+        Seen::OnBehalf | Seen::Made | Seen::Native => Seen::InScope,
     };
     let mut hidden = false;
     // SAFETY: as the caller promises.
@@ -38,6 +39,7 @@ pub unsafe fn counts(me: ThreadId, frame: Frame, seen: Seen) -> Option<Seen> {
                     Some(Seen::Driving) if controlled::step().is_some() => {
                         return (!hidden).then_some(counts);
                     }
+                    Some(Seen::Native) => return None,
                     Some(Seen::Atomic | Seen::Closed) if hidden => return None,
                     Some(Seen::Atomic | Seen::Closed) => counts = Seen::Atomic,
                     Some(Seen::Hidden | Seen::Driving) => hidden = true,

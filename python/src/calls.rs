@@ -79,7 +79,7 @@ unsafe fn spread_later(callable: *mut ffi::PyObject, arguments: *mut ffi::PyObje
         handed.read(arguments, Look::Items);
         if ffi::PyCFunction_Check(callable) != 0 {
             handed.read(callable, Look::Items);
-            handed.write_elements(arguments);
+            handed.write_content(arguments);
         }
     }
     handed.observed()

@@ -6,7 +6,9 @@ use crate::outside::Books;
 use frontrun_formats::execution::outside;
 use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
 use frontrun_recorder::key::Key;
+use frontrun_recorder::servers::commands;
 use frontrun_recorder::servers::postgres::Dialogue;
+use frontrun_recorder::servers::redis;
 use frontrun_recorder::servers::table::Table;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::os::fd::RawFd;
@@ -26,6 +28,7 @@ pub enum Speech {
     #[default]
     Fresh,
     Postgres,
+    Redis,
     Unknown,
 }
 
@@ -66,6 +69,7 @@ pub struct Connection {
     /// Where the server is.
     pub server: String,
     pub dialogue: Dialogue,
+    pub redis: redis::Dialogue,
     pub transaction: Transaction,
     pub plan: Option<Plan>,
     /// Whether something has been sent and nothing received since.
@@ -145,8 +149,10 @@ impl Servers {
     pub fn note_sent(&mut self, id: Id, bytes: &[u8]) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.is_waiting |= !bytes.is_empty();
-        if connection.speech == Speech::Postgres {
-            connection.dialogue.send(bytes);
+        match connection.speech {
+            Speech::Postgres => drop(connection.dialogue.send(bytes)),
+            Speech::Redis => drop(connection.redis.send(bytes)),
+            Speech::Fresh | Speech::Unknown => {}
         }
     }
 
@@ -154,11 +160,19 @@ impl Servers {
     pub fn note_received(&mut self, id: Id, bytes: &[u8]) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.is_waiting &= bytes.is_empty();
-        if connection.speech == Speech::Postgres {
-            connection.dialogue.receive(bytes);
-            if !connection.dialogue.is_readable() {
-                connection.speech = Speech::Unknown;
+        let is_readable = match connection.speech {
+            Speech::Postgres => {
+                connection.dialogue.receive(bytes);
+                connection.dialogue.is_readable()
             }
+            Speech::Redis => {
+                connection.redis.receive(bytes);
+                connection.redis.is_readable()
+            }
+            Speech::Fresh | Speech::Unknown => true,
+        };
+        if !is_readable {
+            connection.speech = Speech::Unknown;
         }
     }
 
@@ -225,6 +239,27 @@ impl Servers {
     pub fn lock(&mut self, server: &str, table: &Table, row: &str, books: &mut Books<'_>) -> ObjectId {
         let label = format!("the lock of {}[{row}]", table.name);
         self.object("lock", &format!("{server} {} {row}", table.name), &label, books)
+    }
+
+    /// A key of Redis, or a field of it; whether it is met for the first time.
+    pub fn key(
+        &mut self,
+        server: &str,
+        database: i64,
+        (key, field): &commands::Key,
+        books: &mut Books<'_>,
+    ) -> (Location, bool) {
+        let shown = String::from_utf8_lossy(key).into_owned();
+        let label = if database == 0 { shown } else { format!("{shown} in database {database}") };
+        let name = format!("{server}/{database} {}", key.escape_ascii());
+        let is_new = !self.objects.contains_key(&(outside::KEY, name.clone()));
+        let object = self.object(outside::KEY, &name, &label, books);
+        let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+            Ok(text) => Key::Str(text.into()),
+            Err(_) => Key::Bytes(bytes.into()),
+        };
+        let part = field.as_ref().map_or(Part::Whole, |field| Part::Key(books.recording.key(text(field))));
+        (Location::new(object, part), is_new)
     }
 
     /// Leaves a new event with a connection.

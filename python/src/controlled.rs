@@ -62,11 +62,13 @@ pub fn controlled_thread() -> Option<ThreadId> {
     if run == epoch::current() { number.checked_sub(1).map(ThreadId) } else { None }
 }
 
-/// Makes the calling thread the controlled thread `thread`, or an uncontrolled one.
+/// Makes the calling thread the controlled thread `thread`, or an uncontrolled one, which is in no step.
 pub fn become_thread(thread: Option<ThreadId>) {
+    STEP.set(None);
     ME.set(thread.map_or((0, 0), |id| (epoch::current(), id.0 + 1)));
     keep_last_site(std::ptr::null());
     crate::clock::forget_rests();
+    crate::switching::forget();
     shim::control(thread.is_some());
 }
 

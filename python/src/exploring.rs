@@ -1,7 +1,9 @@
 //! The exploration loop for callers in Python: runs it on threads of its own and answers Ctrl-C.
 
+use frontrun_cli::render::exploration;
 use frontrun_cli::render::lanes::{self, LaneOptions, Rows};
 use frontrun_cli::render::style::Style;
+use frontrun_formats::{Block, Event, ThreadPath};
 use frontrun_replayer::proof::{self, ProofConfig};
 use frontrun_replayer::report::Report;
 use frontrun_replayer::{AfterFailure, ExploreConfig, Plan, ReplayError, Runner, SamplerKind, Worker};
@@ -9,6 +11,7 @@ use frontrun_replayer::{explore, trace_file};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{FromRawFd, IntoRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -71,7 +74,8 @@ impl TryFrom<SamplingPlan> for Plan {
 /// `KeyboardInterrupt` when the user interrupts; `RuntimeError` when the directory cannot be used.
 #[pyfunction]
 #[pyo3(signature = (
-    fds, directory, max_executions, max_seconds, preemption_bound, stop_on_first, timeout_per_run, fail_on_race, plan
+    fds, directory, max_executions, max_seconds, preemption_bound, stop_on_first, timeout_per_run, fail_on_race,
+    gil, plan
 ))]
 #[expect(clippy::too_many_arguments, reason = "the options of one Python call, passed by keyword")]
 pub fn explore_served<'py>(
@@ -84,6 +88,7 @@ pub fn explore_served<'py>(
     stop_on_first: bool,
     timeout_per_run: f64,
     fail_on_race: bool,
+    gil: bool,
     plan: Option<SamplingPlan>,
 ) -> PyResult<Bound<'py, PyDict>> {
     // First of all, so that the servers end whatever happens here.
@@ -99,6 +104,7 @@ pub fn explore_served<'py>(
     config.after_failure = if stop_on_first { AfterFailure::Stop } else { AfterFailure::Continue };
     config.timeout_per_run = Duration::from_secs_f64(timeout_per_run);
     config.fail_on_race = fail_on_race;
+    config.gil = gil;
     config.sampling = plan.map(TryInto::try_into).transpose()?;
     let interrupt = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = channel();
@@ -164,14 +170,29 @@ pub fn explain(trace: PathBuf) -> PyResult<String> {
     Ok(lanes::lanes(&execution, options))
 }
 
-/// Which of the main thread's children made each step of a trace: a list for `Request(turns=…)`. Steps of the main
-/// thread and of threads that the children started are left out, and so are the begin and the end of a thread.
+/// Which builds of CPython can have a failing execution, in words.
 #[pyfunction]
-pub fn turns(trace: PathBuf) -> PyResult<Vec<u32>> {
+pub fn describe_builds(gil_reachable: bool) -> &'static str {
+    exploration::builds(gil_reachable)
+}
+
+/// Which of the main thread's children made each step of a trace: a list for `Request(turns=…)`. Only children whose name
+/// begins with `prefix` are counted. Steps of the main thread and of threads that the children started are left out, and so
+/// are the begin and the end of a thread. An opaque block, such as the step of a task, is one step.
+#[pyfunction]
+#[pyo3(signature = (trace, prefix=""))]
+pub fn turns(trace: PathBuf, prefix: &str) -> PyResult<Vec<u32>> {
     let execution = trace_file::read(&trace).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    let events = execution.events.iter().filter(|event| !event.operation.is_lifecycle());
-    let paths = events.filter_map(|event| execution.path(event.thread));
-    Ok(paths.filter_map(|path| if let [_, child] = path.0[..] { Some(child) } else { None }).collect())
+    let named = execution.threads.iter().filter(|thread| thread.name.starts_with(prefix));
+    let children = named.filter_map(|thread| child_of_main(&thread.path));
+    let children: BTreeMap<u32, u32> = children.collect::<BTreeSet<u32>>().into_iter().zip(0..).collect();
+    let is_step = |event: &&Event| event.block != Block::Later && !event.operation.is_lifecycle();
+    let paths = execution.events.iter().filter(is_step).filter_map(|event| execution.path(event.thread));
+    Ok(paths.filter_map(|path| children.get(&child_of_main(path)?).copied()).collect())
+}
+
+fn child_of_main(path: &ThreadPath) -> Option<u32> {
+    if let [_, child] = path.0[..] { Some(child) } else { None }
 }
 
 /// The report as a dictionary.
@@ -184,6 +205,7 @@ fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict
         entry.set_item("details", &failure.details)?;
         entry.set_item("trace", failure.trace.display().to_string())?;
         entry.set_item("attempt", failure.executions_before + 1)?;
+        entry.set_item("gil_reachable", failure.gil)?;
         failures.append(entry)?;
     }
     let result = PyDict::new(py);

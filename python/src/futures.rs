@@ -2,7 +2,8 @@
 //!
 //! Model: the C functions behind their methods are replaced. That a future is done is a flag: what completes it sets the
 //! flag, what asks for its state or result reads it. So does an `await` of a future, which need not suspend. That a task is
-//! to be cancelled is a location of its own. A task completes without a method; its loop says so (tasks).
+//! to be cancelled is a location of its own, and so is what a task waits for, which is cancelled in its place. A task
+//! completes without a method; its loop says so (tasks).
 //!
 //! Not here: the subclasses that Python code may define, which call these methods in the end; futures written in Python.
 
@@ -42,12 +43,7 @@ unsafe fn note_read(me: ThreadId, object: Object) {
 
 unsafe fn note_cancellation(me: ThreadId, object: Object, writes: bool) {
     // SAFETY: as for `flag`.
-    unsafe {
-        let id = names::number(object);
-        let Some(run) = run::get() else { return };
-        let at = Location::new(id, Part::Name(run.recording.string("_must_cancel")));
-        tasks::step(me, if writes { Operation::Write { at } } else { Operation::Read { at } }, 1);
-    }
+    tasks::touch(me, unsafe { names::number(object) }, "_must_cancel", writes);
 }
 
 /// A replacement for the method `$name`, whose original is `$original`: it records by `$note` what it does.
@@ -104,6 +100,7 @@ unsafe fn cancels(me: ThreadId, object: Object, call: Call) -> Object {
     // SAFETY: as for `flag`.
     unsafe {
         note_read(me, object);
+        tasks::touch(me, names::number(object), "_fut_waiter", false);
         note_cancellation(me, object, true);
     }
     call()

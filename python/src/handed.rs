@@ -54,13 +54,13 @@ impl Handed {
         unsafe { self.visit(object, true, look, levels(look)) }
     }
 
-    /// The callee writes what a sequence contains.
+    /// The callee writes what a sequence or a cell contains.
     ///
     /// # Safety
     /// As for [`Handed::read`].
-    pub unsafe fn write_elements(&mut self, sequence: *mut ffi::PyObject) {
+    pub unsafe fn write_content(&mut self, holder: *mut ffi::PyObject) {
         // SAFETY: as the caller promises.
-        unsafe { self.visit_children(sequence, true, Look::Attributes, 1) }
+        unsafe { self.visit_children(holder, true, Look::Attributes, 1) }
     }
 
     /// An object that C code defines is called: what it holds may be changed, and its own state.
@@ -70,6 +70,9 @@ impl Handed {
     pub unsafe fn call(&mut self, callable: *mut ffi::PyObject) {
         // SAFETY: as the caller promises.
         unsafe {
+            if is_compiled_function(ffi::Py_TYPE(callable)) {
+                return;
+            }
             if !is_stateless(ffi::Py_TYPE(callable)) {
                 self.add(Location::new(names::number(callable), Part::State), true);
             }
@@ -210,6 +213,7 @@ unsafe fn is_atom(object: *mut ffi::PyObject) -> bool {
             || ffi::PyModule_Check(object) != 0
             || ffi::PyFunction_Check(object) != 0
             || ffi::PyCode_Check(object) != 0
+            || is_compiled_function(ffi::Py_TYPE(object))
     }
 }
 
@@ -255,6 +259,15 @@ unsafe fn applies_code(class: *mut ffi::PyTypeObject) -> bool {
 unsafe fn is_partial(class: *mut ffi::PyTypeObject) -> bool {
     // SAFETY: a live type.
     unsafe { name_of(class) == b"functools.partial" }
+}
+
+/// Whether an object is a function of an extension that Cython has compiled, which has a class of its own for them. As for
+/// other functions of C code, what its module keeps for itself is not seen.
+unsafe fn is_compiled_function(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: a live type.
+    let name = unsafe { name_of(class) };
+    // Since version 3 the name follows that of the module that all extensions of one version share.
+    name.ends_with(b"cython_function_or_method") || name.ends_with(b"fused_cython_function")
 }
 
 /// Whether calling an object of C code leaves the object itself as it is.

@@ -132,11 +132,8 @@ impl Frame {
             if code.is_null() || ffi::PyCode_Check(code) == 0 {
                 return None;
             }
-            let constants = code.cast::<u8>().add(CO_CONSTS).cast::<*mut ffi::PyObject>().read();
             let flags = code.cast::<u8>().add(CO_FLAGS).cast::<i32>().read();
-            let last = ffi::PyTuple_Size(constants) - 1;
-            let last = if last < 0 { std::ptr::null_mut() } else { ffi::PyTuple_GetItem(constants, last) };
-            Some((last, flags & ffi::CO_OPTIMIZED != 0))
+            Some((last_constant(code), flags & ffi::CO_OPTIMIZED != 0))
         }
     }
 
@@ -179,6 +176,21 @@ impl Frame {
             } else {
                 std::ptr::null_mut()
             }
+        }
+    }
+}
+
+/// The last constant of a code object; null if there is none.
+///
+/// # Safety
+/// `code` is a live code object.
+pub unsafe fn last_constant(code: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // SAFETY: as the caller promises; the constants are a tuple.
+    unsafe {
+        let constants = code.cast::<u8>().add(CO_CONSTS).cast::<*mut ffi::PyObject>().read();
+        match ffi::PyTuple_Size(constants) - 1 {
+            last if last < 0 => std::ptr::null_mut(),
+            last => ffi::PyTuple_GetItem(constants, last),
         }
     }
 }

@@ -117,8 +117,10 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
         }
         GRANTED.set(granted);
     }
-    if servers::concerns(event) && with_lock(|| servers::on_call(me, event)) {
-        return DONE;
+    if servers::concerns(event)
+        && let Some(answer) = with_lock(|| servers::on_call(me, event))
+    {
+        return answer;
     }
     if !run::is_recording() {
         if event.phase == BEFORE && changes(event) {

@@ -3,8 +3,9 @@
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`operators`], [`calls`], with the
 //! [`actions`] of its table [`c_calls`] and what C code is [`handed`] and does after [`callbacks`] · [`spinning`] loops
-//! that wait by reading · [`names`] objects and keys · [`loading`] code that is executed later · [`freed`] when an
-//! address becomes another object · [`made`] where a lock was made · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
+//! that wait by reading · [`switching`] where a GIL lets threads switch, with its table [`switches`] · [`names`] objects
+//! and keys · [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`made`] where
+//! a lock was made · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
 //! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`tasks`] event loops, with their
 //! [`futures`] and [`attempts`] · [`database`] databases, [`io`] files,
 //! with their [`footprint`] and its [`extent`], [`file_locks`], [`channels`] between
@@ -72,6 +73,8 @@ mod simple_queue;
 mod site;
 mod sources;
 mod spinning;
+mod switches;
+mod switching;
 mod tasks;
 mod threads;
 mod time_calls;
@@ -113,7 +116,7 @@ mod _core {
     #[pymodule_export]
     use super::database::{database_access, database_lock, database_open, database_unlock};
     #[pymodule_export]
-    use super::exploring::{confirm_served, explain, explore_served, socket_pairs, turns};
+    use super::exploring::{confirm_served, describe_builds, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
     use super::futures::watch_futures;
     #[pymodule_export]
@@ -130,8 +133,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::tasks::{
-        advance_clock, await_in_task, become_thread, clear_flag, end_step, host_tasks, next_in_loop,
-        read_flag, resume_in_loop, run_until, set_flag, spawn_task, touch_cancellation, virtual_time,
+        advance_clock, await_in_task, become_thread, begin_task_step, clear_flag, end_step, host_tasks,
+        next_in_loop, read_flag, resume_in_loop, run_until, set_flag, spawn_task, suspend_task, virtual_time,
     };
     #[pymodule_export]
     use super::threads::{

@@ -66,6 +66,9 @@ const VISIBLE: KindSet = KindSet::of(&[
 /// A generator that ends is one that can be resumed again, by whoever else holds it.
 const VISIBLE_IN_GENERATOR: KindSet = VISIBLE.with(SiteKind::Reraise);
 
+/// What is seen of code that counts as C code.
+const OF_NATIVE: KindSet = KindSet::of(&[SiteKind::Enter]);
+
 /// The interpreter's version as the rewriter names it.
 pub fn version(py: Python<'_>) -> PyResult<PyVersion> {
     let info = py.version_info();
@@ -112,7 +115,11 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py,
         stack_size: code.getattr("co_stacksize")?.extract()?,
     };
     let is_generator = code.getattr("co_flags")?.extract::<i32>()? & ffi::CO_GENERATOR != 0;
-    let kinds = if is_generator { VISIBLE_IN_GENERATOR } else { VISIBLE };
+    let kinds = match seen {
+        Seen::Native => OF_NATIVE,
+        _ if is_generator => VISIBLE_IN_GENERATOR,
+        _ => VISIBLE,
+    };
     let rewritten = bytecode::rewrite(version(py)?, view, kinds)
         .map_err(|error| PyValueError::new_err(format!("cannot instrument {code}: {error}")))?;
     let changes = PyDict::new(py);
@@ -152,6 +159,8 @@ fn append_sites(
         Place { file: file.as_ptr(), function: function.as_ptr(), n_localsplus: n_localsplus(code)?, seen };
     let cells = cell_names(code)?;
     for spec in sites {
+        let arg = if spec.kind == SiteKind::Enter { n_arguments(code)? } else { spec.arg };
+        let spec = &SiteSpec { arg, ..*spec };
         let name = match spec.kind {
             SiteKind::LoadDeref | SiteKind::StoreDeref | SiteKind::DeleteDeref | SiteKind::LoadClassDeref => {
                 let index = (place.n_localsplus as usize).checked_sub(spec.arg as usize);
@@ -166,6 +175,15 @@ fn append_sites(
         consts.append(site)?;
     }
     Ok(())
+}
+
+/// How many arguments a function has, those that it collects included.
+fn n_arguments(code: &Bound<'_, PyAny>) -> PyResult<u32> {
+    let number = |name: &str| -> PyResult<u32> { code.getattr(name)?.extract() };
+    let flags = code.getattr("co_flags")?.extract::<i32>()?;
+    let collects = |flag: i32| u32::from(flags & flag != 0);
+    let collected = collects(ffi::CO_VARARGS) + collects(ffi::CO_VARKEYWORDS);
+    Ok(number("co_argcount")? + number("co_kwonlyargcount")? + collected)
 }
 
 fn has_name(kind: SiteKind) -> bool {

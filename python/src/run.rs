@@ -32,7 +32,7 @@ use crate::connections::Servers;
 use crate::controlled::Step;
 use crate::outside::Outside;
 use crate::site::{NOWHERE, Site};
-use crate::{attempts, clock, controlled, interpreter};
+use crate::{attempts, clock, controlled, interpreter, switching};
 
 /// Everything that belongs to the execution under way.
 pub struct Run {
@@ -388,11 +388,12 @@ pub fn execute_at(
         (Some(_), Block::Alone) => (attempts::attempt(&operation).unwrap_or(operation), Block::Later),
         _ => (operation, block),
     };
+    let gil_switch = switching::take(&operation);
     match run.gate.execute(me, &operation, result, block, print) {
         Ok(()) => {
             // Writing the trace is no I/O of the program.
             controlled::quiet();
-            let _ = run.recording.event(Event { thread: me, site, operation, result, block });
+            let _ = run.recording.event(Event { thread: me, site, operation, result, block, gil_switch });
             controlled::loud();
         }
         Err(divergence) => end_diverged(&divergence, Some(site)),

@@ -28,6 +28,8 @@ pub enum Seen {
     Closed,
     /// It was made from a text: it counts as atomic where atomic code has called it, and else as in scope.
     Made,
+    /// It counts as C code: each call from outside is a step that may change what the function is handed.
+    Native,
     /// It is not seen, nor is what it calls, unless that is in scope: it has no hooks, and is told by a mark.
     Hidden,
     /// The same, and what it calls is what an event loop is to run.
@@ -43,6 +45,7 @@ impl Seen {
             "atomic" => Some(Seen::Atomic),
             "closed" => Some(Seen::Closed),
             "made" => Some(Seen::Made),
+            "native" => Some(Seen::Native),
             "hidden" => Some(Seen::Hidden),
             "driving" => Some(Seen::Driving),
             _ => None,
@@ -71,6 +74,10 @@ pub struct Site {
     pub seen: Seen,
     /// See [`SiteSpec::in_loop`].
     pub in_loop: bool,
+    /// See [`SiteSpec::first`].
+    pub first: bool,
+    /// See [`SiteSpec::around`].
+    pub around: bool,
     /// Its decoded argument.
     pub arg: u32,
     /// Index in `localsplus` of the first slot above the operands.
@@ -177,6 +184,8 @@ pub unsafe fn new(
         (&raw mut (*site).kind).write(spec.kind);
         (&raw mut (*site).seen).write(place.seen);
         (&raw mut (*site).in_loop).write(spec.in_loop);
+        (&raw mut (*site).first).write(spec.first);
+        (&raw mut (*site).around).write(spec.around);
         (&raw mut (*site).arg).write(spec.arg);
         (&raw mut (*site).top).write(place.n_localsplus + spec.depth);
         (&raw mut (*site).name).write(name);
@@ -204,6 +213,8 @@ pub unsafe fn new(
 /// As for [`new`].
 pub unsafe fn mark(place: &Place, hook: ffi::objobjargproc) -> *mut ffi::PyObject {
     let nothing = SiteSpec {
+        first: false,
+        around: false,
         in_loop: false,
         kind: SiteKind::Return,
         arg: 0,

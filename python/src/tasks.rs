@@ -16,7 +16,7 @@ use crate::{clock, names, run, seating};
 use frontrun_formats::{Location, ObjectId, Operation, Part, SiteId, ThreadId, ThreadInfo};
 use frontrun_recorder::gate::Decision;
 use frontrun_recorder::parking::Seat;
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -160,28 +160,30 @@ pub fn run_until(runner: u32, host: &Bound<'_, PyAny>, until: &Bound<'_, PyAny>,
 }
 
 /// Asks who goes next, on behalf of `current`: the thread that runs the loop, or the task that has just made a step.
-/// Waits while that is a thread elsewhere. Returns the number of the task, or of the thread that runs the loop.
+/// Waits while that is a thread elsewhere. Returns the number of the task, or of the thread that runs the loop. Raises
+/// `SystemExit` when the run ends here, which leaves the process alive if it is the caller's.
 #[pyfunction]
-pub fn next_in_loop(current: u32) -> u32 {
+pub fn next_in_loop(current: u32) -> PyResult<u32> {
+    let over = || PySystemExit::new_err(());
     let current = ThreadId(current);
     // SAFETY: the calling thread holds the turn and the lock.
-    let Some(run) = (unsafe { run::get() }) else { return current.0 };
+    let run = unsafe { run::get() }.ok_or_else(over)?;
     let (pending, patience) = run.gate.proposed(current);
     match run.gate.decide(current, pending, patience) {
-        Decision::Go => current.0,
+        Decision::Go => Ok(current.0),
         Decision::Switch(next) => {
             run.turn = next;
             let (theirs, mine) = (run.seats[next.index()].clone(), run.seats[current.index()].clone());
             if Arc::ptr_eq(&theirs, &mine) {
-                return next.0;
+                return Ok(next.0);
             }
             run::hand_over(&theirs, Some(&mine));
             // SAFETY: the turn and the lock are back.
-            unsafe { run::get() }.map_or(current.0, |run| run.turn.0)
+            unsafe { run::get() }.map(|run| run.turn.0).ok_or_else(over)
         }
         Decision::Stuck => {
             run::end_stuck();
-            current.0
+            Err(over())
         }
         Decision::Diverged(divergence) => run::end_diverged(&divergence, None),
     }
@@ -243,16 +245,27 @@ pub fn end_step(ended: bool) -> PyResult<()> {
     Ok(())
 }
 
-/// Records an access to whether the task has been asked to be cancelled.
+/// Records that a task's step begins, which looks whether the task has been asked to be cancelled.
 #[pyfunction]
-pub fn touch_cancellation(task: &Bound<'_, PyAny>, writes: bool) -> PyResult<()> {
-    let me = me()?;
-    let object = number(task);
-    // SAFETY: the calling thread holds the turn and the lock.
-    let Some(run) = (unsafe { run::get() }) else { return Ok(()) };
-    let at = Location::new(object, Part::Name(run.recording.string("_must_cancel")));
-    step(me, if writes { Operation::Write { at } } else { Operation::Read { at } }, 1);
+pub fn begin_task_step(task: &Bound<'_, PyAny>) -> PyResult<()> {
+    touch(me()?, number(task), "_must_cancel", false);
     Ok(())
+}
+
+/// Records that a task suspends and waits for something else from now on. Who cancels the task cancels that, so that what a
+/// cancellation does depends on it.
+#[pyfunction]
+pub fn suspend_task(task: &Bound<'_, PyAny>) -> PyResult<()> {
+    touch(me()?, number(task), "_fut_waiter", true);
+    Ok(())
+}
+
+/// Records an access to what a task keeps under that name.
+pub fn touch(me: ThreadId, task: ObjectId, name: &str, writes: bool) {
+    // SAFETY: the calling thread holds the turn and the lock.
+    let Some(run) = (unsafe { run::get() }) else { return };
+    let at = Location::new(task, Part::Name(run.recording.string(name)));
+    step(me, if writes { Operation::Write { at } } else { Operation::Read { at } }, 1);
 }
 
 /// The time that has passed on the controlled clock, in seconds.

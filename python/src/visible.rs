@@ -6,14 +6,14 @@
 //!
 //! Not here: attributes, containers and calls, which have modules of their own.
 
-use crate::handed::Handed;
+use crate::handed::{Handed, Look};
 use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::{Seen, Site};
 use crate::{
     attribute, behalf, callbacks, calls, class, container, controlled, epoch, iteration, names, operators,
-    run, spinning,
+    run, spinning, switching,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -50,6 +50,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
     // SAFETY: bytecode called the hook, so the current frame is the one that holds the operands.
     unsafe {
         let frame = Frame::current();
+        switching::pass(site, frame);
         let Some(seen) = behalf::counts(me, frame, site.seen) else { return 0 };
         if seen == Seen::InScope && controlled::whole_step().is_none() {
             run::leave_block(me);
@@ -70,7 +71,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
             }
         }
         if run::is_in_block(me) {
-            run::execute_in_block(me, site, observed.0, observed.1);
+            switching::at_hook(|| run::execute_in_block(me, site, observed.0, observed.1));
             callbacks::enter(site, frame);
             return 0;
         }
@@ -84,10 +85,10 @@ unsafe fn reached(site: &'static Site) -> c_int {
         } else if controlled::is_stale() {
             return controlled::refuse();
         }
-        match seen {
+        switching::at_hook(|| match seen {
             Seen::Atomic => run::execute_in_block(me, site, observed.0, observed.1),
             _ => run::execute(me, Some(site), observed.0, observed.1),
-        }
+        });
         callbacks::enter(site, frame);
     }
     0
@@ -131,6 +132,7 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::FormatValue => operators::format(operand(if site.arg & 4 != 0 { 2 } else { 1 })),
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
+            K::Enter => enter(site, frame),
             K::YieldValue | K::Return | K::Reraise => leave(frame),
             K::Send => iteration::resume(operand(2)),
             _ => None,
@@ -155,6 +157,26 @@ unsafe fn leave(frame: Frame) -> Option<Observed> {
         }
         handed.observed()
     }
+}
+
+/// A function that counts as C code begins: it may change what it is handed, as C code may that nothing is known of.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn enter(site: &Site, frame: Frame) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: the arguments are the first of the frame's slots; one that an inner function uses is in a cell.
+    unsafe {
+        for slot in 0..site.arg as usize {
+            let argument = frame.slot(slot);
+            if !argument.is_null() && ffi::Py_TYPE(argument) == &raw mut ffi::PyCell_Type {
+                handed.write_content(argument);
+            } else {
+                handed.write(argument, Look::Attributes);
+            }
+        }
+    }
+    handed.observed()
 }
 
 fn name_of(site: &Site) -> Name<'_> {

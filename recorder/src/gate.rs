@@ -281,7 +281,12 @@ impl Gate {
         let enabled = |thread: &ThreadId| self.is_enabled(*thread);
         let is_main = |thread: &ThreadId| *thread == ThreadId(0);
         let begins_or_ends = |thread: &ThreadId| self.next_of(*thread).is_some_and(Operation::is_lifecycle);
-        let first = |thread: &ThreadId| is_main(thread) || begins_or_ends(thread);
+        // What a task has its loop do, such as to wake it, is no step that the caller could name.
+        let is_of_a_task = |thread: &ThreadId| {
+            let resumes = matches!(self.next_of(*thread), Some(Operation::Resume { .. }));
+            resumes && self.threads[thread.index()].path.0.len() > 2
+        };
+        let first = |thread: &ThreadId| is_main(thread) || begins_or_ends(thread) || is_of_a_task(thread);
         if let Some(thread) = self.order.iter().copied().filter(enabled).find(first) {
             return Some(thread);
         }

@@ -75,8 +75,9 @@ impl Books {
                 self.report.switched |= alone;
                 self.report.blocks |= !alone;
             }
+            self.report.trusted |= execution.header.environment.flags.iter().any(|(flag, _)| flag == "trust");
             self.report.left_behind += u64::from(execution.leaves_threads_behind());
-            if let Some(observed) = &execution.observed {
+            if let Some(observed) = execution.observed.as_ref().filter(|_| !examined.beyond_gil) {
                 *self.report.outcomes.entry(observed.clone()).or_default() += 1;
             }
         }

@@ -6,7 +6,7 @@
 //!
 //! Not here: sentences. A divergence is data, its `Display` the one line that every caller wants.
 
-use frontrun_formats::execution::outside::{DIRECTORY, FILE, TABLE};
+use frontrun_formats::execution::outside::{DIRECTORY, FILE, KEY, TABLE};
 use frontrun_formats::{
     Execution, Operation, Part, Schedule, SiteId, ThreadId, ThreadPath, Value, execution,
 };
@@ -82,7 +82,7 @@ fn outside(execution: &Execution) -> impl Iterator<Item = ((&str, Option<&str>),
             Part::Key(key) => Some(execution.text(*execution.keys.get(key.index())?)),
             _ => None,
         };
-        let is_outside = [FILE, DIRECTORY, TABLE].contains(&kind);
+        let is_outside = [FILE, DIRECTORY, TABLE, KEY].contains(&kind);
         is_outside.then(|| ((execution.label(at.object), entry), value))
     })
 }

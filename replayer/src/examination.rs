@@ -16,6 +16,8 @@ pub(crate) struct Criteria {
     pub(crate) sampled: bool,
     /// Whether a data race is a failure.
     pub(crate) fail_on_race: bool,
+    /// Whether executions do not count that no interpreter with a GIL can have.
+    pub(crate) gil: bool,
 }
 
 /// What one run is found to be.
@@ -24,6 +26,10 @@ pub(crate) struct Examined {
     pub(crate) insight: Option<Insight>,
     /// Items left out because of the preemption bound.
     pub(crate) beyond_bound: u64,
+    /// Whether an interpreter with a GIL can have the execution, if anybody wants to know.
+    pub(crate) gil: Option<bool>,
+    /// The execution does not count, because none can.
+    pub(crate) beyond_gil: bool,
     /// The recording, if it could be read.
     pub(crate) execution: Option<Execution>,
     /// What the analyzer had to say against it.
@@ -43,8 +49,15 @@ pub(crate) fn examine(
     let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());
     let known: Vec<&Execution> = first.into_iter().collect();
     let classified = classify::classify(reply, read, &request.schedule, &known);
-    let mut examined =
-        Examined { classified, insight: None, beyond_bound: 0, execution: recording.ok(), refusal: None };
+    let mut examined = Examined {
+        classified,
+        insight: None,
+        beyond_bound: 0,
+        gil: None,
+        beyond_gil: false,
+        execution: recording.ok(),
+        refusal: None,
+    };
     let Some(execution) = examined.execution.as_ref().filter(|_| examined.classified.complete) else {
         return examined;
     };
@@ -63,6 +76,13 @@ pub(crate) fn examine(
                 && examined.classified.end == RunEnd::Passed
             {
                 examined.classified.end = RunEnd::Failed(failure(race));
+            }
+            let wanted = criteria.gil || matches!(examined.classified.end, RunEnd::Failed(_));
+            examined.gil = wanted.then(|| frontrun_analyzer::is_gil_reachable(execution).ok()).flatten();
+            if criteria.gil && examined.gil == Some(false) {
+                examined.beyond_gil = true;
+                examined.classified.end = RunEnd::Passed;
+                insight.races.clear();
             }
             examined.insight = Some(insight);
         }

@@ -45,6 +45,8 @@ pub struct ExploreConfig {
     pub sampling: Option<Plan>,
     /// Whether a data race is a failure.
     pub fail_on_race: bool,
+    /// Whether executions do not count that no interpreter with a GIL can have.
+    pub gil: bool,
     /// Whether to go on after a failure.
     pub after_failure: AfterFailure,
     /// A run that takes longer is killed.
@@ -75,6 +77,7 @@ impl ExploreConfig {
             preemption_bound: None,
             sampling: None,
             fail_on_race: false,
+            gil: false,
             after_failure: AfterFailure::Stop,
             timeout_per_run: Duration::from_secs(5),
             directory,
@@ -137,8 +140,8 @@ impl Exploration<'_> {
     }
 
     fn work(&self, mut runner: Box<dyn Runner>) {
-        let ExploreConfig { preemption_bound, fail_on_race, ref sampling, .. } = *self.config;
-        let criteria = Criteria { preemption_bound, fail_on_race, sampled: sampling.is_some() };
+        let ExploreConfig { preemption_bound, fail_on_race, gil, ref sampling, .. } = *self.config;
+        let criteria = Criteria { preemption_bound, fail_on_race, gil, sampled: sampling.is_some() };
         while let Some((number, item, disturbances)) = self.take() {
             let made = match &item.made {
                 Some(made) => Ok(made.reply.clone()),
@@ -270,7 +273,10 @@ impl Exploration<'_> {
 
     fn count(&self, shared: &mut Books, number: u64, (item, examined, probes): Settled) {
         let executions_before = shared.report.executions;
-        shared.report.executions += 1;
+        match examined.beyond_gil {
+            true => shared.report.beyond_gil += 1,
+            false => shared.report.executions += 1,
+        }
         shared.count_execution(&examined, self.config.sampling.is_some());
         if shared.report.first_trace.is_none() && examined.execution.is_some() {
             match self.workspace.keep_first(number) {
@@ -291,6 +297,7 @@ impl Exploration<'_> {
                         trace,
                         output,
                         executions_before,
+                        gil: examined.gil,
                     }),
                     Err(error) => shared.fault(error.to_string()),
                 }
@@ -347,7 +354,8 @@ impl Exploration<'_> {
             .or((report.cut_runs > 0).then_some(BoundedBy::CutRuns))
             .or((report.left_behind > 0).then_some(BoundedBy::LeftBehind))
             .or(report.sampled.then_some(BoundedBy::Attempts))
-            .or((report.blocks && !report.switched).then_some(BoundedBy::Scope));
+            .or((report.blocks && !report.switched).then_some(BoundedBy::Scope))
+            .or(report.trusted.then_some(BoundedBy::Trust));
         report
     }
 }

@@ -74,6 +74,7 @@ mod tests {
                 operation: operation.clone(),
                 result: 1,
                 block: Block::Alone,
+                gil_switch: true,
             })
             .collect();
         Execution { threads, events, ..Execution::default() }

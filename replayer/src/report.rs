@@ -63,6 +63,8 @@ pub enum BoundedBy {
     FirstFailure,
     /// No code was in scope, so threads switched where they wait and nowhere else.
     Scope,
+    /// Code that was to be trusted was not looked at.
+    Trust,
 }
 
 impl BoundedBy {
@@ -79,6 +81,7 @@ impl BoundedBy {
             BoundedBy::Attempts => "attempts",
             BoundedBy::FirstFailure => "first_failure",
             BoundedBy::Scope => "scope",
+            BoundedBy::Trust => "trust",
         }
     }
 }
@@ -100,6 +103,8 @@ pub struct FoundFailure {
     pub output: Option<PathBuf>,
     /// How many executions had been run before.
     pub executions_before: u64,
+    /// Whether an interpreter with a GIL can have it; `None` when its recording does not tell.
+    pub gil: Option<bool>,
 }
 
 impl FoundFailure {
@@ -119,6 +124,8 @@ pub struct Report {
     pub executions: u64,
     /// Runs made only to see what opaque code does in another order; they are no executions of their own.
     pub redundant: u64,
+    /// Runs whose executions do not count, because no interpreter with a GIL can have them.
+    pub beyond_gil: u64,
     /// The failures, in the order in which they were found.
     pub failures: Vec<FoundFailure>,
     /// How often each observed state was seen ([`frontrun_formats::Execution::observed`]).
@@ -149,6 +156,8 @@ pub struct Report {
     pub switched: bool,
     /// Whether some thread made accesses as an opaque block.
     pub blocks: bool,
+    /// Whether there was code that was to be trusted, and therefore is not seen.
+    pub trusted: bool,
     /// Whether executions were drawn at random, and other classes may exist.
     pub sampled: bool,
     /// Over how many steps of an execution change points were spread ([`frontrun_formats::Sampler::Pct`]).
@@ -196,6 +205,7 @@ mod tests {
             trace: PathBuf::new(),
             output: None,
             executions_before: 0,
+            gil: None,
         }
     }
 

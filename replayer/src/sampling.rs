@@ -194,6 +194,7 @@ mod tests {
             operation,
             result: 1,
             block: Block::Alone,
+            gil_switch: true,
         };
         let named = |name| ObjectInfo { type_name: StringId(name), label: StringId(name) };
         let execution = Execution {

@@ -27,7 +27,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Tells `frontrun._child` what to do, as JSON: `mode`, `trace`, `schedule`, `serve_fds`, `include`, `exclude`,
+/// Tells `frontrun._child` what to do, as JSON: `mode`, `trace`, `schedule`, `serve_fds`, `include`, `exclude`, `trust`,
 /// `timeout_ms`, `parent`, and `command`, the command line for the recording's header.
 pub const CONFIG_VARIABLE: &str = "FRONTRUN_CONFIG";
 
@@ -109,6 +109,7 @@ fn config(
         "serve_fds": sockets,
         "include": target.include,
         "exclude": target.exclude,
+        "trust": target.trust,
         "clock": target.clock,
         "timeout_ms": timeout.map(|timeout| timeout.as_millis() as u64),
         "parent": parent,

@@ -30,6 +30,8 @@ pub struct Target {
     pub include: Vec<String>,
     /// Globs on the names of modules in which threads switch only where the code waits.
     pub exclude: Vec<String>,
+    /// Globs on the names of modules whose code is not seen.
+    pub trust: Vec<String>,
     /// The program's clock: `virtual`, `explored` or `real`.
     pub clock: String,
     /// `PYTHONHASHSEED` of the runs.
@@ -81,6 +83,7 @@ impl Target {
         let mut target = Target::parse(&words, python, directory)?;
         target.include = flags("include");
         target.exclude = flags("exclude");
+        target.trust = flags("trust");
         if let Some(clock) = flags("clock").pop() {
             target.clock = clock;
         }

@@ -7,10 +7,20 @@ use std::path::Path;
 
 /// Reads a recording.
 pub fn read(path: &Path) -> Result<Execution, ReplayError> {
-    frontrun_formats::file::read_file(path).map_err(|error| match error {
+    frontrun_formats::file::read_file(path).map_err(|error| refused(path, error))
+}
+
+/// The version of the format that a recording has.
+pub fn version(path: &Path) -> Result<u32, ReplayError> {
+    let header = frontrun_formats::file::read_header(path).map_err(|error| refused(path, error));
+    header.map(|(version, _)| version)
+}
+
+fn refused(path: &Path, error: ReadError) -> ReplayError {
+    match error {
         ReadError::Io { path, source } => ReplayError::Io { doing: "read", path, source },
         source => ReplayError::Trace { path: path.to_owned(), source },
-    })
+    }
 }
 
 /// Writes a schedule to a file of its own, as a spawned interpreter reads it: MessagePack.

@@ -108,10 +108,10 @@ int main(void) {
     if (!abi) return 3;
     shim_register = dlsym(RTLD_DEFAULT, "frontrun_shim_register");
     shim_control = dlsym(RTLD_DEFAULT, "frontrun_shim_control");
-    CHECK(abi() == 1);
+    CHECK(abi() == 2);
     char byte;
     int early = open("/dev/zero", O_RDONLY); // Before anybody listened: named when it is first used.
-    CHECK(shim_register(listener) == 1);
+    CHECK(shim_register(listener) == 2);
     CHECK(read(early, &byte, 1) == 1);
     CHECK(logged == 0); // This thread is not controlled.
     CHECK(shim_control(1) == 0);

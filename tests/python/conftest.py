@@ -58,3 +58,10 @@ def postgres() -> Iterator[str]:
     """The address of a PostgreSQL that is there for the tests alone."""
     with local_servers.postgres() as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The address of a Redis that is there for the tests alone."""
+    with local_servers.redis() as address:
+        yield address

@@ -14,6 +14,7 @@ share is in `shared_opcodes`.
 from __future__ import annotations
 
 import _thread
+import dis
 import functools
 import math
 import types
@@ -32,6 +33,67 @@ Stops = Callable[[types.CodeType, bool], list[bool]]
 OWN = (__file__, opcode_events.__file__)
 
 
+class Switches:
+    """Where an interpreter with a GIL can switch two threads: it tells of the opcodes that look at the eval breaker.
+
+    A call looks there in the end, unless it is that of a Python function, whose ``RESUME`` does. Which of both it was
+    cannot be told from opcodes once Python code has run inside: ``most`` says whether it then counts as the former.
+    """
+
+    def __init__(self, most: bool) -> None:
+        self._most = most
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin an interleaving."""
+        self._possible = [True, True]
+        # The last opcode of each frame, and the frame that executed last.
+        self._latest: list[dict[int, str]] = [{}, {}]
+        self._current = [0, 0]
+
+    def can_switch(self, me: int, frame: types.FrameType, offset: int) -> bool:
+        """Whether the thread can be switched somewhere between its last stop and this opcode."""
+        ended = id(frame) != self._current[me]
+        name = opcode_names(frame.f_code)[offset >> 1]
+        if name not in PROLOGUE and id(frame) not in self._latest[me]:
+            # Its `RESUME`, of which 3.12 and 3.13 do not tell, is behind it.
+            self._possible[me] = True
+        if self._latest[me].get(id(frame)) in CALLS and (self._most or not ended):
+            self._possible[me] = True
+        return self._possible[me]
+
+    def stopped(self, me: int) -> None:
+        """Begin anew at a stop."""
+        self._possible[me] = False
+
+    def executes(self, me: int, frame: types.FrameType, offset: int) -> None:
+        """Take note of an opcode."""
+        name = opcode_names(frame.f_code)[offset >> 1]
+        before = self._latest[me].pop(id(frame), "")
+        if name not in ENDS and (name != "YIELD_VALUE" or before == "SEND"):
+            self._latest[me][id(frame)] = name
+        self._current[me] = id(frame)
+        if name in LOOKS:
+            self._possible[me] = True
+
+
+# Opcodes that come before anything else in a frame.
+PROLOGUE = frozenset(["COPY_FREE_VARS", "MAKE_CELL", "POP_TOP", "RESUME", "RETURN_GENERATOR"])
+ENDS = frozenset(["RERAISE", "RETURN_CONST", "RETURN_VALUE"])
+CALLS = frozenset(["CALL", "CALL_KW", "CALL_FUNCTION_EX", "PRECALL"])
+JUMPS_BACK = ("JUMP_BACKWARD", "POP_JUMP_BACKWARD_IF_FALSE", "POP_JUMP_BACKWARD_IF_TRUE")
+LOOKS = frozenset(["RESUME", *JUMPS_BACK, *(f"POP_JUMP_BACKWARD_IF_{test}" for test in ("NONE", "NOT_NONE"))])
+
+
+@functools.cache
+def opcode_names(code: types.CodeType) -> list[str]:
+    """The names of a code object's opcodes, by code unit."""
+    names = [""] * (len(code.co_code) // 2)
+    for instruction in dis.get_instructions(code):
+        names[instruction.offset >> 1] = instruction.opname
+    return names
+
+
 class TooLargeError(Exception):
     """The program has more interleavings than the search may take."""
 
@@ -39,11 +101,12 @@ class TooLargeError(Exception):
 class Interleaver:
     """Two threads that do some work under a list of choices, again and again."""
 
-    def __init__(self, stops: Stops) -> None:
+    def __init__(self, stops: Stops, gil: Switches | None = None) -> None:
         # What was chosen in this interleaving, and how many stops each thread met.
         self.choices: list[int] = []
         self.steps = [0, 0]
         self._stops = stops
+        self._gil = gil
         self._work: Sequence[Callable[[], object]] = []
         self._results: list[object] = [None, None]
         self._taken = 0
@@ -61,6 +124,8 @@ class Interleaver:
         """Follow the prefix, then let each thread go on as long as it can; return the threads' results."""
         self._work, self.choices, self.steps, self._taken = work, prefix[:], [0, 0], 0
         self._live = {0, 1}
+        if self._gil is not None:
+            self._gil.begin()
         self._chosen = self._choose(0)
         self._batons[self._chosen].release()
         self._done.acquire()
@@ -102,8 +167,16 @@ class Interleaver:
         """Called before each opcode of a thread."""
         if frame.f_code.co_filename not in OWN:
             nested = frame.f_back is None or frame.f_back.f_code.co_filename not in OWN
+            can_switch = self._gil is None or self._gil.can_switch(me, frame, offset)
             if self._stops(frame.f_code, nested)[offset >> 1]:
-                self._stop(me)
+                if can_switch:
+                    self._stop(me)
+                elif self._chosen == me:
+                    self._chosen = -1
+                if self._gil is not None:
+                    self._gil.stopped(me)
+            if self._gil is not None:
+                self._gil.executes(me, frame, offset)
 
     def _stop(self, me: int) -> None:
         self.steps[me] += 1
@@ -118,9 +191,9 @@ class Interleaver:
                 self._chosen = -1
 
 
-def interleavings(begin: Begin, stops: Stops, limit: int) -> Iterator[str]:
-    """Yield the outcome of each interleaving of what ``begin`` makes."""
-    interleaver = Interleaver(stops)
+def interleavings(begin: Begin, stops: Stops, limit: int, gil: Switches | None = None) -> Iterator[str]:
+    """Yield the outcome of each interleaving of what ``begin`` makes, or of each one that a GIL allows."""
+    interleaver = Interleaver(stops, gil)
     branches: list[list[int]] = [[]]
     taken = 0
     try:

@@ -93,8 +93,19 @@ class TrackedTask(asyncio.Task):  # type: ignore[type-arg]
         return super().cancel(*args, **kwargs)
 
 
+def _completing(name: str) -> Any:
+    """What completes a future, unless it is done: then that is all that it has to do with it."""
+    original = getattr(asyncio.Future, name)
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        log.note(self, "", write=not asyncio.Future.done(self))
+        return original(self, *args, **kwargs)
+
+    return call
+
+
 for _name in ("set_result", "set_exception", "cancel"):
-    setattr(TrackedFuture, _name, _noting(asyncio.Future, _name, True))
+    setattr(TrackedFuture, _name, _completing(_name))
 for _name in ("done", "result", "exception", "cancelled"):
     setattr(TrackedFuture, _name, _noting(asyncio.Future, _name, False))
     setattr(TrackedTask, _name, _noting(asyncio.Task, _name, False))
@@ -115,6 +126,7 @@ class ChoosingLoop(asyncio.SelectorEventLoop):
         self.names: dict[Any, str] = {}
         self.children: collections.Counter[str] = collections.Counter()
         self.scheduled: list[tuple[str, asyncio.Handle, bool]] = []
+        self.faults: list[asyncio.Handle] = []
         self.current = ""
         self.steps: list[tuple[str, Log]] = []
         self.set_task_factory(lambda loop, coroutine, **kwargs: TrackedTask(coroutine, loop=loop, **kwargs))
@@ -143,13 +155,25 @@ class ChoosingLoop(asyncio.SelectorEventLoop):
         at, scheduler = next((at, who) for at, (who, handle, _) in enumerate(self.scheduled) if handle is wanted)
         return [handle for who, handle, is_task in self.scheduled[:at] if who == scheduler and not is_task]
 
-    def _may_go(self, handle: asyncio.Handle) -> bool:
+    def _may_go(self, name: str, handle: asyncio.Handle) -> bool:
+        """Whether all callbacks have been called that come before: also those of who goes on."""
         waiting = [entry[1] for entry in self.ready]
-        return not any(before in waiting for before in self._predecessors(handle))
+        own = [late for who, late, is_task in self.scheduled if who == name and not is_task and late is not handle]
+        return not any(before in waiting for before in [*self._predecessors(handle), *own])
 
-    def run_chosen(self, workers: Sequence[Any]) -> bool:
+    def _cancel(self, task: Any) -> None:
+        """Have a task cancelled by nobody else's step, at any moment; the loop is not left before."""
+        handle = asyncio.Handle(task.cancel, (), self, None)
+        name = self._child()
+        self.ready.append((name, handle))
+        self.scheduled.append((name, handle, False))
+        self.faults.append(handle)
+
+    def run_chosen(self, workers: Sequence[Any], cancelled: Sequence[int] = ()) -> bool:
         """Run until the workers have ended and the loop is left, or nothing is ready. Returns whether it was left."""
         tasks = [self.create_task(worker) for worker in workers]
+        for nth in cancelled:
+            self._cancel(tasks[nth])
         asyncio.events._set_running_loop(self)
         try:
             while options := self._options(tasks):
@@ -165,9 +189,9 @@ class ChoosingLoop(asyncio.SelectorEventLoop):
         return False
 
     def _options(self, tasks: list[Any]) -> list[tuple[str, Any]]:
-        options: list[tuple[str, Any]] = [entry for entry in self.ready if self._may_go(entry[1])]
+        options: list[tuple[str, Any]] = [entry for entry in self.ready if self._may_go(*entry)]
         names = [self.names[task] for task in tasks]
-        late = [handle for who, handle, is_task in self.scheduled if who in names and not is_task]
+        late = [handle for who, handle, is_task in self.scheduled if who in names and not is_task] + self.faults
         waiting = [entry[1] for entry in self.ready]
         if all(asyncio.Task.done.__get__(task)() for task in tasks) and not any(handle in waiting for handle in late):
             options.append(LEAVING)
@@ -180,6 +204,8 @@ class ChoosingLoop(asyncio.SelectorEventLoop):
         for who, handle, is_task in self.scheduled:
             if who in [self.names[task] for task in tasks] and not is_task:
                 step.note(handle, "called", write=False)
+        for handle in self.faults:
+            step.note(handle, "called", write=False)
         step.note(self, "running", write=True)
         self.steps.append(("leaving", step))
 
@@ -253,7 +279,10 @@ def _tracking() -> Iterator[None]:
 
 
 def explore_every_order(
-    setup: Callable[[], Any], workers: Sequence[Worker], observe: Callable[[Any], object]
+    setup: Callable[[], Any],
+    workers: Sequence[Worker],
+    observe: Callable[[Any], object],
+    cancelled: Sequence[int] = (),
 ) -> tuple[int, set[str], int]:
     """How many classes there are, the outcomes, and how many classes get stuck."""
     classes: dict[frozenset[Any], bool] = {}
@@ -266,7 +295,7 @@ def explore_every_order(
             if type(state).__module__ != "builtins":
                 state.__class__ = type(type(state).__name__, (Tracked, type(state)), {})
             loop.set_exception_handler(lambda *_: None)
-            stuck = not loop.run_chosen([_call(worker, state) for worker in workers])
+            stuck = not loop.run_chosen([_call(worker, state) for worker in workers], cancelled)
             classes[class_of(loop.steps)] = stuck
             if not stuck:
                 outcomes.add(repr(observe(state)))

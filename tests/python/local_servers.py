@@ -91,3 +91,16 @@ def postgres() -> Iterator[str]:
         with _running(command, port, folder.with_suffix(".log"), user):
             yield f"postgresql://tester@127.0.0.1:{port}/postgres"
         folder.with_suffix(".log").unlink()
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[str]:
+    """Run Redis; give its address as a URL."""
+    program = shutil.which("redis-server")
+    assert program is not None, "redis-server is not installed: tests/install_servers does it"
+    with _folder(None) as folder:
+        port = free_port()
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        with _running(command, port, folder.with_suffix(".log"), None):
+            yield f"redis://127.0.0.1:{port}/0"
+        folder.with_suffix(".log").unlink()

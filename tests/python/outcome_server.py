@@ -25,10 +25,10 @@ def load(code: types.CodeType) -> dict[str, Any]:
     return module.__dict__
 
 
-def enumerate_all(text: str, limit: int) -> dict[str, object]:
+def enumerate_all(text: str, limit: int, gil: bool = False) -> dict[str, object]:
     """Return the outcomes of every interleaving of opcodes, or nothing if there are more than the limit."""
     # Watching opcodes is nothing that an exploration should have to do with.
-    from every_interleaving import TooLargeError, interleavings
+    from every_interleaving import Switches, TooLargeError, interleavings
     from shared_opcodes import SharedOpcodes
 
     code = compile(text, "program.py", "exec")
@@ -46,10 +46,14 @@ def enumerate_all(text: str, limit: int) -> dict[str, object]:
         found = list(interleavings(begin, opcodes.stops, limit))
     except TooLargeError:
         return {"outcomes": None}
-    return {"outcomes": sorted(set(found)), "interleavings": len(found)}
+    answer: dict[str, object] = {"outcomes": sorted(set(found)), "interleavings": len(found)}
+    if gil:
+        for name, most in (("least", False), ("most", True)):
+            answer[name] = sorted(set(interleavings(begin, opcodes.stops, limit, Switches(most))))
+    return answer
 
 
-def explore(text: str, limit: int) -> dict[str, object]:
+def explore(text: str, limit: int, gil: bool = False) -> dict[str, object]:
     """Return verdict, number of executions and outcomes of an exploration."""
     from frontrun.dpor import explore_dpor
 
@@ -77,6 +81,7 @@ def explore(text: str, limit: int) -> dict[str, object]:
             reproduce_on_failure=0,
             trace_dir=directory,
             workers=1,
+            gil=gil,
         )
     finally:
         shutil.rmtree(directory)

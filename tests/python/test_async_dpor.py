@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import frontrun
 import pytest
 from every_order import explore_every_order
 from frontrun.async_dpor import explore_async_dpor
@@ -213,10 +214,33 @@ async def victim(state: State) -> None:
         state.note("cancelled")
 
 
+async def cancels_parent(state: State) -> None:
+    """Who cancels a task cancels the child that it waits for just then."""
+    parent = asyncio.create_task(parent_of_two(state))
+    asyncio.get_running_loop().call_soon(parent.cancel)
+    await asyncio.wait([parent])
+
+
+async def parent_of_two(state: State) -> None:
+    for child in [asyncio.create_task(child_of_victim()) for _ in range(2)]:
+        await child
+
+
+async def child_of_victim() -> None:
+    pass
+
+
 async def canceller(state: State) -> None:
     await pause()
     if state.task is not None:
         state.note(str(state.task.cancel()))
+
+
+async def careless(state: State) -> None:
+    """Keeps the lock if it is cancelled meanwhile."""
+    await state.lock.acquire()
+    await pause()
+    state.lock.release()
 
 
 async def cancels_child(state: State) -> None:
@@ -288,6 +312,7 @@ SCENARIOS: dict[str, list[Any]] = {
     "group": [in_group, set_x],
     "cancel": [victim, canceller],
     "cancel_2": [victim, canceller, canceller],
+    "cancel_parent": [cancels_parent],
     "cancel_child": [cancels_child, set_event],
     "cancel_lock_waiter": [cancels_lock_waiter, increment_locked],
     "shield": [shielded, set_x],
@@ -296,17 +321,70 @@ SCENARIOS: dict[str, list[Any]] = {
 }
 
 
+# Somebody else cancels the workers with these numbers, each at some moment.
+CANCELLED: dict[str, tuple[list[Any], list[int]]] = {
+    "counter": ([increment] * 2, [0]),
+    "counter_2": ([increment] * 2, [0, 1]),
+    "locked": ([increment_locked] * 2, [0]),
+    "locked_2": ([increment_locked] * 2, [0, 1]),
+    "locked_3": ([increment_locked] * 3, [1]),
+    "permits": ([increment_with_permit] * 2, [0, 1]),
+    "event": ([wait_event, set_event], [0]),
+    "event_2": ([wait_event, set_event], [0, 1]),
+    "queue": ([put, get], [1]),
+    "queue_2": ([put_one, get, get], [1]),
+    "bounded_queue": ([put_small, get_small], [0]),
+    "condition": ([await_condition, notify], [0]),
+    "condition_2": ([await_condition, notify], [0, 1]),
+    "children": ([children], [0]),
+    "victim": ([victim, canceller], [0]),
+    "inversion": ([forward, backward], [0]),
+    "message": ([x_then_y, y_then_x], [0, 1]),
+    "private": ([private] * 2, [0, 1]),
+    "cancels_child": ([cancels_child, set_event], [0]),
+    "lock_waiter": ([cancels_lock_waiter, increment_locked], [0]),
+}
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_as_by_brute_force(name: str) -> None:
-    workers = SCENARIOS[name]
+    compare(SCENARIOS[name], [])
+
+
+@pytest.mark.parametrize("name", CANCELLED)
+def test_cancellations_as_by_brute_force(name: str) -> None:
+    compare(*CANCELLED[name])
+
+
+def test_who_can_be_cancelled() -> None:
+    with pytest.raises(ValueError, match="2 tasks have numbers from 0 to 1"):
+        asyncio.run(explore_async_dpor(State, [increment] * 2, lambda state: True, cancel=[2]))
+    with pytest.raises(TypeError, match="nobody can cancel a thread"):
+        frontrun.explore(State, repr, lambda state: True, count=2, cancel=True)
+
+
+def test_a_lock_that_a_cancelled_worker_keeps_is_found() -> None:
+    result = frontrun.explore(State, [careless, increment_locked], lambda state: True, cancel=[0])
+    assert (result.verdict, result.failure_kind) == ("failed", "deadlock"), result.explanation
+    assert frontrun.explore(State, [careless, increment_locked], lambda state: True).exhausted
+
+
+def compare(workers: list[Any], cancelled: list[int]) -> None:
+    """All classes, outcomes and deadlocks are those that brute force finds."""
 
     def observe(state: State) -> object:
-        return (state.x, state.y, state.log)
+        return (state.x, state.y, state.log, state.lock.locked(), state.semaphore.locked(), state.queue.qsize())
 
-    classes, outcomes, stuck = explore_every_order(State, workers, observe)
+    classes, outcomes, stuck = explore_every_order(State, workers, observe, cancelled)
     result = asyncio.run(
         explore_async_dpor(
-            State, workers, lambda state: True, stop_on_first=False, reproduce_on_failure=0, observe=observe
+            State,
+            workers,
+            lambda state: True,
+            stop_on_first=False,
+            reproduce_on_failure=0,
+            observe=observe,
+            cancel=cancelled,
         )
     )
     deadlocks = sum(failure.kind == "deadlock" for failure in result.failures)

@@ -30,9 +30,9 @@ class Server:
         command = [sys.executable, here / "outcome_server.py", way]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=here)
 
-    def ask(self, text: str) -> None:
+    def ask(self, text: str, *, gil: bool = False) -> None:
         assert self.process.stdin
-        self.process.stdin.write(json.dumps({"text": text, "limit": MAX_INTERLEAVINGS}) + "\n")
+        self.process.stdin.write(json.dumps({"text": text, "limit": MAX_INTERLEAVINGS, "gil": gil}) + "\n")
         self.process.stdin.flush()
 
     def answer(self) -> dict[str, Any]:
@@ -85,3 +85,28 @@ def test_outcomes_are_those_of_all_interleavings(servers: list[Server]) -> None:
     assert compared >= ENOUGH
     # To say that it could not explore a program is no wrong answer, but has to be rare.
     assert len(unanswered) <= compared // 50
+
+
+def test_outcomes_with_a_gil_are_those_of_the_interleavings_that_it_allows(servers: list[Server]) -> None:
+    explore, enumerate_all = servers
+    compared, fewer, wrong = 0, 0, []
+    for number in range(FIRST, FIRST + (LAST - FIRST) // 8):
+        text = numbered(number)
+        enumerate_all.ask(text, gil=True)
+        expected = enumerate_all.answer()
+        if expected["outcomes"] is None:
+            continue
+        explore.ask(text, gil=True)
+        explored = explore.answer()
+        if explored["verdict"] in ("bounded", "diverged", "error"):
+            continue
+        compared += 1
+        fewer += expected["outcomes"] != expected["most"]
+        found = [f"missing: {outcome}" for outcome in expected["least"] if outcome not in explored["outcomes"]]
+        found += [f"impossible: {outcome}" for outcome in explored["outcomes"] if outcome not in expected["most"]]
+        if found:
+            wrong.append("\n".join([f"program {number}", text[text.index("def setup") :], *found]))
+    print(f"{compared} programs compared, {fewer} of which a GIL protects")
+    assert not wrong, "\n\n".join([f"{len(wrong)} of {compared} programs", *wrong[:10]])
+    assert compared >= (LAST - FIRST) // 16
+    assert fewer > 0 or compared < 40

@@ -91,6 +91,36 @@ def read_then_write(number: int, row: int = 1, suffix: str = "") -> Thread:
     return run
 
 
+class Shared:
+    """A connection with rows to fetch, and one cursor, both for all threads."""
+
+    def __init__(self, connect: Connect) -> None:
+        self.connection = connect()
+        self.connection.autocommit = True
+        self.cursor = self.connection.cursor()
+        self.cursor.execute("SELECT generate_series(1, 2)")
+        self.got: list[int] = []
+
+    def fetch(self) -> None:
+        self.got.append(self.cursor.fetchone()[0])
+
+    def iterate(self) -> None:
+        self.got.extend(row[0] for row in self.cursor)
+
+
+def test_a_cursor_that_threads_share_is_state_although_it_asks_the_server_nothing(connect: Connect) -> None:
+    result = explore_dpor(
+        lambda: Shared(connect),
+        [Shared.fetch, Shared.iterate],
+        lambda shared: shared.got[:1] != [2],
+        stop_on_first=False,
+        observe=lambda shared: tuple(shared.got),
+    )
+    # Who iterates first has both rows, and the other one none, which it cannot take apart.
+    assert result.verdict == "failed"
+    assert {"(1, 2)", "(2, 1)"} <= set(result.outcomes), result.outcomes
+
+
 def test_a_lost_update_is_found(connect: Connect) -> None:
     result = explore(connect, [read_then_write(0), read_then_write(1)], lambda bank: bank.balances()[0] == 2)
     # Who commits first, and whether the other one has read by then.

@@ -261,6 +261,11 @@ def test_where_nothing_is_in_scope_nothing_is_proved(explore: Explore, program: 
     assert (code, answer["verdict"], answer["bounded_by"], answer["executions"]) == (124, "bounded", "scope", 2)
 
 
+def test_what_is_trusted_is_not_seen_and_nothing_is_proved_of_it(explore: Explore, program: str) -> None:
+    code, answer = explore("--trust", "shelf", program)
+    assert (code, answer["verdict"], answer["bounded_by"], answer["executions"]) == (124, "bounded", "trust", 1)
+
+
 def test_everything_can_be_in_scope(explore: Explore, tmp_path: Path) -> None:
     (tmp_path / "dump.py").write_text(
         "import json, threading\n"

@@ -36,6 +36,11 @@ enum Item {
 
 /// Explores everything; `None` when that takes more than `limit` runs.
 pub fn exhaust(program: &Program, limit: usize, tuning: Tuning) -> Option<Found> {
+    visit(program, limit, tuning, &mut |_| ())
+}
+
+/// The same, with a look at every execution.
+pub fn visit(program: &Program, limit: usize, tuning: Tuning, look: &mut dyn FnMut(&Run)) -> Option<Found> {
     let mut found = Found::default();
     let mut stack = vec![Item::Schedule(Schedule::default())];
     while let Some(item) = stack.pop() {
@@ -44,6 +49,7 @@ pub fn exhaust(program: &Program, limit: usize, tuning: Tuning) -> Option<Found>
             Item::Run(run) => *run,
         };
         found.executions += 1;
+        look(&run);
         let (class, alternatives, mut probes) = children(program, &run, tuning);
         found.redundant += probes.len();
         let signature = signature(&run.log, program.threads.len());

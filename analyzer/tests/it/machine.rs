@@ -139,6 +139,7 @@ impl Machine<'_> {
                 operation: names.operation(op),
                 result: *result,
                 block: *block,
+                gil_switch: true,
             });
         }
         for thread in &existing {

@@ -14,4 +14,5 @@ mod random;
 
 mod blocks;
 mod fuzz;
+mod gil;
 mod known;

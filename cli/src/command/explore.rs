@@ -78,6 +78,7 @@ fn config(
         preemption_bound: args.preemption_bound,
         sampling: args.sample.map(|attempts| Plan::new(attempts, args.seed)),
         fail_on_race: args.fail_on_race,
+        gil: args.gil,
         after_failure: if args.keep_going { AfterFailure::Continue } else { AfterFailure::Stop },
         timeout_per_run: Duration::from_secs_f64(args.timeout),
         directory,

@@ -7,22 +7,22 @@ use crate::render::ending::ending;
 use crate::render::names::counted;
 use crate::render::style::Style;
 use crate::render::value;
-use frontrun_formats::file::FORMAT_VERSION;
 use frontrun_formats::{Execution, Tail};
 use frontrun_replayer::trace_file;
 use std::fmt::Write;
 
 pub(super) fn run(args: &Info) -> Result<ExitCode, CliError> {
     let execution = trace_file::read(&args.trace)?;
+    let format = trace_file::version(&args.trace)?;
     if args.json {
-        crate::print_json(&value::info(&execution.header, FORMAT_VERSION, &execution));
+        crate::print_json(&value::info(&execution.header, format, &execution));
     } else {
-        crate::print(&text(&execution));
+        crate::print(&text(&execution, format));
     }
     Ok(ExitCode::NoFailure)
 }
 
-fn text(execution: &Execution) -> String {
+fn text(execution: &Execution, format: u32) -> String {
     let header = &execution.header;
     let environment = &header.environment;
     let version = environment.python_version;
@@ -41,7 +41,7 @@ fn text(execution: &Execution) -> String {
     }
     line("hash seed", &environment.hash_seed);
     line("platform", &environment.platform);
-    line("frontrun", &format!("{}, format {FORMAT_VERSION}", environment.tool));
+    line("frontrun", &format!("{}, format {format}", environment.tool));
     let tail = match &header.schedule.tail {
         Tail::Lowest => String::new(),
         Tail::Sampled(sampling) => {

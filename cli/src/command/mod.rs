@@ -46,6 +46,7 @@ fn target(words: &[OsString], scope: &Scope, host: &Host) -> Result<Target, CliE
         target.include.push("*".to_owned());
     }
     target.exclude = scope.exclude.clone();
+    target.trust = scope.trust.clone();
     target.clock = scope.clock.name().to_owned();
     spawn::find_module(&target)?;
     Ok(target)

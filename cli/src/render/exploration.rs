@@ -31,6 +31,9 @@ pub fn headline(report: &Report, style: Style) -> String {
     if report.redundant > 0 {
         ran = format!("{ran} and {}", counted(report.redundant as usize, "probe"));
     }
+    if report.beyond_gil > 0 {
+        ran = format!("{ran}, without {} that no GIL allows", report.beyond_gil);
+    }
     let time = duration(report.elapsed);
     match report.verdict() {
         Verdict::Failed => {
@@ -74,6 +77,9 @@ pub fn report(
         if !explained.interleaving.is_empty() {
             let _ = writeln!(text, "{}", explained.interleaving.trim_end());
         }
+        if let Some(gil) = failure.gil {
+            let _ = writeln!(text, "{}", builds(gil));
+        }
         if let Some(output) = &failure.output {
             let _ = writeln!(text, "output: {}", shell_word(output));
         }
@@ -97,6 +103,14 @@ pub fn report(
     races(&mut text, report, style);
     remarks(&mut text, report);
     text
+}
+
+/// Which builds of CPython can have a failing execution.
+pub fn builds(gil: bool) -> &'static str {
+    match gil {
+        true => "builds: with a GIL, too: CPython can switch threads at these places",
+        false => "builds: free-threaded only: with a GIL, CPython does not switch threads at these places",
+    }
 }
 
 fn remarks(text: &mut String, report: &Report) {
@@ -165,6 +179,7 @@ fn bound(report: &Report) -> String {
         Some(BoundedBy::Scope) => {
             "no code is in scope, so threads switched where they wait and nowhere else".to_owned()
         }
+        Some(BoundedBy::Trust) => "code that was to be trusted (--trust) was not looked at".to_owned(),
         Some(BoundedBy::Preemptions) => format!(
             "{} left out by --preemption-bound",
             counted(report.beyond_preemption_bound as usize, "schedule")

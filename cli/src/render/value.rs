@@ -27,6 +27,7 @@ struct FailureLine<'a> {
     kind: &'static str,
     trace: &'a Path,
     message: String,
+    gil_reachable: Option<bool>,
 }
 
 /// The verdict of an exploration: what a script needs.
@@ -36,6 +37,7 @@ pub fn verdict(report: &Report) -> VerdictLine<'_> {
         kind: failure.kind.name(),
         trace: &failure.trace,
         message: failure.headline(),
+        gil_reachable: failure.gil,
     });
     VerdictLine {
         schema: SCHEMA,
@@ -57,6 +59,7 @@ pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
             "details": failure.details,
             "output": failure.output,
             "executions_before": failure.executions_before,
+            "gil_reachable": failure.gil,
         })
     });
     let divergence = report.first_divergence.as_ref().map(|divergence| {
@@ -67,6 +70,7 @@ pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
         "verdict": report.verdict().name(),
         "executions": report.executions,
         "redundant": report.redundant,
+        "beyond_gil": report.beyond_gil,
         "failures": failures.collect::<Vec<_>>(),
         "bounded_by": report.bounded_by.map(BoundedBy::name),
         "nothing_to_explore": report.explored_nothing(),

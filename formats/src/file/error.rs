@@ -13,13 +13,13 @@ pub enum ReadError {
     NotATrace,
     /// The file has another format version.
     #[error(
-        "trace needs format {found}, this frontrun reads format {supported}: \
+        "trace needs format {found}, this frontrun reads formats up to {supported}: \
          install a frontrun that reads it (pip install -U frontrun)"
     )]
     UnsupportedVersion {
         /// The version in the file.
         found: u32,
-        /// The version that is read here.
+        /// The newest version that is read here.
         supported: u32,
     },
     /// The file ends before its header does, so nothing can be said about it.

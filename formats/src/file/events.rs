@@ -70,6 +70,7 @@ pub(super) fn get_events(
         operation: Operation::Pause,
         result: 0,
         block: Block::Alone,
+        gil_switch: true,
     };
     // The runs cover every position once, so no blank remains. A row takes at least three bytes of its record.
     events.resize(first + total, blank);
@@ -108,6 +109,29 @@ fn runs(order: &[u8], total: usize, tables: Tables) -> Result<Vec<Run>, Fault> {
     }
     runs.sort_unstable();
     Ok(runs)
+}
+
+/// Writes which events have [`Event::gil_switch`]: a bit for each, in execution order, the lowest of a byte first.
+pub(super) fn put_switches(switches: &mut Vec<u8>, events: &[Event]) {
+    let byte =
+        |events: &[Event]| events.iter().rev().fold(0, |byte, event| byte << 1 | u8::from(event.gil_switch));
+    switches.clear();
+    switches.extend(events.chunks(8).map(byte));
+}
+
+/// The inverse of [`put_switches`] for events that have been read otherwise.
+pub(super) fn get_switches(switches: &[u8], events: &mut [Event]) -> Result<(), Fault> {
+    let mut cursor = Cursor::new("switches", switches);
+    for events in events.chunks_mut(8) {
+        let byte = cursor.byte()?;
+        if u32::from(byte) >> events.len() != 0 {
+            return Err(Fault::Number("switches"));
+        }
+        for (place, event) in events.iter_mut().enumerate() {
+            event.gil_switch = byte >> place & 1 != 0;
+        }
+    }
+    cursor.finish()
 }
 
 /// Writes what unfinished threads were about to do.

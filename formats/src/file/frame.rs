@@ -11,9 +11,9 @@
 //! The head has a checksum of its own, so that a damaged size is told from a file that ends early: the former
 //! is an error, the latter an ordinary end of a killed recording.
 
-use super::FORMAT_VERSION;
 use super::error::{ReadError, WriteError};
 use super::record::Kind;
+use super::{FORMAT_VERSION, OLDEST_VERSION};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The largest record in bytes, unpacked: 64 MiB.
@@ -45,7 +45,7 @@ pub(super) fn prefix() -> [u8; PREFIX_LENGTH] {
     bytes
 }
 
-/// That `input` starts as a trace of this version; gives the version.
+/// That `input` starts as a trace of a version that can be read; gives the version.
 pub(super) fn check_prefix(input: &[u8]) -> Result<u32, ReadError> {
     let expected = prefix();
     let constant = PREFIX_LENGTH - 4;
@@ -57,7 +57,7 @@ pub(super) fn check_prefix(input: &[u8]) -> Result<u32, ReadError> {
         return Err(ReadError::TruncatedHeader { length: input.len() as u64 });
     }
     match u32_at(input, constant) {
-        FORMAT_VERSION => Ok(FORMAT_VERSION),
+        found @ OLDEST_VERSION..=FORMAT_VERSION => Ok(found),
         found => Err(ReadError::UnsupportedVersion { found, supported: FORMAT_VERSION }),
     }
 }

@@ -1,4 +1,4 @@
-//! The trace file `.frz`, format 1: one recorded run, readable to the last whole frame whatever killed it.
+//! The trace file `.frz`, format 2: one recorded run, readable to the last whole frame whatever killed it.
 //!
 //! # Model
 //! A file is a sequence of zstd frames, so `zstd -d` unpacks it; what zstd does not know hides in its skippable
@@ -28,6 +28,9 @@
 //! another order of columns, another meaning of a number) bumps [`FORMAT_VERSION`]; a reader refuses the
 //! versions that it does not know by name and never guesses. `tests/golden/` keeps a file of each version.
 //!
+//! Version 2 tells of each event where an interpreter with a GIL can switch threads. Version 1 does not; its events are
+//! read as if it could do so everywhere.
+//!
 //! # Not here
 //! What the records mean (the modules beside this one); when a recorder flushes; compression of anything else.
 
@@ -56,8 +59,11 @@ use crate::location::Location;
 use crate::outcome::Outcome;
 use crate::semantics::Value;
 
-/// The version of the format that this crate writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The version of the format that this crate writes.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The oldest version that it reads.
+pub const OLDEST_VERSION: u32 = 1;
 
 /// What is new since the last delta: table rows, and the events that refer to these and to earlier rows.
 ///

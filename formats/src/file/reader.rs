@@ -4,7 +4,7 @@
 //! with a hole in it is no recording.
 
 use super::error::ReadError;
-use super::events::{get_events, get_pending, get_values};
+use super::events::{get_events, get_pending, get_switches, get_values};
 use super::frame::{Frame, Frames, HEAD_LENGTH, Head, PREFIX_LENGTH, Unpacker, check_prefix};
 use super::index::get_footer;
 use super::record::{DeltaRecord, EndRecord, Kind, RecordFault, decode};
@@ -141,7 +141,11 @@ impl Assembly {
         execution.objects.extend(delta.objects.into_owned());
         execution.threads.extend(delta.threads.into_owned());
         get_values(&delta.initial, self.tables, &mut execution.initial)?;
+        let before = execution.events.len();
         get_events(&delta.events, delta.order, self.tables, &mut execution.events)?;
+        if let Some(switches) = delta.switches {
+            get_switches(switches, &mut execution.events[before..])?;
+        }
         Ok(())
     }
 

@@ -41,6 +41,9 @@ pub(super) struct DeltaRecord<'a> {
     pub(super) order: &'a [u8],
     #[serde(borrow)]
     pub(super) events: Columns<'a>,
+    /// [`crate::Event::gil_switch`]; missing in version 1.
+    #[serde(borrow, default, with = "serde_bytes")]
+    pub(super) switches: Option<&'a [u8]>,
 }
 
 /// [`super::End`] in the file, without the sources, which have frames of their own.

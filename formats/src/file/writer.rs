@@ -2,7 +2,7 @@
 
 use super::columns::Encoder;
 use super::error::WriteError;
-use super::events::{put_events, put_pending, put_values};
+use super::events::{put_events, put_pending, put_switches, put_values};
 use super::frame::{FRAME_LIMIT, Packer, prefix};
 use super::index::{FrameEntry, Index, put_footer};
 use super::record::{DeltaRecord, EndRecord, Kind};
@@ -37,6 +37,7 @@ pub struct Writer<W: Write> {
     /// Set while bytes are being written, so it stays set when that fails.
     broken: bool,
     order: Vec<u8>,
+    switches: Vec<u8>,
     record: Vec<u8>,
     /// Whole frames that are about to be written.
     bytes: Vec<u8>,
@@ -58,6 +59,7 @@ impl<W: Write> Writer<W> {
             offset: 0,
             broken: false,
             order: Vec::new(),
+            switches: Vec::new(),
             record: Vec::new(),
             bytes: prefix().to_vec(),
         };
@@ -127,6 +129,7 @@ impl<W: Write> Writer<W> {
     fn pack_rows(&mut self, delta: &Delta, events: &[Event]) -> Result<(), WriteError> {
         put_values(&mut self.values, self.tables, &delta.initial)?;
         put_events(&mut self.encoder, &mut self.order, self.tables, events)?;
+        put_switches(&mut self.switches, events);
         let record = DeltaRecord {
             strings: Cow::Borrowed(&delta.strings),
             keys: Cow::Borrowed(&delta.keys),
@@ -136,6 +139,7 @@ impl<W: Write> Writer<W> {
             initial: self.values.columns(),
             order: &self.order,
             events: self.encoder.columns(),
+            switches: Some(&self.switches),
         };
         serialize(&record, &mut self.record)?;
         self.pack(Kind::Delta, events.len() as u32)

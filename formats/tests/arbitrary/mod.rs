@@ -265,13 +265,14 @@ pub fn execution() -> impl Strategy<Value = Execution> {
         let most = if sizes.threads > 0 && sizes.sites > 0 { 40 } else { 0 };
         let step = (0..sizes.threads.max(1), 0..sizes.sites.max(1), operation(sizes));
         let block = || prop_oneof![Just(Block::Alone), Just(Block::First), Just(Block::Later)];
-        let event = (step.clone(), prop_oneof![0..3u8, any::<u8>()], block()).prop_map(
-            |((thread, site, operation), result, block)| Event {
+        let event = (step.clone(), prop_oneof![0..3u8, any::<u8>()], block(), any::<bool>()).prop_map(
+            |((thread, site, operation), result, block, gil_switch)| Event {
                 thread: ThreadId(thread),
                 site: SiteId(site),
                 operation,
                 result,
                 block,
+                gil_switch,
             },
         );
         let pending = (step, block()).prop_map(|((thread, site, operation), block)| Pending {

@@ -106,6 +106,7 @@ pub fn execution() -> Execution {
             7 | 8 => Block::Later,
             _ => Block::Alone,
         },
+        gil_switch: number % 5 < 3,
     };
     let operations = operations();
     let twice = operations.iter().chain(operations.iter().rev()).cloned();

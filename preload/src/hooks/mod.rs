@@ -2,7 +2,8 @@
 //!
 //! A hook is declared with the function's C signature and the description of the call:
 //! `fn fsync(fd: c_int) -> c_int = Call::on(Kind::Sync, READS, fd);`. Everything else is the same for all, but for waits:
-//! `at once timeout = 0` says what a listener changes when their time has run out.
+//! `at once timeout = 0` says what a listener changes when their time has run out, and for what is sent: `in part count` names
+//! the number of bytes, which a listener may lessen.
 //!
 //! Variadic functions (`open`, `fcntl`) are declared with the argument that may follow. On x86-64 and aarch64
 //! Linux variadic integer arguments travel like named ones, so what the caller passed, or the garbage when it
@@ -77,7 +78,7 @@ use c_name;
 /// Declares hooks, see the module.
 macro_rules! hooks {
     ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $call:expr
-        $(, at once $late:ident = $now:expr)?;)*) => {
+        $(, at once $late:ident = $now:expr)? $(, in part $count:ident)?;)*) => {
         #[allow(non_upper_case_globals, reason = "named like the functions")]
         mod real {
             use super::*;
@@ -115,6 +116,7 @@ macro_rules! hooks {
                     let mut call: crate::call::Call = unsafe { $call };
                     call.begin(real::$name.name(), [$($argument as u64),*]);
                     $(let $late = if call.is_at_once() { $now } else { $late };)?
+                    $(let $count = call.part_of($count);)?
                     // SAFETY: the caller's own call, handed on.
                     let result = unsafe { function($($argument),*) };
                     call.finish(result.value(), result.failed(), result.descriptor());

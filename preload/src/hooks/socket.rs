@@ -24,9 +24,10 @@ hooks! {
         Call::on(Kind::Accept, BOTH, fd).effect(Effect::Accepts);
     fn shutdown(fd: c_int, how: c_int) -> c_int = Call::on(Kind::Shutdown, WRITES, fd);
 
-    fn send(fd: c_int, buffer: *const c_void, count: size_t, flags: c_int) -> ssize_t = sends(fd).length(count);
+    fn send(fd: c_int, buffer: *const c_void, count: size_t, flags: c_int) -> ssize_t =
+        sends(fd).length(count), in part count;
     fn sendto(fd: c_int, buffer: *const c_void, count: size_t, flags: c_int, address: *const sockaddr,
-        length: socklen_t) -> ssize_t = sends(fd).length(count).destination(address, length);
+        length: socklen_t) -> ssize_t = sends(fd).length(count).destination(address, length), in part count;
     fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> ssize_t = sendmsg_call(fd, message);
     fn sendmmsg(fd: c_int, messages: *mut mmsghdr, n_messages: c_uint, flags: c_int) -> c_int =
         sends(fd).length(n_messages as usize);

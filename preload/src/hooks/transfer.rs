@@ -26,7 +26,7 @@ hooks! {
     fn preadv64v2(fd: c_int, parts: *const iovec, n_parts: c_int, offset: off_t, flags: c_int) -> ssize_t =
         or_position(reads(fd).vector(parts, n_parts as usize), offset);
 
-    fn write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t = writes(fd).length(count);
+    fn write(fd: c_int, buffer: *const c_void, count: size_t) -> ssize_t = writes(fd).length(count), in part count;
     fn pwrite(fd: c_int, buffer: *const c_void, count: size_t, offset: off_t) -> ssize_t =
         writes(fd).length(count).offset(offset);
     fn pwrite64(fd: c_int, buffer: *const c_void, count: size_t, offset: off_t) -> ssize_t =

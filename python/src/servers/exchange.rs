@@ -4,13 +4,14 @@
 
 use crate::shim::IoEvent;
 use frontrun_recorder::servers::postgres::{Dialogue, query};
+use frontrun_recorder::servers::redis;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 /// How long an answer of the server is waited for that a step depends on.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How much of an answer is looked at before the program reads it.
-const PEEKED: usize = 1 << 17;
+pub const PEEKED: usize = 1 << 17;
 
 /// Whether a call of `connect` has made a connection, or is about to.
 pub fn is_connecting(event: &IoEvent) -> bool {
@@ -154,19 +155,41 @@ fn receive(fd: RawFd, length: usize, flags: i32) -> Vec<u8> {
     buffer
 }
 
-/// Asks the server something on a connection that is at rest; returns the rows, or `None` if there is no answer.
+/// Asks PostgreSQL something on a connection that is at rest; returns the rows, or `None` if there is no answer.
 pub fn ask(fd: RawFd, idle: &Dialogue, sql: &str) -> Option<Vec<Vec<Option<String>>>> {
     let mut dialogue = idle.clone();
     dialogue.keep_rows = true;
     let bytes = query(sql);
     dialogue.send(&bytes);
+    converse(fd, &bytes, |answer| {
+        dialogue.receive(answer);
+        dialogue.outstanding <= idle.outstanding
+    })?;
+    dialogue.error.is_none().then_some(dialogue.data)
+}
+
+/// Asks Redis something on a connection that is at rest; returns the answer, or `None` if there is none.
+pub fn ask_redis(fd: RawFd, idle: &redis::Dialogue, words: &[&[u8]]) -> Option<redis::Answer> {
+    let mut dialogue = idle.clone();
+    dialogue.kept = Some(Vec::new());
+    let bytes = redis::request(words);
+    dialogue.send(&bytes);
+    converse(fd, &bytes, |answer| {
+        dialogue.receive(answer);
+        dialogue.outstanding() == 0
+    })?;
+    dialogue.kept?.pop()
+}
+
+/// Sends something and reads until `ends` says that the answer has ended.
+fn converse(fd: RawFd, bytes: &[u8], mut ends: impl FnMut(&[u8]) -> bool) -> Option<()> {
     // SAFETY: the buffer is that long.
     let sent = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
     if sent != bytes.len() as isize {
         return None;
     }
     let end = Instant::now() + PATIENCE;
-    while dialogue.outstanding > idle.outstanding {
+    loop {
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() || !is_readable_within(fd, left) {
             return None;
@@ -175,9 +198,15 @@ pub fn ask(fd: RawFd, idle: &Dialogue, sql: &str) -> Option<Vec<Vec<Option<Strin
         if bytes.is_empty() {
             return None;
         }
-        dialogue.receive(&bytes);
+        if ends(&bytes) {
+            return Some(());
+        }
     }
-    dialogue.error.is_none().then_some(dialogue.data)
+}
+
+/// Whether a call sends bytes that lie in one place, so that it can send fewer.
+pub fn is_divisible(event: &IoEvent) -> bool {
+    matches!(event.function(), "send" | "sendto" | "write")
 }
 
 /// Waits for the server to end the connection, as it does when the client has said goodbye.

@@ -8,9 +8,8 @@
 //! Invariant: what a step touches hangs on the requests of its thread, on tables as they were at the beginning, and on
 //! what the steps before it have touched; never on time.
 //!
-//! Module map: [`exchange`] bytes and real time · [`postgres`]
-//! statements and transactions, with a [`plan`] for each · [`place`] the
-//! line of the program that asks · [`unknown`] any other server.
+//! Module map: [`exchange`] bytes and real time · [`postgres`] statements and transactions, with a [`plan`] for each ·
+//! [`redis`] commands · [`place`] the line of the program that asks · [`unknown`] any other server.
 //!
 //! Not here: protocols and statements (recorder, `servers`), sockets whose other end is a thread of this process, the connections and names of a run (connections).
 
@@ -18,14 +17,15 @@ mod exchange;
 mod place;
 mod plan;
 mod postgres;
+mod redis;
 mod unknown;
 
 use crate::connections::{Id, Servers, Speech};
 use crate::outside::Books;
-use crate::shim::{BEFORE, IoEvent, kind};
+use crate::shim::{AT_MOST, BEFORE, DONE, IoEvent, kind};
 use crate::{connections, run};
 use frontrun_formats::ThreadId;
-use frontrun_recorder::servers::postgres::begins_connection;
+use frontrun_recorder::servers::{postgres as postgres_protocol, redis as redis_protocol};
 use place::here;
 
 /// Whether the call is about a connection to a server, or makes one.
@@ -35,14 +35,15 @@ pub fn concerns(event: &IoEvent) -> bool {
     matters && event.fd >= 0 && event.resource().starts_with(b"socket:")
 }
 
-/// Takes the steps that a call is part of. Returns whether nothing else is to be done for it.
-pub fn on_call(me: ThreadId, event: &IoEvent) -> bool {
+/// Takes the steps that a call is part of. Returns what the library is to be answered, if nothing else is to be done for
+/// the call.
+pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
     let id = Id { fd: event.fd, generation: event.generation };
     if event.kind == kind::CONNECT {
         if event.phase != BEFORE && exchange::is_connecting(event) && !exchange::is_served_here(event) {
             let _ = with(|servers, _| servers.open(id, event.resource()));
         }
-        return false;
+        return None;
     }
     let known = with(|servers, _| servers.speech(id)).flatten();
     if known.is_none()
@@ -50,19 +51,22 @@ pub fn on_call(me: ThreadId, event: &IoEvent) -> bool {
         && event.phase == BEFORE
         && exchange::is_connected(event.fd)
     {
-        // Made before the run began, by nobody knows whom.
-        let _ = with(|servers, _| servers.open(id, event.resource()));
+        // Made before the run began, by nobody knows whom, and nobody knows what has been said.
+        let _ = with(|servers, _| {
+            servers.open(id, event.resource());
+            servers.set_speech(id, Speech::Unknown);
+        });
     }
-    let Some(speech) = with(|servers, _| servers.speech(id)).flatten() else { return false };
+    let speech = with(|servers, _| servers.speech(id)).flatten()?;
     match (event.kind, event.phase == BEFORE) {
-        (kind::WRITE, true) => sends(me, id, speech, event),
+        (kind::WRITE, true) => return Some(sends(me, id, speech, event)),
         (kind::WRITE, false) => has_sent(me, id, event),
         (kind::READ, false) => has_received(id, event),
         (kind::CLOSE, true) => closes(me, id, speech),
         // An answer that does not come is as with any socket.
-        _ => return false,
+        _ => return None,
     }
-    true
+    Some(DONE)
 }
 
 /// Calls `body` with the connections. The calling thread holds the turn and the lock.
@@ -78,19 +82,25 @@ fn are_taken() -> bool {
     run::is_recording() && unsafe { run::get() }.is_some_and(|run| !run.gate.is_one_left())
 }
 
-/// Before bytes are sent.
-fn sends(me: ThreadId, id: Id, speech: Speech, event: &IoEvent) {
+/// Before bytes are sent. Returns what the library is to be answered.
+fn sends(me: ThreadId, id: Id, speech: Speech, event: &IoEvent) -> u32 {
     let bytes = exchange::bytes_of(event, None);
     let speech = match (speech, &bytes) {
-        (Speech::Fresh, Some(bytes)) if begins_connection(bytes) => Speech::Postgres,
-        (Speech::Postgres, Some(_)) => Speech::Postgres,
+        (Speech::Fresh, Some(bytes)) if postgres_protocol::begins_connection(bytes) => Speech::Postgres,
+        (Speech::Fresh, Some(bytes)) if redis_protocol::begins_connection(bytes) => Speech::Redis,
+        (Speech::Postgres | Speech::Redis, Some(_)) => speech,
         _ => Speech::Unknown,
     };
     let _ = with(|servers, _| servers.set_speech(id, speech));
     match (speech, bytes) {
         (Speech::Postgres, Some(bytes)) => postgres::sends(me, id, &bytes),
+        (Speech::Redis, Some(bytes)) => {
+            let most = redis::sends(me, id, &bytes, exchange::is_divisible(event));
+            return most.map_or(DONE, |most| AT_MOST | most as u32);
+        }
         _ => unknown::sends(me, id),
     }
+    DONE
 }
 
 /// After bytes have been sent.
@@ -99,8 +109,10 @@ fn has_sent(me: ThreadId, id: Id, event: &IoEvent) {
     if let Some(bytes) = exchange::bytes_of(event, Some(count)) {
         let _ = with(|servers, _| servers.note_sent(id, &bytes));
     }
-    if count > 0 && with(|servers, _| servers.speech(id)).flatten() == Some(Speech::Postgres) {
-        postgres::has_sent(me, id);
+    match with(|servers, _| servers.speech(id)).flatten() {
+        Some(Speech::Postgres) if count > 0 => postgres::has_sent(me, id),
+        Some(Speech::Redis) if count > 0 => redis::has_sent(id),
+        _ => {}
     }
 }
 

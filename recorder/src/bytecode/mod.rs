@@ -10,7 +10,7 @@
 //! [`SiteSpec::depth`].
 //!
 //! The steps, one module each: `decode` the instructions, find the static `depth` of the stack, read the
-//! `line_table`, `plan` the hooks, `layout` the new code, and translate the `exception_table` and the line
+//! `line_table`, `plan` the hooks and note how each is reached (`arrival`), `layout` the new code, and translate the `exception_table` and the line
 //! table to it.
 //!
 //! # Invariants
@@ -24,6 +24,7 @@
 //! # Not here
 //! Code objects, frames and the hook itself: this module knows bytes only, no interpreter.
 
+mod arrival;
 mod decode;
 mod depth;
 mod error;
@@ -95,7 +96,7 @@ pub fn rewrite(
     let entries = exception_table::read(view.exception_table)?;
     let depths = depth::depths(&mut program, &entries, view.stack_size)?;
     let locations = line_table::read(view.line_table, view.first_line, &program.instructions)?;
-    let hooks = plan::plan(&program, &depths, &locations, kinds);
+    let hooks = plan::plan(&program, &entries, &depths, &locations, kinds);
     if hooks.is_empty() {
         return Ok(None);
     }

@@ -12,7 +12,9 @@
 //! - between a comparison and the jump on its result, which 3.11 specialises as one instruction;
 //! - in unreachable code, which has no stack depth.
 
+use super::arrival::arrivals;
 use super::decode::{Instruction, Program};
+use super::exception_table::Entry;
 use super::line_table::Location;
 use super::opcode::Visible;
 use super::{KindSet, SiteKind, SiteSpec};
@@ -28,6 +30,7 @@ pub(super) struct Hook {
 /// The hooks of a program, in the order of the code.
 pub(super) fn plan(
     program: &Program,
+    handlers: &[Entry],
     depths: &[Option<u32>],
     locations: &[Location],
     kinds: KindSet,
@@ -39,15 +42,19 @@ pub(super) fn plan(
     let is_repeated = repeated(program, locations);
     let mut hooks = Vec::with_capacity(instructions.len() / 3);
     for index in body..instructions.len() {
-        let Some((kind, arg, method_form)) = visible_operation(program, index) else { continue };
         let Some(depth) = depths[index] else { continue };
-        if !kinds.contains(kind) {
-            continue;
-        }
         let keyword_names = keyword_names(program, index);
+        let enters = index == body && kinds.contains(SiteKind::Enter);
+        let operation =
+            if enters { Some((SiteKind::Enter, 0, false)) } else { visible_operation(program, index) };
+        let Some((kind, arg, method_form)) = operation.filter(|(kind, ..)| kinds.contains(*kind)) else {
+            continue;
+        };
         let (line, end_line, column, end_column) = coordinates(locations[index]);
         let site = SiteSpec {
             in_loop: is_repeated(index),
+            first: false,
+            around: false,
             kind,
             arg,
             method_form,
@@ -62,7 +69,18 @@ pub(super) fn plan(
         let before = index as u32 - u32::from(keyword_names.is_some());
         hooks.push(Hook { before, site });
     }
+    note_arrivals(program, handlers, body, &mut hooks);
     hooks
+}
+
+/// Notes how each hook can be reached.
+fn note_arrivals(program: &Program, handlers: &[Entry], body: usize, hooks: &mut [Hook]) {
+    let hooked: Vec<usize> = hooks.iter().map(|hook| hook.before as usize).collect();
+    let arrivals = arrivals(program, handlers, &hooked, body);
+    for hook in hooks {
+        let index = hook.before as usize;
+        (hook.site.first, hook.site.around) = (arrivals.first[index], arrivals.around[index]);
+    }
 }
 
 /// Tells of an instruction whether it, or another one for the same piece of source, lies inside a loop.

@@ -150,6 +150,9 @@ site_kinds! {
     Return,
     /// `exception`, which may leave the frame; under it `arg` says what.
     Reraise,
+    /// No operands: the body of a function begins, and its arguments are in place. It is no instruction, and
+    /// takes the place of the hook of the first one.
+    Enter,
 }
 
 impl SiteKind {
@@ -213,6 +216,10 @@ pub struct SiteSpec {
     /// Whether the instruction, or another one for the same piece of source, can be executed again without leaving the
     /// frame. (The compiler writes the condition of a `while` loop twice.)
     pub in_loop: bool,
+    /// Whether no other hook may come before it in a frame that begins.
+    pub first: bool,
+    /// Whether it may be the next one after a hook that stands before it, by way of a jump backwards.
+    pub around: bool,
     /// The operation.
     pub kind: SiteKind,
     /// The decoded argument; its meaning is given with the kind. Zero if the kind says nothing.

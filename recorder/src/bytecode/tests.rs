@@ -14,9 +14,9 @@ const DELETE_SUBSCR: [u8; 2] = [61, 0];
 const RETURN_VALUE: [u8; 2] = [83, 0];
 const EXTENDED_ARG: u8 = 144;
 
-/// All but the ends of functions, which would only make the examples longer.
+/// All but the beginnings and the ends of functions, which would only make the examples longer.
 fn most_kinds() -> KindSet {
-    let is_end = |kind: &SiteKind| matches!(kind, SiteKind::Return | SiteKind::Reraise);
+    let is_end = |kind: &SiteKind| matches!(kind, SiteKind::Enter | SiteKind::Return | SiteKind::Reraise);
     KindSet::of(&SiteKind::ALL.iter().copied().filter(|kind| !is_end(kind)).collect::<Vec<_>>())
 }
 
@@ -55,6 +55,8 @@ fn attribute_load_is_guarded_and_keeps_its_position() {
     // Three units more, in the entries that belong to the attribute: columns 17 to 20.
     assert_eq!(rewritten.line_table, [128, 0, 144, 17, 151, 19, 148, 19, 136, 42]);
     let site = SiteSpec {
+        first: true,
+        around: false,
         in_loop: false,
         kind: SiteKind::LoadAttr,
         arg: 0,
@@ -238,4 +240,13 @@ fn versions_without_a_table_are_refused() {
     let error = BytecodeError::UnsupportedVersion { major: 3, minor: 14 };
     assert_eq!(PyVersion::try_from((3, 14)), Err(error));
     assert_eq!(error.to_string(), "no opcode table for CPython 3.14");
+}
+
+#[test]
+fn the_body_of_a_function_begins_behind_its_prologue() {
+    let code = [&RESUME[..], &[LOAD_CONST, 0], &RETURN_VALUE].concat();
+    let kinds_of = KindSet::of(&[SiteKind::Enter]);
+    let rewritten = rewrite(PyVersion::V3_12, view(&code, 1), kinds_of).unwrap().unwrap();
+    assert_eq!(rewritten.code, [&RESUME[..], &hook(1), &[LOAD_CONST, 0], &RETURN_VALUE].concat());
+    assert_eq!(kinds(&rewritten), [(SiteKind::Enter, 0)]);
 }

@@ -5,10 +5,12 @@
 //! and conflicts with everything on its server.
 //!
 //! Module map: [`postgres`] the protocol of PostgreSQL, [`sql`] what a statement does, [`table`] what is known of the
-//! tables that it names.
+//! tables that it names · [`redis`] the protocol of Redis, [`commands`] the keys that its commands name.
 //!
 //! Not here: sockets, waiting, and the order of requests (crate `python`).
 
+pub mod commands;
 pub mod postgres;
+pub mod redis;
 pub mod sql;
 pub mod table;

@@ -74,7 +74,8 @@ def _call(function, *args):
 
 
 KINDS = _call(_LIBRARY.frontrun_kind_names)[1].decode().split()
-ALL_KINDS = (1 << len(KINDS)) - 1
+# The beginning of a function is no instruction, and would take the place of one.
+ALL_KINDS = (1 << KINDS.index("Enter")) - 1
 NO_KEYWORD_NAMES = 0xFFFFFFFF
 
 

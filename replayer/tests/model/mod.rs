@@ -217,12 +217,19 @@ impl Model {
         self.threads[thread].at += 1;
         let act = (thread > 0 && at > 0).then(|| self.threads[thread].acts.get(at - 1).copied()).flatten();
         let block = if matches!(act, Some(Act::Peek(..))) { Block::First } else { Block::Alone };
-        self.execution.events.push(Event { thread: id, site, operation, result: 1, block });
+        self.execution.events.push(Event { thread: id, site, operation, result: 1, block, gil_switch: true });
         match act {
             Some(Act::Peek(n, other)) if self.variables[n] == 0 => {
                 let operation = self::operation(Act::Load(other));
                 let block = Block::Later;
-                self.execution.events.push(Event { thread: id, site, operation, result: 1, block });
+                self.execution.events.push(Event {
+                    thread: id,
+                    site,
+                    operation,
+                    result: 1,
+                    block,
+                    gil_switch: true,
+                });
             }
             Some(Act::Load(n)) => self.threads[thread].register = self.variables[n],
             Some(Act::Store(n)) => self.variables[n] = self.threads[thread].register + 1,
