@@ -25,8 +25,11 @@ static NEW: [(AtomicUsize, AtomicUsize); 2] =
 /// The classes of `threading` whose instances have a lock of their own.
 static PRIMITIVES: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 
-/// By address of a lock: base name of the file, and line.
-static PLACES: Mutex<Option<HashMap<usize, (Box<str>, c_int)>>> = Mutex::new(None);
+/// Base name of a file, and line.
+type Place = (Box<str>, c_int);
+
+/// By address of a lock.
+static PLACES: Mutex<Option<HashMap<usize, Place>>> = Mutex::new(None);
 
 /// What makes primitives on behalf of others.
 const MAKERS: [&str; 2] = ["/threading.py", "/queue.py"];
@@ -99,7 +102,7 @@ unsafe fn noted(lock: Object) -> Object {
 }
 
 /// File and line of the innermost code that does not make primitives for others.
-unsafe fn caller() -> Option<(Box<str>, c_int)> {
+unsafe fn caller() -> Option<Place> {
     // SAFETY: the caller holds the lock; references that are owned are given back.
     unsafe {
         let mut frame = ffi::PyEval_GetFrame();
