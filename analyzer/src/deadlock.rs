@@ -7,12 +7,12 @@
 //! going to give.
 
 use crate::describe;
+use crate::missed::{Missed, Search};
 use crate::simulation::Simulation;
 use crate::threads::Threads;
 use frontrun_formats::semantics::State;
-use frontrun_formats::{
-    Execution, Location, ObjectId, Operation, Outcome, Part, SiteId, ThreadId, ThreadPath,
-};
+use frontrun_formats::semantics::waits::{self, Wanted};
+use frontrun_formats::{Execution, ObjectId, Operation, Outcome, SiteId, ThreadId, ThreadPath};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -36,8 +36,38 @@ pub enum DeadlockKind {
     SelfDeadlock,
     /// A lock's owner ended without giving it back.
     OrphanLock,
-    /// A thread waits for what nobody is going to give: a notification, a flag, an item, a permit.
+    /// A thread goes on for ever reading what nobody is going to change.
+    Livelock,
+    /// What a thread waits for was given too early: before the thread waited, or although it had looked already.
     LostWakeup,
+    /// A thread waits for what nobody is going to give: a notification, a flag, an item, a permit.
+    MissingWakeup,
+}
+
+impl DeadlockKind {
+    /// The term that reports begin with.
+    pub fn term(self) -> &'static str {
+        match self {
+            DeadlockKind::Cycle => "circular wait",
+            DeadlockKind::SelfDeadlock => "self-deadlock",
+            DeadlockKind::OrphanLock => "orphan lock",
+            DeadlockKind::Livelock => "livelock",
+            DeadlockKind::LostWakeup => "lost wake-up",
+            DeadlockKind::MissingWakeup => "missing wake-up",
+        }
+    }
+
+    /// The name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            DeadlockKind::Cycle => "cycle",
+            DeadlockKind::SelfDeadlock => "self_deadlock",
+            DeadlockKind::OrphanLock => "orphan_lock",
+            DeadlockKind::Livelock => "livelock",
+            DeadlockKind::LostWakeup => "lost_wakeup",
+            DeadlockKind::MissingWakeup => "missing_wakeup",
+        }
+    }
 }
 
 /// One thread's wait.
@@ -59,6 +89,8 @@ pub struct Wait {
     pub taken_at: Option<SiteId>,
     /// Whether the thread belongs to [`Deadlock::cycle`].
     pub in_cycle: bool,
+    /// What others did that could have ended the wait, had it come at another time; in the order in which they did it.
+    pub missed: Vec<Missed>,
 }
 
 /// What a blocked operation waits for.
@@ -93,14 +125,22 @@ pub(crate) fn deadlock(
     let (cycle, alone) = circle(&waiting, &blocked);
     let orphan =
         blocked.iter().any(|wait| wait.lock && wait.holder.is_some_and(|holder| !waiting.contains(&holder)));
+    let spins = |at: &usize| matches!(execution.pending[*at].operation, Operation::AwaitChange { .. });
+    let mut searches: Vec<Search> = order
+        .iter()
+        .map(|at| &execution.pending[*at])
+        .map(|pending| Search::new(execution, simulation, pending.thread, &pending.operation))
+        .collect();
     let kind = match () {
         () if cycle.len() > 1 => DeadlockKind::Cycle,
         () if alone => DeadlockKind::SelfDeadlock,
         () if orphan => DeadlockKind::OrphanLock,
-        () => DeadlockKind::LostWakeup,
+        () if order.iter().any(spins) => DeadlockKind::Livelock,
+        () if searches.iter().any(|search| search.lost) => DeadlockKind::LostWakeup,
+        () => DeadlockKind::MissingWakeup,
     };
     let path = |id: ThreadId| execution.path(id).cloned().unwrap_or_default();
-    let waits = order.iter().zip(&blocked).map(|(at, blocked)| {
+    let waits = order.iter().zip(&blocked).zip(searches.drain(..)).map(|((at, blocked), search)| {
         let pending = &execution.pending[*at];
         let lock = blocked.object.filter(|_| blocked.lock);
         Wait {
@@ -112,6 +152,7 @@ pub(crate) fn deadlock(
             holders: blocked.holder.map(path).into_iter().collect(),
             taken_at: blocked.holder.zip(lock).and_then(|(owner, lock)| taken_at(execution, owner, lock)),
             in_cycle: cycle.contains(&pending.thread),
+            missed: search.missed(execution),
         }
     });
     Some(Deadlock { kind, waits: waits.collect(), cycle: cycle.iter().map(|id| path(*id)).collect() })
@@ -121,28 +162,22 @@ pub(crate) fn deadlock(
 fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state: &impl State) -> Blocked {
     let object =
         |id: ObjectId, resource: String| Blocked { object: Some(id), holder: None, resource, lock: false };
-    let lock = |id: ObjectId| {
-        // An owner is kept as its number plus 1; a lock that was taken before the first event has another value.
-        let owner = state.value(Location::new(id, Part::State)).int() - 1;
-        let holder = u32::try_from(owner).ok().map(ThreadId).filter(|id| execution.path(*id).is_some());
-        Blocked { object: Some(id), holder, resource: describe::object(execution, id), lock: true }
-    };
     let name = |id: ObjectId| describe::object(execution, id);
-    match *operation {
-        Operation::Acquire { lock: id } | Operation::ConditionWakeTimed { lock: id, .. } => lock(id),
-        Operation::ConditionWake { condition, lock: id } => {
-            let notified = Location::new(condition, Part::Notified(thread));
-            match state.value(notified).int() {
-                0 => object(condition, format!("a notification of {}", name(condition))),
-                _ => lock(id),
-            }
+    match waits::wanted(operation, thread, state) {
+        Wanted::Lock(id, owner) => {
+            let holder = owner.filter(|id| execution.path(*id).is_some());
+            return Blocked { object: Some(id), holder, resource: name(id), lock: true };
         }
-        Operation::Join { thread: other } => Blocked {
-            object: None,
-            holder: Some(other),
-            resource: format!("the end of {}", describe::thread(execution, other)),
-            lock: false,
-        },
+        Wanted::End(other) => {
+            let resource = format!("the end of {}", describe::thread(execution, other));
+            return Blocked { object: None, holder: Some(other), resource, lock: false };
+        }
+        Wanted::Gift => {}
+    }
+    match *operation {
+        Operation::ConditionWake { condition, .. } => {
+            object(condition, format!("a notification of {}", name(condition)))
+        }
         Operation::Start => {
             Blocked { object: None, holder: None, resource: "its own start".to_string(), lock: false }
         }

@@ -35,6 +35,7 @@ mod leaf;
 mod locations;
 mod memo;
 mod memory;
+mod missed;
 mod names;
 mod probe;
 mod race;
@@ -53,6 +54,7 @@ pub use deadlock::{Deadlock, DeadlockKind, Wait};
 pub use describe::location as location_text;
 pub use error::AnalyzeError;
 pub use happens_before::{HappensBefore, Order};
+pub use missed::{Deed, Missed};
 pub use probe::Probe;
 pub use race::{Access, Race};
 pub use subject::Origin;
@@ -205,6 +207,18 @@ pub fn analyze(execution: &Execution) -> Result<Analysis, AnalyzeError> {
         happens_before: HappensBefore::of(&trace),
         threads: threads.collect(),
     })
+}
+
+/// Why nobody could go on at the end of the execution, if it ended so; for those who ask for nothing else.
+///
+/// # Errors
+/// As [`analyze`].
+pub fn standstill(execution: &Execution) -> Result<Option<Deadlock>, AnalyzeError> {
+    checks::whole(execution)?;
+    let threads = Threads::new(execution)?;
+    let simulation = Simulation::of(execution)?;
+    simulation.check_end(execution)?;
+    Ok(deadlock::deadlock(execution, &threads, &simulation))
 }
 
 /// The alternatives, until their schedules have `most` entries together; and whether these are all.

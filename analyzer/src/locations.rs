@@ -90,6 +90,11 @@ impl Locations {
         }
     }
 
+    /// The location with this number.
+    pub(crate) fn at(&self, location: u32) -> Location {
+        self.names[location as usize].0
+    }
+
     pub(crate) fn number(&self, at: Location) -> Option<u32> {
         self.numbers.get(&at).copied()
     }

@@ -1,5 +1,6 @@
 //! What is printed, from data made by hand.
 
+use frontrun_analyzer::DeadlockKind;
 use frontrun_cli::render::lanes::{LaneOptions, Rows, lanes};
 use frontrun_cli::render::style::Style;
 use frontrun_cli::render::{analysis, exploration, names, value};
@@ -117,7 +118,8 @@ fn an_analysis_tells_both_sides_of_a_race_and_what_to_do_next() {
 fn failure(number: u32) -> FoundFailure {
     FoundFailure {
         kind: FailureKind::Deadlock,
-        message: "deadlock: 2 threads wait".to_owned(),
+        standstill: Some(DeadlockKind::Cycle),
+        message: "2 threads wait".to_owned(),
         details: String::new(),
         trace: PathBuf::from(format!("a dir/failure-{number}.frz")),
         output: None,
@@ -147,12 +149,14 @@ fn a_failed_exploration_says_what_how_often_and_how_to_do_it_again() {
         ..Report::default()
     };
     let text = text(&report);
-    let head = "failed: 24 failures in 7 executions (12 ms)\n\nfailure 1: deadlock: 2 threads wait\nlanes\n\
-                builds: with a GIL, too: CPython can switch threads at these places\n\
+    let head = "failed: 24 failures in 7 executions (12 ms)\n\nfailure 1: deadlock: circular wait: 2 threads wait\nlanes\n\
+                 builds: with a GIL, too: CPython can switch threads at these places\n\
                 reproduced 2/3 in fresh interpreters\nreplay it: frontrun replay 'a dir/failure-1.frz'\n";
     assert!(text.starts_with(head), "{text}");
     assert!(
-        text.contains("\nand 23 more failures:\n  'a dir/failure-2.frz'  deadlock: 2 threads wait\n"),
+        text.contains(
+            "\nand 23 more failures:\n  'a dir/failure-2.frz'  deadlock: circular wait: 2 threads wait\n"
+        ),
         "{text}"
     );
     assert!(text.contains("failure-21.frz") && !text.contains("failure-22.frz"), "{text}");
@@ -215,7 +219,7 @@ fn every_bound_is_explained() {
 fn the_verdict_has_the_order_and_the_keys_that_scripts_were_promised() {
     let report = Report { executions: 7, failures: vec![failure(1)], ..Report::default() };
     let text = serde_json::to_string(&value::verdict(&report)).unwrap();
-    let expected = r#"{"schema":1,"verdict":"failed","executions":7,"failures":[{"kind":"deadlock","trace":"a dir/failure-1.frz","message":"deadlock: 2 threads wait","gil_reachable":true}],"bounded_by":null}"#;
+    let expected = r#"{"schema":1,"verdict":"failed","executions":7,"failures":[{"kind":"deadlock","trace":"a dir/failure-1.frz","message":"circular wait: 2 threads wait","gil_reachable":true}],"bounded_by":null}"#;
     assert_eq!(text, expected);
     let full = value::report(&report, None);
     let short = serde_json::to_value(value::verdict(&report)).unwrap();

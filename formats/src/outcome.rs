@@ -54,6 +54,8 @@ pub enum FailureKind {
     Hang,
     /// A data race, where any one is to count as a failure. It is found in the recording and never written there.
     Race,
+    /// No thread can get anywhere, and some go on for ever reading what nobody is going to change.
+    Livelock,
 }
 
 impl FailureKind {
@@ -68,6 +70,7 @@ impl FailureKind {
             FailureKind::Crash => "crash",
             FailureKind::Hang => "hang",
             FailureKind::Race => "race",
+            FailureKind::Livelock => "livelock",
         }
     }
 }

@@ -28,6 +28,7 @@ def main() -> None:
     """Run the command that follows under the configuration of the environment; never returns."""
     config = json.loads(os.environ.pop(_VARIABLE))
     _program.start_from_command_line()
+    _core.note_makers()
     words = sys.argv[1:]
     scope = Scope(tuple(config["include"]), tuple(config["exclude"]), trust=tuple(config["trust"]))
     instrument_existing(scope)

@@ -213,6 +213,7 @@ def _reproduce(
 
 def _prepare(scope: Scope) -> None:
     """Make what this process executes from now on visible, and alike in every process that runs the program."""
+    _core.note_makers()
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()

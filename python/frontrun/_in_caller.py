@@ -90,7 +90,7 @@ def run_controlled(
             if failure is None:
                 raise
             kind, message, details = failure
-            error = DeadlockError if kind == "deadlock" else TimeoutError
+            error = DeadlockError if kind in ("deadlock", "livelock") else TimeoutError
             raise BrokenOffError(error(f"{message}\n{details}".strip())) from None
         finally:
             # A watchdog that is barking already must not bark at the next run.

@@ -38,7 +38,8 @@ class Failure:
     """One failing execution."""
 
     kind: str
-    """``invariant``, ``exception``, ``assertion``, ``deadlock``, ``exit_code``, ``crash``, ``hang`` or ``race``."""
+    """``invariant``, ``exception``, ``assertion``, ``deadlock``, ``livelock``, ``exit_code``, ``crash``, ``hang`` or
+    ``race``."""
     message: str
     """One line that says what failed."""
     details: str

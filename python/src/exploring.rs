@@ -201,7 +201,7 @@ fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict
     for failure in &report.failures {
         let entry = PyDict::new(py);
         entry.set_item("kind", failure.kind.name())?;
-        entry.set_item("message", &failure.message)?;
+        entry.set_item("message", failure.headline())?;
         entry.set_item("details", &failure.details)?;
         entry.set_item("trace", failure.trace.display().to_string())?;
         entry.set_item("attempt", failure.executions_before + 1)?;

@@ -3,8 +3,9 @@
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`operators`], [`calls`], with the
 //! [`actions`] of its table [`c_calls`] and what C code is [`handed`] and does after [`callbacks`] · [`spinning`] loops
-//! that wait by reading · [`switching`] where a GIL lets threads switch, with its table [`switches`] · [`names`] objects and keys · [`loading`] code that is executed later · [`freed`] when an
-//! address becomes another object · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
+//! that wait by reading · [`switching`] where a GIL lets threads switch, with its table [`switches`] · [`names`] objects
+//! and keys · [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`made`] where
+//! a lock was made · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
 //! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`tasks`] event loops, with their
 //! [`futures`] and [`attempts`] · [`database`] databases, [`io`] files,
 //! with their [`footprint`] and its [`extent`], [`file_locks`], [`channels`] between
@@ -53,6 +54,7 @@ mod joining;
 mod loading;
 mod lock_waits;
 mod locks;
+mod made;
 mod names;
 mod ndarray;
 mod observed;
@@ -99,6 +101,12 @@ fn remember_sources(paths: Vec<String>) {
     sources::remember(&paths);
 }
 
+/// Takes note of where locks are made from now on.
+#[pyfunction]
+fn note_makers(py: Python<'_>) -> PyResult<()> {
+    made::install(py)
+}
+
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
@@ -134,7 +142,7 @@ mod _core {
         join, loud, pause, primitive, quiet, report_exception, report_failure, spawn,
     };
     #[pymodule_export]
-    use super::{cli_main, remember_sources, rewrite};
+    use super::{cli_main, note_makers, remember_sources, rewrite};
     use pyo3::prelude::*;
 
     #[pymodule_init]

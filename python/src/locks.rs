@@ -5,7 +5,7 @@
 use crate::clock::Wait;
 use crate::observed::read;
 use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, keep, replace, restore, step};
-use crate::{interpreter, joining, lock_waits, names, run};
+use crate::{interpreter, joining, lock_waits, made, names, run};
 use frontrun_formats::{Location, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -282,6 +282,7 @@ pub fn observe_lock_waits(py: Python<'_>, observer: Option<Py<PyAny>>) -> PyResu
 /// When a name that every supported interpreter has is missing.
 pub fn install(py: Python<'_>) -> PyResult<()> {
     crate::class::know_primitives(py)?;
+    made::install(py)?;
     let thread = py.import("_thread")?;
     for (class, name, original, with) in methods() {
         replace(&thread.getattr(class)?, name, original, with)?;

@@ -1,7 +1,7 @@
 //! Python objects as the trace names them: object numbers and keys, found without running any Python code.
 
 use crate::epoch::Numbered;
-use crate::{class, interpreter, run};
+use crate::{class, interpreter, made, run};
 use frontrun_formats::{KeyId, ObjectId, StringId};
 use frontrun_recorder::key::Key;
 use pyo3::ffi;
@@ -40,6 +40,7 @@ pub unsafe fn number(object: *mut ffi::PyObject) -> ObjectId {
 unsafe fn describe(object: *mut ffi::PyObject, id: ObjectId) {
     // SAFETY: as for `number`.
     unsafe {
+        let made_at = made::place(object);
         let Some(run) = run::get() else { return };
         if ffi::PyType_Check(object) != 0 {
             alias_class_dict(object.cast(), id);
@@ -47,7 +48,7 @@ unsafe fn describe(object: *mut ffi::PyObject, id: ObjectId) {
         } else if let Some(module) = module_of_globals(object) {
             run.recording.named_object(id, "module", module);
         } else {
-            run.recording.object(id, &type_name(ffi::Py_TYPE(object)));
+            run.recording.object(id, &type_name(ffi::Py_TYPE(object)), made_at.as_deref());
         }
     }
 }

@@ -87,12 +87,15 @@ impl Recording {
         id
     }
 
-    /// Describes the object with the next number, calling it `Type#n`.
-    pub fn object(&mut self, id: ObjectId, type_name: &str) {
+    /// Describes the object with the next number, calling it `Type#n`, with the place where it was made if that is known.
+    pub fn object(&mut self, id: ObjectId, type_name: &str, made_at: Option<&str>) {
         let type_id = self.string(type_name);
         let nth = self.per_type.entry(type_id).or_insert(0);
         *nth += 1;
-        let label = format!("{type_name}#{nth}");
+        let label = match made_at {
+            Some(place) => format!("{type_name}#{nth} (made at {place})"),
+            None => format!("{type_name}#{nth}"),
+        };
         self.describe(id, type_id, &label);
     }
 

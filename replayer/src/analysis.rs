@@ -3,8 +3,8 @@
 use crate::divergence::Divergence;
 use crate::error::ReplayError;
 use crate::sampling::Ground;
-use frontrun_analyzer::{Access, Alternative, AnalyzeError, Explored, Probe, Race, Tuning};
-use frontrun_formats::{Execution, Schedule, ThreadPath};
+use frontrun_analyzer::{Access, Alternative, AnalyzeError, DeadlockKind, Explored, Probe, Race, Tuning};
+use frontrun_formats::{Execution, Failure, FailureKind, Schedule, ThreadPath};
 use std::ops::ControlFlow;
 
 /// A race as a report tells it, independent of the numbering of one execution.
@@ -144,4 +144,11 @@ fn refusal(execution: &Execution, error: AnalyzeError) -> Refusal {
         }
         other => Refusal::Fault(ReplayError::Analysis(other).to_string()),
     }
+}
+
+/// Why nobody could go on, if that is how the run failed. A recording that the analyzer refuses does not tell.
+pub(crate) fn standstill(failure: &Failure, recording: Option<&Execution>) -> Option<DeadlockKind> {
+    let is_one = matches!(failure.kind, FailureKind::Deadlock | FailureKind::Livelock);
+    let deadlock = frontrun_analyzer::standstill(recording.filter(|_| is_one)?);
+    Some(deadlock.ok()??.kind)
 }

@@ -10,6 +10,7 @@
 //! Not here: how a run is made (worker, spawn), what a run means (examination), which schedules are drawn (sampling),
 //! what follows from it all (report).
 
+use crate::analysis;
 use crate::bag::WorkItem;
 use crate::books::{Books, Settled};
 use crate::classify::RunEnd;
@@ -290,6 +291,7 @@ impl Exploration<'_> {
                 match self.workspace.keep_failure(number, nth) {
                     Ok((trace, output)) => shared.report.failures.push(FoundFailure {
                         kind: failure.kind,
+                        standstill: analysis::standstill(&failure, examined.execution.as_ref()),
                         message: failure.message,
                         details: failure.details,
                         trace,

@@ -6,6 +6,7 @@
 
 use crate::analysis::RaceReport;
 use crate::divergence::Divergence;
+use frontrun_analyzer::DeadlockKind;
 use frontrun_formats::FailureKind;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -90,6 +91,8 @@ impl BoundedBy {
 pub struct FoundFailure {
     /// The class of failure.
     pub kind: FailureKind,
+    /// Why nobody could go on, where it ended so.
+    pub standstill: Option<DeadlockKind>,
     /// One line that a person can act on.
     pub message: String,
     /// Traceback or stacks; may be empty.
@@ -102,6 +105,16 @@ pub struct FoundFailure {
     pub executions_before: u64,
     /// Whether an interpreter with a GIL can have it; `None` when its recording does not tell.
     pub gil: Option<bool>,
+}
+
+impl FoundFailure {
+    /// The message, which begins with the term for a deadlock's kind.
+    pub fn headline(&self) -> String {
+        match self.standstill.filter(|_| self.kind == FailureKind::Deadlock) {
+            Some(kind) => format!("{}: {}", kind.term(), self.message),
+            None => self.message.clone(),
+        }
+    }
 }
 
 /// Everything that an exploration found.
@@ -186,6 +199,7 @@ mod tests {
     fn failure() -> FoundFailure {
         FoundFailure {
             kind: FailureKind::Deadlock,
+            standstill: None,
             message: String::new(),
             details: String::new(),
             trace: PathBuf::new(),

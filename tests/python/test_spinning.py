@@ -69,7 +69,7 @@ def test_a_flag_that_is_waited_for_orders_what_was_written_before_it(reader: Cal
 
 def test_a_loop_that_nobody_can_end_is_a_failure_and_no_hang() -> None:
     result = explore([spin], lambda _: True, "seen")
-    assert (result.verdict, result.failure_kind) == ("failed", "deadlock")
+    assert (result.verdict, result.failure_kind) == ("failed", "livelock")
     assert "while not shared.flag" in (result.explanation or "")
 
 

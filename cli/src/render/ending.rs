@@ -2,8 +2,8 @@
 
 use super::names;
 use super::style::Style;
-use frontrun_analyzer::{Deadlock, DeadlockKind, Wait};
-use frontrun_formats::{Execution, Outcome, ThreadPath};
+use frontrun_analyzer::{Deadlock, DeadlockKind, Deed, Wait};
+use frontrun_formats::{Execution, Operation, Outcome, SiteId, ThreadPath};
 use std::fmt::Write;
 
 /// Who waits for whom in an execution that ended with unfinished threads, then its outcome.
@@ -57,7 +57,9 @@ pub fn waits(execution: &Execution, deadlock: &Deadlock, style: Style) -> String
         DeadlockKind::Cycle => "each of these threads waits for the next one, and the last for the first:",
         DeadlockKind::SelfDeadlock => "a thread waits for itself:",
         DeadlockKind::OrphanLock => "the thread that holds the lock ended without giving it back:",
-        DeadlockKind::LostWakeup => "nobody is going to give what is waited for:",
+        DeadlockKind::Livelock => "a thread loops for ever, since nobody is going to change what it reads:",
+        DeadlockKind::LostWakeup => "lost wake-up: what is waited for came too early:",
+        DeadlockKind::MissingWakeup => "nobody is going to give what is waited for:",
     };
     let _ = writeln!(text, "{}", style.bad(heading));
     let of = |path: &ThreadPath| deadlock.waits.iter().find(|wait| wait.thread == *path);
@@ -82,9 +84,35 @@ fn one_wait(text: &mut String, execution: &Execution, wait: &Wait, style: Style)
         _ => String::new(),
     };
     let place = names::place(execution, wait.site);
-    let _ = writeln!(text, "  {} waits for {}{held}  {place}", wait.thread, wait.resource);
-    if let Some(line) = names::source_line(execution, wait.site) {
+    let waits = if matches!(wait.operation, Operation::AwaitChange { .. }) {
+        "loops, for want of"
+    } else {
+        "waits for"
+    };
+    let _ = writeln!(text, "  {} {waits} {}{held}  {place}", wait.thread, wait.resource);
+    source(text, execution, wait.site, style);
+    for missed in &wait.missed {
+        let place = names::place(execution, missed.site);
+        let _ = writeln!(text, "    before: {} {}  {place}", missed.thread, deed(&missed.deed));
+        source(text, execution, missed.site, style);
+    }
+}
+
+fn source(text: &mut String, execution: &Execution, site: SiteId, style: Style) {
+    if let Some(line) = names::source_line(execution, site) {
         let _ = writeln!(text, "      {}", style.dim(line));
+    }
+}
+
+/// What somebody did that could have ended the wait.
+fn deed(deed: &Deed) -> String {
+    match deed {
+        Deed::NotifiedNobody => "notified it when nobody waited".to_owned(),
+        Deed::NotifiedOther(other) => format!("notified it, which woke {other}"),
+        Deed::Set => "set it".to_owned(),
+        Deed::Cleared => "cleared it".to_owned(),
+        Deed::Took => "took the last one".to_owned(),
+        Deed::Changed(location) => format!("changed {location}"),
     }
 }
 

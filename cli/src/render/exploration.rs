@@ -72,7 +72,7 @@ pub fn report(
     let mut text = headline(report, style) + "\n";
     for (n, explained) in failures.iter().enumerate() {
         let failure = explained.failure;
-        let title = format!("failure {}: {}", n + 1, names::failure(failure.kind, &failure.message));
+        let title = format!("failure {}: {}", n + 1, names::failure(failure.kind, &failure.headline()));
         let _ = writeln!(text, "\n{}", style.bold(&title));
         if !explained.interleaving.is_empty() {
             let _ = writeln!(text, "{}", explained.interleaving.trim_end());
@@ -93,7 +93,7 @@ pub fn report(
         let others = report.failures.len() - failures.len();
         let _ = writeln!(text, "\nand {}:", counted(others, "more failure"));
         for failure in report.failures.iter().skip(failures.len()).take(LISTED) {
-            let line = names::failure(failure.kind, &failure.message);
+            let line = names::failure(failure.kind, &failure.headline());
             let _ = writeln!(text, "  {}  {line}", shell_word(&failure.trace));
         }
         if others > LISTED {

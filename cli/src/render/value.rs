@@ -3,7 +3,7 @@
 //! `schema` is 1. Keys may be added within a schema; a change of meaning raises it.
 
 use super::names;
-use frontrun_analyzer::{Access, Analysis, Deadlock, DeadlockKind};
+use frontrun_analyzer::{Access, Analysis, Deadlock, DeadlockKind, Deed, Missed};
 use frontrun_formats::{Execution, Header, Outcome, SiteId, ThreadPath};
 use frontrun_replayer::{BoundedBy, Report, state};
 use serde::Serialize;
@@ -26,7 +26,7 @@ pub struct VerdictLine<'a> {
 struct FailureLine<'a> {
     kind: &'static str,
     trace: &'a Path,
-    message: &'a str,
+    message: String,
     gil_reachable: Option<bool>,
 }
 
@@ -36,7 +36,7 @@ pub fn verdict(report: &Report) -> VerdictLine<'_> {
     let failures = failures.map(|failure| FailureLine {
         kind: failure.kind.name(),
         trace: &failure.trace,
-        message: &failure.message,
+        message: failure.headline(),
         gil_reachable: failure.gil,
     });
     VerdictLine {
@@ -54,7 +54,8 @@ pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
         json!({
             "kind": failure.kind.name(),
             "trace": failure.trace,
-            "message": failure.message,
+            "message": failure.headline(),
+            "deadlock": failure.standstill.map(DeadlockKind::name),
             "details": failure.details,
             "output": failure.output,
             "executions_before": failure.executions_before,
@@ -144,16 +145,27 @@ fn deadlock(execution: &Execution, deadlock: &Deadlock) -> Value {
         value["thread"] = json!(wait.thread.to_string());
         value["waits_for"] = json!(wait.resource);
         value["held_by"] = json!(text(&wait.holders));
+        value["missed"] = wait.missed.iter().map(|missed| self::missed(execution, missed)).collect();
         value["taken_at"] = wait.taken_at.map_or(Value::Null, |site| place(execution, site));
         value
     });
-    let kind = match deadlock.kind {
-        DeadlockKind::Cycle => "cycle",
-        DeadlockKind::SelfDeadlock => "self_deadlock",
-        DeadlockKind::OrphanLock => "orphan_lock",
-        DeadlockKind::LostWakeup => "lost_wakeup",
+    json!({ "kind": deadlock.kind.name(), "cycle": text(&deadlock.cycle), "waits": waits.collect::<Vec<_>>() })
+}
+
+fn missed(execution: &Execution, missed: &Missed) -> Value {
+    let mut value = place(execution, missed.site);
+    value["thread"] = json!(missed.thread.to_string());
+    let (deed, of) = match &missed.deed {
+        Deed::NotifiedNobody => ("notified_nobody", None),
+        Deed::NotifiedOther(other) => ("notified", Some(other.to_string())),
+        Deed::Set => ("set", None),
+        Deed::Cleared => ("cleared", None),
+        Deed::Took => ("took", None),
+        Deed::Changed(location) => ("changed", Some(location.clone())),
     };
-    json!({ "kind": kind, "cycle": text(&deadlock.cycle), "waits": waits.collect::<Vec<_>>() })
+    value["deed"] = json!(deed);
+    value["of"] = json!(of);
+    value
 }
 
 /// A whole execution.

@@ -16,6 +16,7 @@ pub mod changes;
 pub mod channels;
 mod containers;
 mod synchronization;
+pub mod waits;
 
 use crate::id::{ObjectId, ThreadId};
 use crate::location::{Location, Part};

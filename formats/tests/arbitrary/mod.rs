@@ -210,6 +210,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         FailureKind::ExitCode,
         FailureKind::Crash,
         FailureKind::Hang,
+        FailureKind::Race,
+        FailureKind::Livelock,
     ]);
     let failure = (kind, any::<String>(), option::of(path()), any::<String>())
         .prop_map(|(kind, message, thread, details)| Failure { kind, message, thread, details });

@@ -38,13 +38,24 @@ pub fn end_stuck() -> bool {
             "a forked process may be the one who sends it",
         );
     }
-    let message = match waits.len() {
-        1 => "1 thread waits and cannot go on".to_owned(),
-        waiting => format!("{waiting} threads wait and none can go on"),
+    // SAFETY: as above.
+    let livelock = unsafe { get() }.is_some_and(|run| run.gate.is_livelock());
+    let spinning = waits.iter().filter(|wait| matches!(wait, Some(Operation::AwaitChange { .. }))).count();
+    let (kind, message) = match (livelock, waits.len()) {
+        (true, _) => (FailureKind::Livelock, loops_for_ever(spinning)),
+        (false, 1) => (FailureKind::Deadlock, "1 thread waits and cannot go on".to_owned()),
+        (false, all) => (FailureKind::Deadlock, format!("{all} threads wait and none can go on")),
     };
-    let failure = Failure { kind: FailureKind::Deadlock, message, thread: None, details };
-    end_failed(failure);
+    end_failed(Failure { kind, message, thread: None, details });
     false
+}
+
+fn loops_for_ever(spinning: usize) -> String {
+    let what = "reading what nobody is going to change, and no other can go on";
+    match spinning {
+        1 => format!("1 thread loops for ever, {what}"),
+        several => format!("{several} threads loop for ever, {what}"),
+    }
 }
 
 /// Ends the run with a failure, the process too unless it is the caller's: then every thread of the run is woken, to

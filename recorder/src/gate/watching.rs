@@ -3,6 +3,7 @@
 //! Not here: the watches themselves (watch), when one begins (the interpreter's side).
 
 use super::Gate;
+use frontrun_formats::semantics::waits;
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId, Value};
 
 impl Gate {
@@ -23,6 +24,12 @@ impl Gate {
         } else {
             reads.iter().for_each(|at| watches.read(thread, *at));
         }
+    }
+
+    /// Whether threads of which none can go on are a livelock: one loops for ever, and nothing else is the cause.
+    pub fn is_livelock(&self) -> bool {
+        let waiting: Vec<_> = self.unfinished().filter_map(|(thread, wait)| Some((thread, wait?))).collect();
+        waits::is_livelock(&waiting, |thread| thread.index() < self.threads.len(), &self.state)
     }
 
     /// Begins to gather what the thread reads, since it may be going round a loop.
