@@ -77,6 +77,8 @@ pub struct Wait {
     pub thread: ThreadPath,
     /// Where in the source.
     pub site: SiteId,
+    /// Whether it waits by reading, in a loop.
+    pub loops: bool,
     /// What it would do next.
     pub operation: Operation,
     /// The object it waits for; `None` for another thread's start or end.
@@ -125,7 +127,8 @@ pub(crate) fn deadlock(
     let (cycle, alone) = circle(&waiting, &blocked);
     let orphan =
         blocked.iter().any(|wait| wait.lock && wait.holder.is_some_and(|holder| !waiting.contains(&holder)));
-    let spins = |at: &usize| matches!(execution.pending[*at].operation, Operation::AwaitChange { .. });
+    let loops =
+        |at: &usize| waits::loops(&execution.pending[*at].operation, |id| describe::is_served(execution, id));
     let mut searches: Vec<Search> = order
         .iter()
         .map(|at| &execution.pending[*at])
@@ -135,7 +138,7 @@ pub(crate) fn deadlock(
         () if cycle.len() > 1 => DeadlockKind::Cycle,
         () if alone => DeadlockKind::SelfDeadlock,
         () if orphan => DeadlockKind::OrphanLock,
-        () if order.iter().any(spins) => DeadlockKind::Livelock,
+        () if order.iter().any(loops) => DeadlockKind::Livelock,
         () if searches.iter().any(|search| search.lost) => DeadlockKind::LostWakeup,
         () => DeadlockKind::MissingWakeup,
     };
@@ -147,6 +150,7 @@ pub(crate) fn deadlock(
             thread: path(pending.thread),
             site: pending.site,
             operation: pending.operation.clone(),
+            loops: loops(at),
             object: blocked.object,
             resource: blocked.resource.clone(),
             holders: blocked.holder.map(path).into_iter().collect(),

@@ -69,6 +69,11 @@ fn type_name(execution: &Execution, id: ObjectId) -> &str {
     execution.objects.get(id.index()).map_or("", |object| execution.text(object.type_name))
 }
 
+/// Whether an object is a key of a server, or all of what the server keeps.
+pub(crate) fn is_served(execution: &Execution, id: ObjectId) -> bool {
+    [outside::KEY, outside::SERVER].contains(&type_name(execution, id))
+}
+
 /// Whether the keys of an object are those of its items. An attribute of an object is recorded as a key, too.
 fn is_container(execution: &Execution, id: ObjectId) -> bool {
     matches!(

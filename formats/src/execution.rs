@@ -205,6 +205,8 @@ pub mod outside {
     pub const TABLE: &str = "table";
     /// A key of a Redis server. An initial value is a hash of its value, or of its length.
     pub const KEY: &str = "key";
+    /// All of what a server keeps.
+    pub const SERVER: &str = "server";
     /// An object of this type says that the program has changed something outside.
     pub const CHANGED: &str = "outside";
 }

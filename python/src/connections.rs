@@ -178,7 +178,7 @@ impl Servers {
 
     /// What everything at a server has in common: a request that may do anything writes it, all others read it.
     pub fn anything(&mut self, server: &str, books: &mut Books<'_>) -> Location {
-        Location::new(self.object("server", server, server, books), Part::State)
+        Location::new(self.object(outside::SERVER, server, server, books), Part::State)
     }
 
     /// The object of a kind that stands for something at a server.
@@ -260,6 +260,12 @@ impl Servers {
         };
         let part = field.as_ref().map_or(Part::Whole, |field| Part::Key(books.recording.key(text(field))));
         (Location::new(object, part), is_new)
+    }
+
+    /// Whether an object is a key of Redis, or all of what a server keeps.
+    pub fn is_served(&self, object: ObjectId) -> bool {
+        let served = [outside::KEY, outside::SERVER];
+        self.objects.iter().any(|((kind, _), known)| served.contains(kind) && *known == object)
     }
 
     /// Leaves a new event with a connection.

@@ -31,7 +31,7 @@ def frontrun(tmp_path: Path) -> Run:
         return subprocess.run(
             [sys.executable, "-m", "frontrun", *map(str, words)],
             cwd=tmp_path,
-            env={**os.environ, "NO_COLOR": "1"},
+            env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120"},
             capture_output=True,
             text=True,
             timeout=timeout,

@@ -3,7 +3,7 @@
 use super::names;
 use super::style::Style;
 use frontrun_analyzer::{Deadlock, DeadlockKind, Deed, Wait};
-use frontrun_formats::{Execution, Operation, Outcome, SiteId, ThreadPath};
+use frontrun_formats::{Execution, Outcome, SiteId, ThreadPath};
 use std::fmt::Write;
 
 /// Who waits for whom in an execution that ended with unfinished threads, then its outcome.
@@ -84,11 +84,7 @@ fn one_wait(text: &mut String, execution: &Execution, wait: &Wait, style: Style)
         _ => String::new(),
     };
     let place = names::place(execution, wait.site);
-    let waits = if matches!(wait.operation, Operation::AwaitChange { .. }) {
-        "loops, for want of"
-    } else {
-        "waits for"
-    };
+    let waits = if wait.loops { "loops, for want of" } else { "waits for" };
     let _ = writeln!(text, "  {} {waits} {}{held}  {place}", wait.thread, wait.resource);
     source(text, execution, wait.site, style);
     for missed in &wait.missed {

@@ -53,14 +53,20 @@ pub fn wanted(operation: &Operation, thread: ThreadId, state: &impl State) -> Wa
     }
 }
 
-/// Whether threads of which none is enabled are a livelock: one of them waits by reading, and what keeps the others is
-/// neither a circle of waits nor a lock whose owner has ended. `exists` says whether there ever was such a thread.
+/// Whether an operation waits by reading, in a loop of the program. One that waits for nothing but keys of servers
+/// (`is_served`) has asked the server to wait.
+pub fn loops(operation: &Operation, is_served: impl Fn(ObjectId) -> bool) -> bool {
+    matches!(operation, Operation::AwaitChange { of } if !of.iter().all(|at| is_served(at.object)))
+}
+
+/// Whether threads of which none is enabled are a livelock: one of them loops, and what keeps the others is neither a
+/// circle of waits nor a lock whose owner has ended. `exists` says whether there ever was such a thread.
 pub fn is_livelock(
     waiting: &[(ThreadId, &Operation)],
     exists: impl Fn(ThreadId) -> bool,
+    is_served: impl Fn(ObjectId) -> bool,
     state: &impl State,
 ) -> bool {
-    let spins = |operation: &Operation| matches!(operation, Operation::AwaitChange { .. });
     let of = |thread: ThreadId| waiting.iter().find(|(waits, _)| *waits == thread);
     let keeps = |&(thread, operation): &(ThreadId, &Operation)| wanted(operation, thread, state);
     // Each thread waits for one other at most, so a walk that is longer than there are threads goes round.
@@ -76,5 +82,5 @@ pub fn is_livelock(
         }
         true
     };
-    waiting.iter().any(|(_, operation)| spins(operation)) && !waiting.iter().any(is_jammed)
+    waiting.iter().any(|(_, operation)| loops(operation, &is_served)) && !waiting.iter().any(is_jammed)
 }

@@ -8,6 +8,7 @@
 use super::{FORKED, IDENTITIES, IN_CALLER, LAST_FAILURE, RECORDING, RUN, get};
 use crate::{epoch, reporter, sources};
 use frontrun_formats::file::End;
+use frontrun_formats::semantics::waits::loops;
 use frontrun_formats::{Block, Failure, FailureKind, Operation, Outcome, Pending, SiteId};
 use frontrun_recorder::gate::{Actual, Divergence};
 use std::sync::PoisonError;
@@ -39,8 +40,11 @@ pub fn end_stuck() -> bool {
         );
     }
     // SAFETY: as above.
-    let livelock = unsafe { get() }.is_some_and(|run| run.gate.is_livelock());
-    let spinning = waits.iter().filter(|wait| matches!(wait, Some(Operation::AwaitChange { .. }))).count();
+    let (livelock, spinning) = unsafe { get() }.map_or((false, 0), |run| {
+        let is_served = |object| run.servers.is_served(object);
+        let spinning = waits.iter().flatten().filter(|wait| loops(wait, is_served)).count();
+        (run.gate.is_livelock(is_served), spinning)
+    });
     let (kind, message) = match (livelock, waits.len()) {
         (true, _) => (FailureKind::Livelock, loops_for_ever(spinning)),
         (false, 1) => (FailureKind::Deadlock, "1 thread waits and cannot go on".to_owned()),

@@ -27,9 +27,10 @@ impl Gate {
     }
 
     /// Whether threads of which none can go on are a livelock: one loops for ever, and nothing else is the cause.
-    pub fn is_livelock(&self) -> bool {
+    /// `is_served` says which objects are what a server keeps.
+    pub fn is_livelock(&self, is_served: impl Fn(ObjectId) -> bool) -> bool {
         let waiting: Vec<_> = self.unfinished().filter_map(|(thread, wait)| Some((thread, wait?))).collect();
-        waits::is_livelock(&waiting, |thread| thread.index() < self.threads.len(), &self.state)
+        waits::is_livelock(&waiting, |thread| thread.index() < self.threads.len(), is_served, &self.state)
     }
 
     /// Begins to gather what the thread reads, since it may be going round a loop.
