@@ -12,7 +12,7 @@ class Account:
 
     def deposit(self, amount: int) -> None:
         before = self.balance
-        self.balance = before + amount
+        self.balance = round(before + amount, 2)
 
 
 def main() -> None:

@@ -124,14 +124,20 @@ def test_only_what_a_gil_allows_is_counted() -> None:
 
 
 def test_the_command_line_says_it(tmp_path: Path) -> None:
-    program = Path(__file__).parents[2] / "examples" / "lost_update.py"
+    example = Path(__file__).parents[2] / "examples" / "lost_update.py"
+    reachable = tmp_path / "reachable.py"
+    reachable.write_text(example.read_text())
+    unreachable = tmp_path / "unreachable.py"
+    unreachable.write_text(example.read_text().replace("round(before + amount, 2)", "before + amount"))
+    assert reachable.read_text() != unreachable.read_text()
     start = [sys.executable, "-m", "frontrun", "explore", "-q"]
 
-    def run(*options: str) -> str:
+    def run(program: Path, *options: str) -> str:
         command = [*start, *options, "python", str(program)]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False).stdout
 
-    assert "\nbuilds: free-threaded only: " in run()
-    assert json.loads(run("--json"))["failures"][0]["gil_reachable"] is False
-    assert json.loads(run("--json", "--gil"))["verdict"] == "exhausted"
-    assert run("--gil").startswith("exhausted: ")
+    assert "\nbuilds: with a GIL, too: " in run(reachable)
+    assert "\nbuilds: free-threaded only: " in run(unreachable)
+    assert json.loads(run(unreachable, "--json"))["failures"][0]["gil_reachable"] is False
+    assert json.loads(run(reachable, "--json", "--gil"))["verdict"] == "failed"
+    assert run(unreachable, "--gil").startswith("exhausted: ")
