@@ -89,6 +89,44 @@ failed in t0: assertion: AssertionError: 1
     assert_eq!(drawn(Rows::SourceLines), expected);
 }
 
+/// The same, with steps of the standard library between those of the program: an internal lock's state, which both
+/// threads write, and the program's value, which one reads.
+fn with_library(library: &str) -> Execution {
+    let mut execution = lost_update();
+    execution.strings.push(library.to_owned());
+    execution.sites.push(Site { file: StringId(4), line: 9, end_line: 9, ..Site::default() });
+    let step = |thread, operation| Event {
+        thread: ThreadId(thread),
+        site: SiteId(4),
+        operation,
+        result: 1,
+        block: Block::Alone,
+        gil_switch: true,
+    };
+    let internal = Operation::Write { at: Location::new(ObjectId(7), Part::State) };
+    let value = Operation::Read { at: Location::new(ObjectId(0), Part::Key(KeyId(0))) };
+    execution.events.splice(4..4, [step(1, internal.clone())]);
+    execution.events.splice(7..7, [step(2, internal), step(2, value)]);
+    execution
+}
+
+#[test]
+fn what_the_standard_library_does_among_itself_is_left_out() {
+    let options = LaneOptions { rows: Rows::SourceLines, width: 97, style: Style::plain() };
+    let text = lanes(&with_library("/usr/lib/python3.12/queue.py"), options);
+    assert!(!text.contains("W b") && text.contains("read Counter#1.value … [R a]"), "{text}");
+    assert!(
+        text.contains("\n       2 steps of the standard library left out: frontrun show --events"),
+        "{text}"
+    );
+    let text = lanes(&with_library("/usr/lib/python3.12/site-packages/queue.py"), options);
+    assert!(text.contains("\n    b  "), "{text}");
+    assert!(!text.contains("left out"), "{text}");
+    let mut asked_for = with_library("/usr/lib/python3.12/queue.py");
+    asked_for.header.environment.flags.push(("include".to_owned(), "queue".to_owned()));
+    assert!(!lanes(&asked_for, options).contains("left out"), "the user asked about it");
+}
+
 #[test]
 fn every_step_has_a_line_on_request() {
     let text = drawn(Rows::Steps);

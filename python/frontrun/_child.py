@@ -48,7 +48,7 @@ def main() -> None:
         _program.begin(request, header)
     else:
         _threads.install()
-        _program.watch_event_loops()
+        _program.watch_imports()
         _core.remember_output()
         _checkpoint.at(_checkpoint.latest_clean_point(program), begin_served)
     _program.leave(_program.run(lambda: _to_the_end(program), lambda: _program.begin(request, header)))

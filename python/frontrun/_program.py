@@ -54,18 +54,20 @@ def begin(request: _core.Request, header: dict[str, Any]) -> None:
     _core.begin_run(request, header)
     _threads.install()
     _primitives.install()
-    watch_event_loops()
+    watch_imports()
 
 
-def watch_event_loops() -> None:
-    """Put the model of event loops in place as soon as the program has asyncio."""
+def watch_imports() -> None:
+    """Put the model of event loops in place as soon as the program has asyncio, and get to know the calls of NumPy."""
     when_imported("asyncio", _install_event_loops)
+    when_imported("numpy", _core.know_calls)
 
 
 def _install_event_loops() -> None:
     from . import _event_loops
 
     _event_loops.install()
+    _core.know_calls()
 
 
 def run(program: Callable[[], object], begin_late: Callable[[], object] | None = None) -> int:

@@ -110,22 +110,31 @@ impl Action {
     }
 }
 
-/// Actions by [`address`].
-static TABLE: OnceLock<FxHashMap<usize, Action>> = OnceLock::new();
-
-/// Whether the table is in place.
-pub fn is_installed() -> bool {
-    TABLE.get().is_some()
+/// Whose callables a table is about.
+#[derive(Clone, Copy)]
+pub enum Library {
+    /// The interpreter's, and those of modules that cost nothing to import.
+    Standard,
+    Asyncio,
+    Numpy,
 }
 
-/// Installs the table. Later calls do nothing.
-pub fn install(table: FxHashMap<usize, Action>) {
-    let _ = TABLE.set(table);
+/// Actions by [`address`], for each [`Library`] that the program has.
+static TABLES: [OnceLock<FxHashMap<usize, Action>>; 3] = [const { OnceLock::new() }; 3];
+
+/// Whether the table is in place.
+pub fn is_installed(library: Library) -> bool {
+    TABLES[library as usize].get().is_some()
+}
+
+/// Installs a table. Later calls do nothing.
+pub fn install(library: Library, table: FxHashMap<usize, Action>) {
+    let _ = TABLES[library as usize].set(table);
 }
 
 /// The action of the callable at an [`address`].
 pub fn at(address: usize) -> Option<Action> {
-    TABLE.get().and_then(|table| table.get(&address)).copied()
+    TABLES.iter().find_map(|table| table.get()?.get(&address).copied())
 }
 
 /// What identifies a C callable: its `PyMethodDef`, slot and function of a slot wrapper, or the type itself. 0 for others.

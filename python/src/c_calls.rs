@@ -3,7 +3,7 @@
 //! One row per type or module; a name that this interpreter does not have is passed over. To add a callable, add
 //! its name to a row with its [`Action`].
 
-use crate::actions::{self, Action};
+use crate::actions::{self, Action, Library};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use rustc_hash::FxHashMap;
@@ -253,71 +253,76 @@ const READERS: &[(&str, &str)] = &[
     ("time", ""),
 ];
 
-/// Modules whose functions, and types ("" for none) whose methods, keep what they are given for others, if anything. What
-/// futures and tasks do is caught inside the call; a context belongs to one thread or task.
-const KEEPERS: &[(&str, &str)] = &[
-    ("_thread", ""),
-    ("_asyncio", ""),
-    ("_asyncio", "Future"),
-    ("_asyncio", "Task"),
-    ("_contextvars", ""),
-    ("_contextvars", "Context"),
-    ("_contextvars", "ContextVar"),
-];
+/// Modules whose functions, and types ("" for none) whose methods, keep what they are given for others, if anything; a
+/// context belongs to one thread or task. So do those of asyncio: what futures and tasks do is caught inside the call.
+const KEEPERS: &[(&str, &str)] =
+    &[("_thread", ""), ("_contextvars", ""), ("_contextvars", "Context"), ("_contextvars", "ContextVar")];
 
 /// The methods of NumPy's arrays that leave the array as it is.
 const READ_ARRAYS: &str = "all any argmax argmin argpartition argsort astype clip compress copy cumprod cumsum diagonal
     dot dump dumps flatten item max mean min nonzero prod ravel repeat round searchsorted std sum take tobytes tofile
     tolist trace var __array__ __bool__ __contains__ __copy__ __deepcopy__ __float__ __int__ __reduce__ __repr__ __str__";
 
-/// Resolves the names and installs the table, once for this process and those that are forked from it: it takes longer
-/// than most executions.
+/// Resolves the names of what the program has, once for this process and those that are forked from it: it takes longer
+/// than most executions. Imports nothing that matters to the program: asyncio is another one if its C part comes first.
 ///
 /// # Errors
 /// When a module cannot be imported.
+#[pyfunction]
+#[pyo3(name = "know_calls")]
 pub fn install(py: Python<'_>) -> PyResult<()> {
-    if actions::is_installed() {
-        return Ok(());
+    if !actions::is_installed(Library::Standard) {
+        actions::install(Library::Standard, standard(py)?);
     }
+    let modules = py.import("sys")?.getattr("modules")?;
+    let loaded = |name: &str| modules.call_method1("get", (name,));
+    let loops = loaded("_asyncio")?;
+    if !loops.is_none() && !actions::is_installed(Library::Asyncio) {
+        let mut table = FxHashMap::default();
+        for holder in [loops.clone(), loops.getattr("Future")?, loops.getattr("Task")?] {
+            add_others(&mut table, &holder, A::Nothing)?;
+        }
+        actions::install(Library::Asyncio, table);
+    }
+    if let Some(arrays) = loaded("numpy")?.getattr_opt("ndarray")?
+        && !actions::is_installed(Library::Numpy)
+    {
+        let mut table = FxHashMap::default();
+        for name in READ_ARRAYS.split_whitespace() {
+            add(&mut table, &arrays, name, A::ReadArray)?;
+        }
+        actions::install(Library::Numpy, table);
+    }
+    Ok(())
+}
+
+fn standard(py: Python<'_>) -> PyResult<FxHashMap<usize, Action>> {
     let mut table = FxHashMap::default();
     for (module, class, actions) in ROWS {
-        let module = py.import(*module)?;
-        let holder = if class.is_empty() { module.into_any() } else { module.getattr(*class)? };
+        let holder = holder(py, module, class)?;
         for (action, names) in *actions {
             for name in names.split_whitespace() {
                 add(&mut table, &holder, name, *action)?;
             }
         }
     }
-    add_arrays(py, &mut table)?;
     for (module, action, names) in CONSTRUCTORS {
         for name in names.split_whitespace() {
             table.insert(py.import(*module)?.getattr(name)?.as_ptr() as usize, *action);
         }
     }
-    for (module, class) in READERS {
-        let module = py.import(*module)?;
-        let holder = if class.is_empty() { module.into_any() } else { module.getattr(*class)? };
-        add_others(&mut table, &holder, A::ReadWhole)?;
-    }
-    for (module, class) in KEEPERS {
-        let module = py.import(*module)?;
-        let holder = if class.is_empty() { module.into_any() } else { module.getattr(*class)? };
-        add_others(&mut table, &holder, A::Nothing)?;
-    }
-    actions::install(table);
-    Ok(())
-}
-
-/// Adds the methods of arrays, if the program has imported NumPy.
-fn add_arrays(py: Python<'_>, table: &mut FxHashMap<usize, Action>) -> PyResult<()> {
-    let module = py.import("sys")?.getattr("modules")?.call_method1("get", ("numpy",))?;
-    if let Some(arrays) = module.getattr_opt("ndarray")? {
-        for name in READ_ARRAYS.split_whitespace() {
-            add(table, &arrays, name, A::ReadArray)?;
+    for (rows, action) in [(READERS, A::ReadWhole), (KEEPERS, A::Nothing)] {
+        for (module, class) in rows {
+            add_others(&mut table, &holder(py, module, class)?, action)?;
         }
     }
-    Ok(())
+    Ok(table)
+}
+
+/// A class, or the module if `class` is empty.
+fn holder<'py>(py: Python<'py>, module: &str, class: &str) -> PyResult<Bound<'py, PyAny>> {
+    let module = py.import(module)?;
+    if class.is_empty() { Ok(module.into_any()) } else { module.getattr(class) }
 }
 
 /// Adds a class's own method or a module's function; one that is inherited or missing is passed over.

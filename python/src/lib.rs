@@ -110,6 +110,8 @@ fn note_makers(py: Python<'_>) -> PyResult<()> {
 #[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
+    use super::c_calls::install as know_calls;
+    #[pymodule_export]
     use super::channels::note_inherited;
     #[pymodule_export]
     use super::clock::set_clock;

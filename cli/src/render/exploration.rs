@@ -1,8 +1,9 @@
 //! What an exploration found, as text: the verdict in one line, then each failure, then what to do next.
 
 use super::names::{self, base_name, counted, shell_word};
+use super::own::is_of_the_library;
 use super::style::Style;
-use frontrun_replayer::analysis::RaceAccess;
+use frontrun_replayer::analysis::{RaceAccess, RaceReport};
 use frontrun_replayer::{BoundedBy, FoundFailure, Report, Verdict};
 use std::fmt::Write;
 use std::time::Duration;
@@ -146,7 +147,10 @@ fn races(text: &mut String, report: &Report, style: Style) {
         return;
     }
     let _ = writeln!(text, "{}", style.bold(&format!("{} seen:", counted(report.races.len(), "race"))));
-    for race in report.races.iter().take(RACES) {
+    // Those among the standard library's own lines come last.
+    let is_own = |race: &&RaceReport| race.accesses.iter().any(|at| !is_of_the_library(&at.file));
+    let (own, others): (Vec<_>, Vec<_>) = report.races.iter().partition(is_own);
+    for race in own.into_iter().chain(others).take(RACES) {
         let side = |at: &RaceAccess| format!("{} it at {}:{}", at.action, base_name(&at.file), at.line);
         let [one, other] = race.accesses.each_ref().map(side);
         let _ = writeln!(text, "  {}: one thread {one}, another {other}", style.mark(&race.location));

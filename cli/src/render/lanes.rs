@@ -4,10 +4,12 @@
 //! interrupted (or a single step, on request). A location that two threads touch, one of them writing, gets a
 //! letter; a row that touches it carries the letter and how, as in `[W a]`. The legend under the lanes says what
 //! the letters stand for. Of a long execution only the surroundings of marked rows are shown, and of a very long one
-//! only the last of those; on request, each step has a line of its own and nothing is left out.
+//! only the last of those; what the standard library does among itself is left out (own). On request, each step has a
+//! line of its own and nothing is left out.
 
 use super::ending::ending;
 use super::names::{self, counted};
+use super::own;
 use super::style::Style;
 use frontrun_formats::{Execution, Location, Operation, SiteId, ThreadId};
 use frontrun_replayer::state;
@@ -48,9 +50,14 @@ const NARROWEST: usize = 24;
 
 /// Draws an execution, with its legend and how it ended.
 pub fn lanes(execution: &Execution, options: LaneOptions) -> String {
-    let conflicts = Conflicts::of(execution);
-    let rows = rows(execution, &conflicts, options.rows);
-    let columns = used_threads(execution);
+    let mut conflicts = Conflicts::of(execution);
+    let shown = match options.rows {
+        Rows::SourceLines => own::shown(execution, &conflicts.touched()),
+        Rows::Steps => vec![true; execution.events.len()],
+    };
+    conflicts.keep(&shown);
+    let rows = rows(execution, &conflicts, &shown, options.rows);
+    let columns = used_threads(execution, &rows);
     let lane = (options.width.saturating_sub(7) / columns.len().max(1)).clamp(NARROWEST, 100);
     let paths = columns.iter().map(|id| names::thread(execution, *id).len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -66,7 +73,7 @@ pub fn lanes(execution: &Execution, options: LaneOptions) -> String {
         };
         let _ = writeln!(text, "{:>5}  {}", "step", options.style.bold(headings.trim_end()));
     }
-    let shown = extract(&rows, options.rows);
+    let extract = extract(&rows, options.rows);
     let mut skipped = 0;
     let gap = |text: &mut String, skipped: usize| {
         if skipped > 0 {
@@ -77,7 +84,7 @@ pub fn lanes(execution: &Execution, options: LaneOptions) -> String {
             );
         }
     };
-    for (row, show) in rows.iter().zip(shown) {
+    for (row, show) in rows.iter().zip(extract) {
         if !show {
             skipped += 1;
             continue;
@@ -97,6 +104,13 @@ pub fn lanes(execution: &Execution, options: LaneOptions) -> String {
     }
     gap(&mut text, skipped);
     text.push_str(&conflicts.legend(execution, options.style));
+    let left_out = shown.iter().filter(|show| !**show).count();
+    if left_out > 0 {
+        let steps = counted(left_out, "step");
+        let note =
+            format!("       {steps} of the standard library left out: frontrun show --events has them");
+        let _ = writeln!(text, "{}", options.style.dim(&note));
+    }
     text.push_str(&ending(execution, options.style));
     text
 }
@@ -190,6 +204,28 @@ impl Conflicts {
         Conflicts { letters, touches }
     }
 
+    /// What each event touches.
+    fn touched(&self) -> Vec<Vec<Location>> {
+        let locations = |here: &Vec<(usize, Access)>| here.iter().map(|(n, _)| self.letters[*n].0).collect();
+        self.touches.iter().map(locations).collect()
+    }
+
+    /// Forgets what no event touches that is shown, and gives the others their letters anew.
+    fn keep(&mut self, shown: &[bool]) {
+        let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut letters = Vec::new();
+        for (here, show) in self.touches.iter_mut().zip(shown) {
+            here.retain(|_| *show);
+            for (number, _) in here {
+                *number = *numbers.entry(*number).or_insert_with(|| {
+                    letters.push((self.letters[*number].0, letter(letters.len())));
+                    letters.len() - 1
+                });
+            }
+        }
+        self.letters = letters;
+    }
+
     fn legend(&self, execution: &Execution, style: Style) -> String {
         let line = |(at, letter): &(Location, String)| {
             format!("{:>5}  {}\n", style.mark(letter), names::location(execution, *at))
@@ -204,12 +240,13 @@ fn letter(number: usize) -> String {
     if number < 26 { last.to_string() } else { format!("{}{last}", letter(number / 26 - 1)) }
 }
 
-fn rows(execution: &Execution, conflicts: &Conflicts, kind: Rows) -> Vec<Row> {
+fn rows(execution: &Execution, conflicts: &Conflicts, shown: &[bool], kind: Rows) -> Vec<Row> {
     let line = |site: SiteId| execution.site(site).map_or((0, 0), |site| (site.file.0, site.line));
-    let places = execution.events.iter().map(|event| line(event.site)).filter(|(_, line)| *line > 0);
+    let events = || execution.events.iter().zip(shown).enumerate().filter(|(_, (_, show))| **show);
+    let places = events().map(|(_, (event, _))| line(event.site)).filter(|(_, line)| *line > 0);
     let files: BTreeSet<u32> = places.map(|(file, _)| file).collect();
     let mut rows: Vec<Row> = Vec::new();
-    for (n, event) in execution.events.iter().enumerate() {
+    for (n, (event, _)) in events() {
         // Beginning and end of a thread have no source line that would help.
         if kind == Rows::SourceLines && matches!(event.operation, Operation::Start | Operation::End) {
             continue;
@@ -290,8 +327,9 @@ fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(text.chars().count())))
 }
 
-fn used_threads(execution: &Execution) -> Vec<ThreadId> {
-    let mut used: Vec<ThreadId> = execution.events.iter().map(|event| event.thread).collect();
+/// The threads that have rows, and those that have not ended.
+fn used_threads(execution: &Execution, rows: &[Row]) -> Vec<ThreadId> {
+    let mut used: Vec<ThreadId> = rows.iter().map(|row| row.thread).collect();
     used.extend(execution.pending.iter().map(|pending| pending.thread));
     used.sort_by(|a, b| execution.path(*a).cmp(&execution.path(*b)));
     used.dedup();

@@ -5,5 +5,6 @@ pub mod ending;
 pub mod exploration;
 pub mod lanes;
 pub mod names;
+pub mod own;
 pub mod style;
 pub mod value;

@@ -1,0 +1,78 @@
+"""Ordinary asyncio programs through the command line: they are what they are without it, and failures replay."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import Run
+
+ACCOUNT = """\
+import asyncio
+
+
+class Account:
+    balance = 0
+
+    async def deposit(self, amount):
+        before = self.balance
+        await asyncio.sleep(0)
+        self.balance = before + amount
+
+
+async def main():
+    account = Account()
+    await asyncio.gather(account.deposit(10), account.deposit(20))
+    assert account.balance == 30, account.balance
+
+
+asyncio.run(main())
+"""
+
+FACTS = """\
+import asyncio, asyncio.tasks, _asyncio
+
+
+async def main():
+    print(asyncio.current_task().get_name(), len(asyncio.all_tasks()))
+    names = ("_enter_task", "_leave_task", "_register_task", "_unregister_task")
+    print([getattr(asyncio.tasks, name) is getattr(_asyncio, name) for name in names])
+    try:
+        async with asyncio.timeout(0.01):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        print("timed out")
+
+
+asyncio.run(main())
+"""
+
+
+def test_asyncio_is_what_it_is_without_us(frontrun: Run, tmp_path: Path) -> None:
+    program = tmp_path / "facts.py"
+    program.write_text(FACTS)
+    plain = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, check=True)
+    done = frontrun("record", "python", program)
+    assert (done.returncode, done.stdout) == (0, plain.stdout), done.stderr
+    # The import of asyncio is the program's own; others do not pay for it.
+    program.write_text("import sys\nprint(sorted(name for name in sys.modules if 'asyncio' in name))\n")
+    assert frontrun("record", "-f", "python", program).stdout == "[]\n"
+
+
+def test_a_failure_replays_in_fresh_interpreters_and_is_told_by_the_programs_own_lines(
+    frontrun: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "bank.py").write_text(ACCOUNT)
+    done = frontrun("explore", "python", "bank.py")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "reproduced 3/3 in fresh interpreters" in done.stdout
+    lanes, _, rest = done.stdout.partition("\n    a  Account#1.balance\n")
+    assert " steps of the standard library left out: frontrun show --events has them\n" in rest
+    assert "tasks.py" not in lanes
+    assert "Task-3" in lanes
+    assert "gather" not in lanes.splitlines()[3]
+    assert lanes.count("[R a]") == 3
+    assert lanes.count("[W a]") == 2
+    events = frontrun("show", "--events", ".frontrun/bank/failure-1.frz")
+    assert "(tasks.py:" in events.stdout
