@@ -189,10 +189,10 @@ fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state
             object(semaphore, format!("a permit of {}", name(semaphore)))
         }
         Operation::Resume { awaited: Some(future), .. } => {
-            object(future, format!("{} to be done", name(future)))
+            object(future, "the future that it awaits to be done".to_owned())
         }
         Operation::Resume { awaited: None, host, .. } => object(host, format!("its turn in {}", name(host))),
-        Operation::RunLoop { until, .. } => object(until, format!("{} to be set", name(until))),
+        Operation::RunLoop { until, .. } => object(until, "what its event loop runs".to_owned()),
         Operation::EventWait { event } => object(event, format!("{} to be set", name(event))),
         Operation::BarrierLeave { barrier, .. } => {
             object(barrier, format!("more threads at {}", name(barrier)))

@@ -166,6 +166,19 @@ def write_to_self(self: Any) -> None:
         _originals[_Selector, "_write_to_self"](self)
 
 
+def _not_followed(name: str) -> Callable[..., Any]:
+    """End a run whose loop is to wait for a descriptor: without its news, tasks would seem to wait for ever."""
+
+    def call(self: Any, fd: Any, *args: Any) -> Any:
+        if _is_controlled() and fd != self._ssock.fileno():
+            _core.end_unfollowed("an event loop that waits for its tasks", "it waits for a descriptor, too")
+            message = "a controlled event loop cannot wait for descriptors: sockets, pipes, subprocesses"
+            raise RuntimeError(message)
+        return _originals[_Selector, name](self, fd, *args)
+
+    return call
+
+
 def _quiet(name: str) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         pass_checkpoint()
@@ -186,6 +199,8 @@ _MODELS: dict[Any, dict[str, Callable[..., Any]]] = {
     },
     _Selector: {
         "__init__": _quiet("__init__"),
+        "_add_reader": _not_followed("_add_reader"),
+        "_add_writer": _not_followed("_add_writer"),
         "_close_self_pipe": _quiet("_close_self_pipe"),
         "_write_to_self": write_to_self,
     },

@@ -131,7 +131,8 @@ mod _core {
     use super::locks::{is_lock_free, observe_lock_waits};
     #[pymodule_export]
     use super::serving::{
-        Request, abort_run, begin_run, finish_run, has_begun, observe, remember_output, serve, take_failure,
+        Request, abort_run, begin_run, end_unfollowed, finish_run, has_begun, observe, remember_output,
+        serve, take_failure,
     };
     #[pymodule_export]
     use super::tasks::{

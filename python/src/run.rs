@@ -86,6 +86,11 @@ pub fn is_recording() -> bool {
     RECORDING.load(Ordering::Relaxed)
 }
 
+/// Whether the run shares its process with the caller.
+pub fn is_in_caller() -> bool {
+    IN_CALLER.load(Ordering::Relaxed)
+}
+
 /// Hooks record from now on: there is a second thread.
 pub fn start_recording() {
     RECORDING.store(true, Ordering::Relaxed);

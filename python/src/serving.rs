@@ -151,6 +151,15 @@ pub fn abort_run(message: String) {
     }
 }
 
+/// Ends the run, which does something that no model follows. Returns, so that the caller can raise an exception instead,
+/// only if the run is one in the caller's process.
+#[pyfunction]
+pub fn end_unfollowed(expected: &str, actual: &str) {
+    if !run::is_in_caller() {
+        run::end_unfollowed(expected, actual);
+    }
+}
+
 /// How the last run in the caller's process failed: kind, message, details.
 #[pyfunction]
 pub fn take_failure() -> Option<(&'static str, String, String)> {

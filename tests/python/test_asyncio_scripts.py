@@ -76,3 +76,37 @@ def test_a_failure_replays_in_fresh_interpreters_and_is_told_by_the_programs_own
     assert lanes.count("[W a]") == 2
     events = frontrun("show", "--events", ".frontrun/bank/failure-1.frz")
     assert "(tasks.py:" in events.stdout
+
+
+CONNECTION = """\
+import asyncio
+
+
+async def answer(reader, writer):
+    writer.write(await reader.readline())
+    writer.close()
+
+
+async def ask(port):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"hello\\n")
+    assert await reader.readline() == b"hello\\n"
+    writer.close()
+
+
+async def main():
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    await asyncio.gather(*[asyncio.wait_for(ask(server.sockets[0].getsockname()[1]), 5) for _ in range(2)])
+    server.close()
+
+
+asyncio.run(main())
+"""
+
+
+def test_a_loop_that_waits_for_sockets_is_no_deadlock_and_no_time_out(frontrun: Run, tmp_path: Path) -> None:
+    (tmp_path / "connection.py").write_text(CONNECTION)
+    subprocess.run([sys.executable, tmp_path / "connection.py"], timeout=60, check=True)
+    done = frontrun("explore", "python", "connection.py")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "expected an event loop that waits for its tasks, but it waits for a descriptor, too" in done.stdout
