@@ -2,8 +2,8 @@
 
 A task goes on from one suspension to the next without interruption, so that is what is ordered: each step of each task
 that is ready, in whatever order. An event loop itself calls what is ready first come, first served; that another order
-can happen takes an ``await`` that waits for something outside, as nearly all do in a program that is not a test. What
-``await``s without suspending, such as a coroutine that returns at once, is no place to switch.
+can happen takes an ``await`` that waits for something outside, as nearly all do in a program that is not a test. An
+``await`` that does not suspend, such as that of a coroutine that returns at once, is no place to switch.
 """
 
 from __future__ import annotations
