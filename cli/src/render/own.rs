@@ -1,9 +1,9 @@
 //! Which steps of an execution are the program's own, and which the standard library takes on its behalf.
 //!
 //! Model: a report of a program leaves out what the standard library does among itself. It keeps the steps of the
-//! program, and those of the library that touch what the program has touched and threads conflict on. A search that was
-//! told which modules to look into (`--include`), or in which the program itself conflicts on nothing, is about the
-//! library: nothing is left out there.
+//! program, and those of the library that touch what the program has touched and threads conflict on; where there is no
+//! such thing, those that touch whatever threads conflict on. A search that was told which modules to look into
+//! (`--include`) may be about the library: nothing is left out there.
 //!
 //! Not here: what conflicts (lanes).
 
@@ -33,9 +33,9 @@ pub fn shown(execution: &Execution, touched: &[Vec<Location>]) -> Vec<bool> {
     let own: Vec<bool> = execution.events.iter().map(is_own).collect();
     let by_program = own.iter().zip(touched).filter(|(own, _)| **own);
     let of_program: BTreeSet<Location> = by_program.flat_map(|(_, at)| at.iter().copied()).collect();
-    if of_program.is_empty() {
-        return all;
-    }
-    let concerns = |n: usize| touched[n].iter().any(|at| of_program.contains(at));
-    (0..own.len()).map(|n| own[n] || concerns(n)).collect()
+    let concerns = |at: &[Location]| {
+        !at.is_empty() && (of_program.is_empty() || at.iter().any(|at| of_program.contains(at)))
+    };
+    let shown: Vec<bool> = own.iter().zip(touched).map(|(own, at)| *own || concerns(at)).collect();
+    if shown.contains(&true) { shown } else { all }
 }
