@@ -34,7 +34,8 @@ pub struct Insight {
     pub class: u64,
     /// The schedules that could have happened instead.
     pub alternatives: Vec<Schedule>,
-    /// Whether these are all; of a very long execution there can be more than memory holds.
+    /// Whether these are all; of a very long execution there can be more than memory holds, and an exploration that stops
+    /// does not ask for all.
     pub complete: bool,
     /// Its races.
     pub races: Vec<RaceReport>,
@@ -53,8 +54,8 @@ pub enum Refusal {
     Fault(String),
 }
 
-/// Runs a schedule and gives its complete recording.
-pub type Probing<'p> = &'p mut dyn FnMut(&Schedule) -> Result<Execution, Refusal>;
+/// Runs a schedule and gives its complete recording; `None` when no further run is to be made.
+pub type Probing<'p> = &'p mut dyn FnMut(&Schedule) -> Result<Option<Execution>, Refusal>;
 
 /// Analyzes a complete recording; `probe` makes the runs that are needed for it.
 pub fn examine(execution: &Execution, probe: Probing) -> Result<Insight, Refusal> {
@@ -65,7 +66,10 @@ pub fn examine(execution: &Execution, probe: Probing) -> Result<Insight, Refusal
     if !(analysis.explorable && analysis.complete) {
         // It says why not, or finds more of them.
         match explored(execution, probe)? {
-            Some(explored) => alternatives = explored.alternatives,
+            Some(explored) => {
+                insight.complete = explored.wanted.is_empty();
+                alternatives = explored.alternatives;
+            }
             None => insight.complete = false,
         }
     }
@@ -91,7 +95,7 @@ pub fn examine_sampled(execution: &Execution) -> Result<Insight, Refusal> {
     Ok(insight)
 }
 
-/// All alternatives; `None` when there are too many to hold.
+/// All alternatives, or those that were known when no further run was to be made; `None` when there are too many to hold.
 fn explored(execution: &Execution, probe: Probing) -> Result<Option<Explored>, Refusal> {
     let mut runs: Vec<Execution> = Vec::new();
     loop {
@@ -101,7 +105,10 @@ fn explored(execution: &Execution, probe: Probing) -> Result<Option<Explored>, R
             Ok(explored) if explored.wanted.is_empty() => return Ok(Some(explored)),
             Ok(explored) => {
                 for schedule in &explored.wanted {
-                    runs.push(probe(schedule)?);
+                    match probe(schedule)? {
+                        Some(run) => runs.push(run),
+                        None => return Ok(Some(explored)),
+                    }
                 }
             }
             Err(AnalyzeError::TooManyAlternatives { .. }) => return Ok(None),

@@ -23,6 +23,9 @@ pub struct WorkItem {
     pub parent: Option<u64>,
     /// Its run, where that was made as a probe.
     pub made: Option<Made>,
+    /// Whether it was made as a probe and failed, and need not be the alternative that its schedule describes: only the
+    /// failure is of interest.
+    pub for_failure: bool,
 }
 
 /// What became of an item that was to be added.
@@ -129,7 +132,7 @@ mod tests {
             entries: vec![entry; length],
             ..Schedule::default()
         };
-        WorkItem { schedule, parent: None, made: None }
+        WorkItem { schedule, parent: None, made: None, for_failure: false }
     }
 
     #[test]

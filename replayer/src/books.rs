@@ -43,6 +43,8 @@ pub(crate) struct Books {
     pub(crate) alone: bool,
     /// How often runs that were under way together turned out to have disturbed each other.
     pub(crate) disturbances: u32,
+    /// Whether the item that was added last has been run and has failed, so that it counts even if time is up.
+    pub(crate) urgent: bool,
     /// Why runners gave up, until it is known whether any item went without.
     pub(crate) lost_runners: Vec<String>,
 }
@@ -50,6 +52,23 @@ pub(crate) struct Books {
 impl Books {
     pub(crate) fn executions_begun(&self) -> u64 {
         self.report.executions + self.bag.in_work() as u64
+    }
+
+    /// The item that has been run as a probe and has failed, and the number of its run. That time is up does not keep it
+    /// from being counted.
+    pub(crate) fn take_urgent(&mut self, max_executions: Option<u64>) -> Option<(u64, WorkItem)> {
+        let has_room = max_executions.is_none_or(|most| self.executions_begun() < most);
+        if !std::mem::take(&mut self.urgent) || !has_room || self.stopped == Some(BoundedBy::FirstFailure) {
+            return None;
+        }
+        let item = self.bag.take()?;
+        match item.made.as_ref().map(|made| made.run) {
+            Some(number) => Some((number, item)),
+            None => {
+                self.bag.put_back(item);
+                None
+            }
+        }
     }
 
     pub(crate) fn fault(&mut self, text: String) {
@@ -106,7 +125,7 @@ impl Books {
             self.report.horizon = plan.horizon(&insight.ground);
             // The bag gives back first what was added last.
             for schedule in plan.schedules(&insight.ground).into_iter().rev() {
-                self.bag.add(WorkItem { schedule, parent: None, made: None });
+                self.bag.add(WorkItem { schedule, ..WorkItem::default() });
             }
         }
     }
@@ -125,11 +144,19 @@ impl Books {
         let parent = Some(item.schedule.id());
         for schedule in insight.alternatives {
             let made = probes.take(&schedule);
-            let added = self.bag.add(WorkItem { schedule, parent, made });
+            let added = self.bag.add(WorkItem { schedule, parent, made, for_failure: false });
             self.report.left_out += u64::from(added == Added::NoRoom);
         }
-        // There are more, but how many nobody knows.
-        self.report.left_out += u64::from(!insight.complete);
+        if let Some((schedule, made)) = probes.take_failed() {
+            // Added last, it is taken first.
+            let item = WorkItem { schedule, parent, made: Some(made), for_failure: true };
+            self.urgent = self.bag.add(item) == Added::Yes;
+            self.report.left_out += u64::from(!self.urgent);
+            self.report.cut_runs += u64::from(!insight.complete);
+        } else {
+            // There are more, but how many nobody knows.
+            self.report.left_out += u64::from(!insight.complete);
+        }
         self.report.redundant += probes.runs().count() as u64;
         probes.runs().collect()
     }

@@ -6,7 +6,7 @@ use crate::preemption;
 use crate::probing::Prober;
 use crate::protocol::{RunReply, RunRequest};
 use crate::trace_file;
-use frontrun_formats::{Execution, Failure, FailureKind};
+use frontrun_formats::{Execution, Failure, FailureKind, Schedule};
 
 /// How an exploration looks at its runs.
 pub(crate) struct Criteria {
@@ -63,7 +63,11 @@ pub(crate) fn examine(
     };
     let look = match criteria.sampled {
         true => analysis::examine_sampled(execution),
-        false => analysis::examine(execution, &mut |schedule| prober.run(schedule)),
+        false => {
+            let is_last = prober.ends_with(&examined.classified.end);
+            let mut probe = |schedule: &Schedule| if is_last { Ok(None) } else { prober.run(schedule) };
+            analysis::examine(execution, &mut probe)
+        }
     };
     match look {
         Ok(mut insight) => {

@@ -149,10 +149,17 @@ impl Exploration<'_> {
             };
             let examined = made.and_then(|reply| {
                 let request = |schedule: &Schedule| self.request_probe(schedule, &item);
-                let mut prober = Prober::new(&mut *runner, &request);
+                // Where only some executions count, whether a probe does is not known when it has failed.
+                let counts = !gil && preemption_bound.is_none();
+                let stops_at_failure = self.config.after_failure == AfterFailure::Stop && counts;
+                let mut prober = Prober::new(&mut *runner, &request, stops_at_failure);
                 let first = self.lock().first.clone();
                 let asked = self.request(number, &item.schedule, item.parent);
-                let examined = examination::examine(&criteria, &asked, &reply, first.as_deref(), &mut prober);
+                let mut examined =
+                    examination::examine(&criteria, &asked, &reply, first.as_deref(), &mut prober);
+                if item.for_failure {
+                    (examined.insight, examined.refusal) = (None, None);
+                }
                 let (probes, lost) = prober.finish();
                 lost.map_or(Ok((examined, probes)), Err)
             });
@@ -185,10 +192,27 @@ impl Exploration<'_> {
         }
     }
 
-    fn request_probe(&self, schedule: &Schedule, item: &WorkItem) -> RunRequest {
+    /// `None` when the exploration is to stop.
+    fn request_probe(&self, schedule: &Schedule, item: &WorkItem) -> Option<RunRequest> {
         let mut shared = self.lock();
+        self.look_at_limits(&mut shared);
+        if shared.stopped.is_some_and(|why| why != BoundedBy::Executions) {
+            return None;
+        }
         shared.next_run += 1;
-        self.request(shared.next_run - 1, schedule, Some(item.schedule.id()))
+        Some(self.request(shared.next_run - 1, schedule, Some(item.schedule.id())))
+    }
+
+    /// Stops where the user or the time says so.
+    fn look_at_limits(&self, shared: &mut Books) {
+        if shared.stopped.is_some() {
+            return;
+        }
+        if self.interrupt.load(Ordering::Relaxed) {
+            shared.stopped = Some(BoundedBy::Interrupt);
+        } else if self.config.max_time.is_some_and(|most| self.started.elapsed() >= most) {
+            shared.stopped = Some(BoundedBy::Time);
+        }
     }
 
     /// Returns an item whose run does not count.
@@ -218,6 +242,9 @@ impl Exploration<'_> {
     fn take(&self) -> Option<(u64, WorkItem, u32)> {
         let mut shared = self.lock();
         loop {
+            if let Some((number, item)) = shared.take_urgent(self.config.max_executions) {
+                return Some((number, item, shared.disturbances));
+            }
             if shared.stopped.is_none() && self.interrupt.load(Ordering::Relaxed) {
                 shared.stopped = Some(BoundedBy::Interrupt);
             }
@@ -347,7 +374,7 @@ impl Exploration<'_> {
         report.races = shared.races.into_iter().collect();
         report.races.sort();
         // A reason to stop that came when everything had been run has bounded nothing.
-        let stopped = shared.stopped.filter(|_| waiting > 0);
+        let stopped = shared.stopped.filter(|_| waiting > 0 || report.left_out > 0);
         report.bounded_by = stopped
             .or((report.beyond_preemption_bound > 0).then_some(BoundedBy::Preemptions))
             .or((report.left_out > 0).then_some(BoundedBy::Memory))

@@ -2,7 +2,9 @@
 //!
 //! Model: what an opaque block does in another order is known only from a run, a probe. Most probes turn out to be
 //! alternatives, and then are the runs of these; the others are redundant. A probe that does not end as its schedule
-//! says leaves the alternatives of the execution unknown, which is never ignored.
+//! says leaves the alternatives of the execution unknown, which is never ignored. So does one that is not made because the
+//! exploration is to stop. A probe is an execution of the program like any other: one that has crashed, or that has failed
+//! while failures end the exploration, counts for its own sake, and no further one is made.
 //!
 //! Not here: which probes are wanted (analyzer), how many redundant runs there were (report).
 
@@ -21,6 +23,8 @@ pub struct Made {
     pub run: u64,
     /// How it ended.
     pub reply: RunReply,
+    /// Whether it is to be counted because it failed, whatever it would have told about alternatives.
+    pub failed: bool,
 }
 
 /// The probes that were made for one analysis.
@@ -38,6 +42,12 @@ impl Probes {
         Some(self.made.swap_remove(place).1)
     }
 
+    /// Takes out the run that is to be counted because it failed.
+    pub fn take_failed(&mut self) -> Option<(Schedule, Made)> {
+        let place = self.made.iter().position(|(_, made)| made.failed)?;
+        Some(self.made.swap_remove(place))
+    }
+
     /// The numbers of the runs.
     pub fn runs(&self) -> impl Iterator<Item = u64> + '_ {
         self.made.iter().map(|(_, made)| made.run)
@@ -47,8 +57,10 @@ impl Probes {
 /// Makes probes for one analysis.
 pub struct Prober<'r> {
     runner: &'r mut dyn Runner,
-    /// A request with the next number, for this schedule.
-    request: &'r dyn Fn(&Schedule) -> RunRequest,
+    /// A request with the next number, for this schedule; `None` when no further run is to be begun.
+    request: &'r dyn Fn(&Schedule) -> Option<RunRequest>,
+    /// Whether a failure ends the exploration.
+    stops_at_failure: bool,
     probes: Probes,
     /// Why the runner gave up.
     lost: Option<ReplayError>,
@@ -56,13 +68,22 @@ pub struct Prober<'r> {
 
 impl<'r> Prober<'r> {
     /// A prober that has made nothing yet.
-    pub fn new(runner: &'r mut dyn Runner, request: &'r dyn Fn(&Schedule) -> RunRequest) -> Prober<'r> {
-        Prober { runner, request, probes: Probes::default(), lost: None }
+    pub fn new(
+        runner: &'r mut dyn Runner,
+        request: &'r dyn Fn(&Schedule) -> Option<RunRequest>,
+        stops_at_failure: bool,
+    ) -> Prober<'r> {
+        Prober { runner, request, stops_at_failure, probes: Probes::default(), lost: None }
     }
 
-    /// Runs the schedule.
-    pub fn run(&mut self, schedule: &Schedule) -> Result<Execution, Refusal> {
-        let request = (self.request)(schedule);
+    /// Whether the run of `end` is the last one that anybody asks for.
+    pub fn ends_with(&self, end: &RunEnd) -> bool {
+        self.stops_at_failure && matches!(end, RunEnd::Failed(_))
+    }
+
+    /// Runs the schedule; `None` when no further run is to be made.
+    pub fn run(&mut self, schedule: &Schedule) -> Result<Option<Execution>, Refusal> {
+        let Some(request) = (self.request)(schedule) else { return Ok(None) };
         let reply = match run_twice_if_cut(self.runner, &request) {
             Ok(reply) => reply,
             Err(error) => {
@@ -74,12 +95,19 @@ impl<'r> Prober<'r> {
         let reason = recording.as_ref().err().map(ToString::to_string);
         let read = recording.as_ref().map_err(|_| reason.as_deref().unwrap_or_default());
         let classified = classify::classify(&reply, read, schedule, &[]);
-        self.probes.made.push((schedule.clone(), Made { run: request.id, reply }));
+        self.probes.made.push((schedule.clone(), Made { run: request.id, reply, failed: false }));
         self.probes.change_outside |= recording.as_ref().is_ok_and(Execution::changes_outside);
+        let broke_off = matches!(classified.end, RunEnd::Failed(_)) && !classified.complete;
+        if broke_off || self.ends_with(&classified.end) {
+            if let Some((_, made)) = self.probes.made.last_mut() {
+                made.failed = true;
+            }
+            return Ok(None);
+        }
         match (classified.end, recording) {
             (RunEnd::Diverged(divergence), _) => Err(Refusal::Diverged(divergence)),
             (RunEnd::Unrecorded(reason), _) => Err(Refusal::Fault(reason)),
-            (_, Ok(execution)) if classified.complete => Ok(execution),
+            (_, Ok(execution)) if classified.complete => Ok(Some(execution)),
             _ => Err(Refusal::Cut),
         }
     }

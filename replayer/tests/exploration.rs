@@ -11,7 +11,7 @@ use frontrun_replayer::*;
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -71,6 +71,49 @@ fn a_block_is_run_where_nothing_tells_what_it_does() {
     assert_eq!((report.executions, report.classes), (3, 3));
     assert_eq!(report.verdict(), Verdict::Exhausted);
     assert!(report.redundant <= 3, "{} redundant runs", report.redundant);
+}
+
+/// Counts its runs, and interrupts the exploration after the first one if it is told to.
+struct Counting {
+    runner: SpawnRunner,
+    runs: Arc<AtomicU32>,
+    interrupt: Option<Arc<AtomicBool>>,
+}
+
+impl Runner for Counting {
+    fn run(&mut self, request: &RunRequest) -> Result<RunReply, ReplayError> {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        let reply = self.runner.run(request);
+        if let Some(interrupt) = &self.interrupt {
+            interrupt.store(true, Ordering::Relaxed);
+        }
+        reply
+    }
+}
+
+#[test]
+fn no_probe_is_begun_once_the_exploration_is_to_stop() {
+    let setup = setup("opaque");
+    let (runs, interrupt) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+    let runner = SpawnRunner::new(setup.target.clone());
+    let runner = Counting { runner, runs: runs.clone(), interrupt: Some(interrupt.clone()) };
+    let report = explore::explore(&setup.config, vec![Box::new(runner)], &interrupt).unwrap();
+    assert_eq!(report.errors, Vec::<String>::new());
+    assert_eq!((report.executions, runs.load(Ordering::Relaxed)), (1, 1));
+    assert_eq!((report.verdict(), report.bounded_by), (Verdict::Bounded, Some(BoundedBy::Interrupt)));
+}
+
+#[test]
+fn a_probe_that_crashes_counts() {
+    for after_failure in [AfterFailure::Stop, AfterFailure::Continue] {
+        let mut setup = setup("peeking");
+        setup.config.after_failure = after_failure;
+        let report = run(&setup);
+        assert_eq!((report.errors.len(), report.diverged), (0, 0));
+        let kinds: Vec<FailureKind> = report.failures.iter().map(|failure| failure.kind).collect();
+        assert_eq!((report.verdict(), kinds), (Verdict::Failed, vec![FailureKind::Crash]));
+        assert!(report.cut_runs > 0, "what comes after a crash is not known");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub enum Act {
     Load(usize),
     /// Writes the register plus one to a variable.
     Store(usize),
-    /// An opaque block: reads a variable, and another one if the first is 0.
+    /// An opaque block: reads a variable, and another one, into the register, if the first is 0.
     Peek(usize, usize),
     Lock(usize),
     Unlock(usize),
@@ -55,6 +55,7 @@ pub fn program(name: &str, schedule: &Schedule) -> Vec<Vec<Act>> {
         }
         // In the first execution the block never looks at variable 1.
         "opaque" => vec![vec![Store(1)], vec![Store(0)], vec![Peek(0, 1)]],
+        "peeking" => vec![vec![Store(1)], vec![Store(0)], vec![Peek(0, 1), DieIf(1)]],
         "single" => vec![],
         other => panic!("no program {other}"),
     }
@@ -220,6 +221,7 @@ impl Model {
         self.execution.events.push(Event { thread: id, site, operation, result: 1, block, gil_switch: true });
         match act {
             Some(Act::Peek(n, other)) if self.variables[n] == 0 => {
+                self.threads[thread].register = self.variables[other];
                 let operation = self::operation(Act::Load(other));
                 let block = Block::Later;
                 self.execution.events.push(Event {
