@@ -116,6 +116,29 @@ def test_what_waits_in_the_database_waits_again(frontrun: Run, serve: Serve, tmp
     assert "reproduced 3/3" in done.stdout, done.stdout + done.stderr
 
 
+def test_a_driver_that_waits_within_c_code_is_told_again(frontrun: Run, serve: Serve, tmp_path: Path) -> None:
+    stop = serve("DATABASE_URL")
+    program = """
+import os, threading, psycopg2
+def ask():
+    connection = psycopg2.connect(os.environ["DATABASE_URL"])
+    cursor = connection.cursor()
+    cursor.execute("SELECT 41 + 1")
+    assert cursor.fetchone() == (42,)
+    connection.close()
+threads = [threading.Thread(target=ask) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+    done = frontrun("record", "--record-io", "-o", "t.frz", "python", write(tmp_path, program))
+    assert done.returncode == 0, done.stderr
+    stop()
+    done = frontrun("replay", "--hermetic", "--times", 2, "t.frz")
+    assert "reproduced 2/2: passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_program_that_asks_something_else_has_diverged(frontrun: Run, serve: Serve, tmp_path: Path) -> None:
     stop = serve("REDIS_URL")
     program = write(tmp_path, REDIS_PROGRAM)

@@ -29,7 +29,7 @@ pub fn waits_for_bytes(event: &IoEvent) -> bool {
     is_blocking && !(takes_flags && flags(event) & libc::MSG_DONTWAIT != 0)
 }
 
-/// The descriptors that a call of `poll` waits for, and whether it does so for ever.
+/// The descriptors that a call of `poll` waits for, and whether it does so for ever unless one has something to read.
 pub fn polled(event: &IoEvent) -> Option<(Vec<RawFd>, bool)> {
     let [at, count, time, ..] = event.arguments;
     let for_ever = match event.function() {
@@ -42,7 +42,8 @@ pub fn polled(event: &IoEvent) -> Option<(Vec<RawFd>, bool)> {
     }
     // SAFETY: the call's questions; the call is under way on this thread.
     let asked = unsafe { std::slice::from_raw_parts(at as *const libc::pollfd, count as usize) };
-    Some((asked.iter().map(|question| question.fd).collect(), for_ever))
+    let reads = asked.iter().all(|question| question.events & libc::POLLOUT == 0);
+    Some((asked.iter().map(|question| question.fd).collect(), for_ever && reads))
 }
 
 /// Whether a descriptor is a connection.
