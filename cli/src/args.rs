@@ -101,6 +101,12 @@ pub struct Scope {
     /// search without a failure is bounded; their I/O is seen
     #[arg(long, value_name = "GLOB")]
     pub trust: Vec<String>,
+    /// Record what servers outside the process tell the program, for `frontrun replay --hermetic`
+    #[arg(long)]
+    pub record_io: bool,
+    /// Replace text that matches by as many `x` in what servers are recorded to tell, as in `*@*.org`
+    #[arg(long, value_name = "GLOB", requires = "record_io", value_parser = redaction)]
+    pub redact: Vec<String>,
     /// What time is to the program: virtual (sleeps take none, waits give up when nothing else can happen), explored
     /// (waits may give up at any moment), or real
     #[arg(long, value_enum, default_value_t = Clock::Virtual)]
@@ -183,6 +189,9 @@ pub struct Replay {
     /// Overwrite an existing OUT
     #[arg(short, long)]
     pub force: bool,
+    /// Without the servers that the program talks to: they are told again by the recording, made with --record-io
+    #[arg(long, conflicts_with = "schedule")]
+    pub hermetic: bool,
     /// How often to do it again
     #[arg(long, value_name = "K", default_value_t = 1, conflicts_with = "schedule", value_parser = clap::value_parser!(u32).range(1..))]
     pub times: u32,
@@ -288,6 +297,13 @@ pub struct Run {
     /// Arguments of the program.
     #[arg(value_name = "ARGS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<OsString>,
+}
+
+fn redaction(text: &str) -> Result<String, String> {
+    if text.bytes().all(|byte| matches!(byte, b'*' | b'?')) {
+        return Err("a character other than `*` and `?` is needed".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

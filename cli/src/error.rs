@@ -53,6 +53,22 @@ pub enum CliError {
         /// The interpreter that recorded it.
         executable: String,
     },
+    /// The trace does not tell what servers have told.
+    #[error(
+        "`{}` does not hold what servers have told the program, so it cannot be replayed without them: record it with \
+         --record-io, as in `frontrun explore --record-io python app.py`; explorations that a program calls have no such \
+         recordings",
+        .0.display()
+    )]
+    NoInputs(PathBuf),
+    /// The trace does not tell all of it.
+    #[error("`{}` cannot be replayed without servers: {reason}", path.display())]
+    Unrecorded {
+        /// Which trace.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
     /// A file could not be written.
     #[error("cannot write `{}`: {source}", path.display())]
     Write {
@@ -96,7 +112,9 @@ impl CliError {
             CliError::Exists(_)
             | CliError::NoDirectory(_)
             | CliError::NoSchedule { .. }
-            | CliError::Write { .. } => ExitCode::Usage,
+            | CliError::Write { .. }
+            | CliError::NoInputs(_)
+            | CliError::Unrecorded { .. } => ExitCode::Usage,
         }
     }
 }

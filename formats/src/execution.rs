@@ -2,6 +2,7 @@
 
 use crate::event::{Block, Event, Pending};
 use crate::id::{ObjectId, SiteId, StringId, ThreadId, ThreadPath};
+use crate::input::Input;
 use crate::location::Location;
 use crate::operation::Operation;
 use crate::outcome::Outcome;
@@ -123,6 +124,8 @@ pub struct Execution {
     pub events: Vec<Event>,
     /// What each unfinished thread was about to do at the end.
     pub pending: Vec<Pending>,
+    /// What servers outside the process have told, if that was recorded.
+    pub inputs: Vec<Input>,
     /// The source files.
     pub sources: Vec<Source>,
     /// `repr` of what the caller asked to observe after the run.

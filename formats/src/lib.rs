@@ -5,7 +5,7 @@
 //!
 //! Module map: [`id`] newtypes · [`location`] the shared thing · [`operation`] the closed list of visible
 //! operations · [`semantics`] what each does to the abstract state · [`event`] and [`execution`] one run ·
-//! [`schedule`] what a run is told to do, with the generator of [`random`] ones · [`outcome`] how it ended · [`file`] the container.
+//! [`schedule`] what a run is told to do, with the generator of [`random`] ones · [`input`] what servers have told it · [`outcome`] how it ended · [`file`] the container.
 //!
 //! Not here: how an execution comes about (recorder), what else could have happened (analyzer), processes
 //! (replayer). This crate performs no I/O except through the writers and paths that [`file`] is given.
@@ -14,6 +14,7 @@ pub mod event;
 pub mod execution;
 pub mod file;
 pub mod id;
+pub mod input;
 pub mod location;
 pub mod operation;
 pub mod outcome;
@@ -24,6 +25,7 @@ pub mod semantics;
 pub use event::{Block, Event, Pending};
 pub use execution::{Environment, Execution, Header, ObjectInfo, Site, Source, Target, ThreadInfo};
 pub use id::{KeyId, ObjectId, SiteId, StringId, ThreadId, ThreadPath};
+pub use input::Input;
 pub use location::{Location, Part};
 pub use operation::Operation;
 pub use outcome::{Failure, FailureKind, Outcome};

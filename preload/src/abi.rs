@@ -5,10 +5,10 @@
 //! [`IoEvent::size`] tells.
 
 /// The version of this file.
-pub const ABI: u32 = 2;
+pub const ABI: u32 = 3;
 
 /// Called for each [`IoEvent`], which is valid during the call only. Returns [`DONE`], [`AGAIN`], [`AT_ONCE`], or
-/// [`AT_MOST`] with a number.
+/// [`AT_MOST`] or [`ELSEWHERE`] with a number.
 pub type Callback = unsafe extern "C" fn(event: *const IoEvent) -> u32;
 
 /// The listener has seen the event.
@@ -22,6 +22,9 @@ pub const AT_ONCE: u32 = 2;
 /// The listener has seen the event, and no more than the number of bytes in the other bits is to be sent: what follows is
 /// another request. In the before phase of [`Kind::Write`] only; calls whose bytes lie in several places send all.
 pub const AT_MOST: u32 = 1 << 31;
+/// The listener has seen the event, and the socket is to be connected to the port in the other bits on this machine instead
+/// of its address; a local socket to the abstract address `frontrun-PORT`. In the before phase of [`Kind::Connect`] only.
+pub const ELSEWHERE: u32 = 1 << 30;
 
 /// The resource is read.
 pub const READS: u8 = 1;

@@ -7,6 +7,61 @@ use libc::{c_int, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_un, socklen_t};
 use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+/// An address of this machine.
+pub struct Loopback {
+    storage: libc::sockaddr_storage,
+    length: socklen_t,
+}
+
+impl Loopback {
+    /// The address of a port, in the family of `address`.
+    ///
+    /// # Safety
+    /// `address` is null or points to `length` readable bytes.
+    pub unsafe fn like(address: *const sockaddr, length: socklen_t, port: u16) -> Option<Loopback> {
+        if address.is_null() || length < 2 {
+            return None;
+        }
+        // SAFETY: by contract; all-zero is a valid address of no family.
+        let (family, mut storage) =
+            unsafe { (address.cast::<u16>().read_unaligned(), std::mem::zeroed::<libc::sockaddr_storage>()) };
+        let at = (&raw mut storage).cast::<u8>();
+        // SAFETY: each address fits into the storage, whose alignment is the strictest.
+        let length = unsafe {
+            match i32::from(family) {
+                libc::AF_INET => {
+                    let inet = at.cast::<sockaddr_in>();
+                    (*inet).sin_port = port.to_be();
+                    (*inet).sin_addr.s_addr = u32::from(Ipv4Addr::LOCALHOST).to_be();
+                    size_of::<sockaddr_in>()
+                }
+                libc::AF_INET6 => {
+                    let inet = at.cast::<sockaddr_in6>();
+                    (*inet).sin6_port = port.to_be();
+                    (*inet).sin6_addr.s6_addr = Ipv6Addr::LOCALHOST.octets();
+                    size_of::<sockaddr_in6>()
+                }
+                libc::AF_UNIX => {
+                    let path = std::mem::offset_of!(sockaddr_un, sun_path);
+                    let room = std::slice::from_raw_parts_mut(at.add(path), 32);
+                    let mut rest = &mut room[1..];
+                    write!(rest, "frontrun-{port}").ok()?;
+                    let left = rest.len();
+                    path + 32 - left
+                }
+                _ => return None,
+            }
+        };
+        storage.ss_family = family;
+        Some(Loopback { storage, length: length as socklen_t })
+    }
+
+    /// What `connect` takes.
+    pub fn arguments(&self) -> (*const sockaddr, socklen_t) {
+        ((&raw const self.storage).cast(), self.length)
+    }
+}
+
 /// A socket that has no address yet.
 pub const UNNAMED: Name = b"socket";
 

@@ -3,7 +3,10 @@
 //! A hook describes its call with the constructors here, which look nothing up and cost a few stores; [`Call::begin`]
 //! and [`Call::finish`] stand before and after the real function and do the work, if anybody wants it.
 
-use crate::abi::{AGAIN, AT_END, AT_MOST, AT_ONCE, BOTH, DONE, IoEvent, Kind, NO_OFFSET, Phase, READS};
+use crate::abi::{
+    AGAIN, AT_END, AT_MOST, AT_ONCE, BOTH, DONE, ELSEWHERE, IoEvent, Kind, NO_OFFSET, Phase, READS,
+};
+use crate::address::Loopback;
 use crate::name::Name;
 use crate::path::{self, Last};
 use crate::raw::{self, End};
@@ -249,6 +252,16 @@ impl Call {
     /// How much of `count` bytes is to be sent.
     pub fn part_of(&self, count: usize) -> usize {
         if self.answer & AT_MOST == 0 { count } else { count.min((self.answer & !AT_MOST) as usize) }
+    }
+
+    /// Where to connect instead, if that is not the caller's address.
+    pub fn elsewhere(&self) -> Option<Loopback> {
+        if self.answer & AT_MOST != 0 || self.answer & ELSEWHERE == 0 {
+            return None;
+        }
+        let Effect::Connects(address, length) = self.effect else { return None };
+        // SAFETY: the arguments of `connect`, which the caller vouches for.
+        unsafe { Loopback::like(address, length, (self.answer & !ELSEWHERE) as u16) }
     }
 
     /// After it: what it returned, whether that means failure, and the new descriptor if it made one.

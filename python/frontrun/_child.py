@@ -37,6 +37,7 @@ def main() -> None:
     program = _load(words)
     _core.set_clock(config["clock"])
     flags = [*scope.flags(), ("clock", config["clock"])]
+    flags += _inputs(config)
     header = _program.facts(config["command"], None, os.getcwd(), flags)
     random.seed(0)
 
@@ -52,6 +53,16 @@ def main() -> None:
         _core.remember_output()
         _checkpoint.at(_checkpoint.latest_clean_point(program), begin_served)
     _program.leave(_program.run(lambda: _to_the_end(program), lambda: _program.begin(request, header)))
+
+
+def _inputs(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """Have recorded, or told again, what servers tell the program. Return flags for the header."""
+    if config["hermetic"] is not None:
+        _core.tell_inputs(config["hermetic"])
+    if not config["record_io"]:
+        return []
+    _core.record_inputs(config["redact"])
+    return [("record-io", "servers"), *(("redact", glob) for glob in config["redact"])]
 
 
 def _to_the_end(program: Callable[[], object]) -> None:

@@ -74,6 +74,8 @@ pub struct Connection {
     pub plan: Option<Plan>,
     /// Whether something has been sent and nothing received since.
     pub is_waiting: bool,
+    /// Its number among those that inputs are recorded of, or told on.
+    pub number: Option<u32>,
     /// What those who wait for it have left.
     pub left: Vec<ObjectId>,
 }
@@ -102,10 +104,10 @@ pub fn touching(reads: &[Location], writes: &[Location]) -> Operation {
 
 impl Servers {
     /// Notes a new connection.
-    pub fn open(&mut self, id: Id, resource: &[u8]) {
+    pub fn open(&mut self, id: Id, resource: &[u8], number: Option<u32>) {
         let name = resource.strip_prefix(b"socket:").unwrap_or(resource);
         let server = String::from_utf8_lossy(name).into_owned();
-        self.connections.insert(id, Connection { server, ..Connection::default() });
+        self.connections.insert(id, Connection { server, number, ..Connection::default() });
     }
 
     /// Forgets a connection.
@@ -142,6 +144,14 @@ impl Servers {
             .map(|(other, _)| *other)
             .collect();
         found.sort_unstable_by_key(|other| other.generation);
+        found
+    }
+
+    /// The connections that have numbers, in their order.
+    pub fn numbered(&self) -> Vec<(Id, u32)> {
+        let all = self.connections.iter();
+        let mut found: Vec<(Id, u32)> = all.filter_map(|(id, at)| Some((*id, at.number?))).collect();
+        found.sort_unstable_by_key(|(_, number)| *number);
         found
     }
 

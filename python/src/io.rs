@@ -109,11 +109,17 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
         return DONE;
     }
     let Some(me) = controlled::visible_thread() else { return DONE };
+    if event.kind == kind::WAIT && event.phase == BEFORE && servers::inputs::are_told() {
+        with_lock(|| servers::waits(event));
+    }
     if channels::concerns(event) || event.kind == kind::WAIT {
         let granted = GRANTED.replace(false);
         if let Some(answer) = with_lock(|| on_channel(me, event, granted)) {
             GRANTED.set(answer == AGAIN);
-            return answer;
+            // An address of this machine may be that of a thread of the program, or of a server.
+            let may_be_server = answer == DONE && event.kind == kind::CONNECT && event.phase == BEFORE;
+            let elsewhere = may_be_server && servers::concerns(event);
+            return elsewhere.then(|| with_lock(|| servers::on_call(me, event))).flatten().unwrap_or(answer);
         }
         GRANTED.set(granted);
     }

@@ -76,6 +76,7 @@ mod spinning;
 mod switches;
 mod switching;
 mod tasks;
+mod telling;
 mod threads;
 mod time_calls;
 mod visible;
@@ -129,6 +130,8 @@ mod _core {
     use super::lock_waits::{lock_holder, locks_taken};
     #[pymodule_export]
     use super::locks::{is_lock_free, observe_lock_waits};
+    #[pymodule_export]
+    use super::servers::inputs::{record_inputs, tell_inputs};
     #[pymodule_export]
     use super::serving::{
         Request, abort_run, begin_run, end_unfollowed, finish_run, has_begun, observe, remember_output,

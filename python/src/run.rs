@@ -32,6 +32,7 @@ use crate::connections::Servers;
 use crate::controlled::Step;
 use crate::outside::Outside;
 use crate::site::{NOWHERE, Site};
+use crate::telling::Telling;
 use crate::{attempts, clock, controlled, interpreter, switching};
 
 /// Everything that belongs to the execution under way.
@@ -47,6 +48,8 @@ pub struct Run {
     pub outside: Outside,
     /// Connections to servers.
     pub servers: Servers,
+    /// What they have told another run, where this one is told the same.
+    pub telling: Option<Telling>,
     /// Who was given the turn last.
     pub turn: ThreadId,
     /// No thread of the system has been spawned: what runs is one thread, with its event loops.
@@ -133,6 +136,7 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
         failure: None,
         outside: Outside::default(),
         servers: Servers::default(),
+        telling: None,
         turn: ThreadId(0),
         alone: true,
         observed: None,

@@ -2,6 +2,7 @@
 //!
 //! Not here: the protocol and the waiting (replayer), what the program is (package `frontrun`).
 
+use crate::servers::inputs;
 use crate::{
     buffered, c_calls, controlled, dates, exits, freed, io, locks, run, simple_queue, sources, time_calls,
 };
@@ -92,8 +93,9 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
         schedule: request.schedule.clone(),
         parent: request.parent,
     };
-    let recording =
+    let mut recording =
         Recording::create(file, &header).map_err(|error| PyOSError::new_err(error.to_string()))?;
+    recording.inputs = inputs::recorded();
     buffered::install(py)?;
     c_calls::install(py)?;
     dates::install(py)?;
@@ -106,6 +108,10 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     io::install();
     run::forget_in_forks();
     run::begin(Gate::new(request.schedule.clone()), recording, in_caller);
+    // SAFETY: the interpreter's lock is held, and there is no other thread.
+    if let Some(run) = unsafe { run::get() } {
+        run.telling = inputs::told();
+    }
     Ok(())
 }
 

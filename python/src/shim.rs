@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 /// The version of the library's interface that these definitions repeat.
-const ABI: u32 = 2;
+const ABI: u32 = 3;
 
 /// Answer of a callback: the event has been seen.
 pub const DONE: u32 = 0;
@@ -24,6 +24,8 @@ pub const AT_ONCE: u32 = 2;
 
 /// Answer of a callback, with a number in the other bits: no more bytes than that are to be sent now.
 pub const AT_MOST: u32 = 1 << 31;
+/// Answer of a callback, with a port of this machine in the other bits: connect there instead.
+pub const ELSEWHERE: u32 = 1 << 30;
 
 /// Phase of an event: the call has not been made.
 pub const BEFORE: u8 = 0;

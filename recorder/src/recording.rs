@@ -7,6 +7,7 @@
 //! Not here: the file's layout (formats), who runs (gate).
 
 use crate::key::Key;
+use crate::servers::inputs::Inputs;
 use frontrun_formats::file::{Delta, End, WriteError, Writer};
 use frontrun_formats::{
     Event, Header, KeyId, Location, ObjectId, ObjectInfo, Site, SiteId, StringId, ThreadInfo, Value,
@@ -32,6 +33,8 @@ pub struct Recording {
     known_initial: FxHashSet<Location>,
     n_objects: u32,
     block: usize,
+    /// What servers tell, where that is recorded.
+    pub inputs: Option<Inputs>,
 }
 
 impl Recording {
@@ -50,6 +53,7 @@ impl Recording {
             known_initial: FxHashSet::default(),
             n_objects: 0,
             block: FIRST_BLOCK,
+            inputs: None,
         })
     }
 
@@ -159,6 +163,13 @@ impl Recording {
     /// # Errors
     /// When the file cannot be written.
     pub fn flush(&mut self) -> Result<(), WriteError> {
+        self.flush_with(false)
+    }
+
+    fn flush_with(&mut self, end: bool) -> Result<(), WriteError> {
+        if let Some(inputs) = &mut self.inputs {
+            self.delta.inputs = inputs.take(end);
+        }
         self.writer.append(&self.delta)?;
         self.delta = Delta::default();
         Ok(())
@@ -169,7 +180,7 @@ impl Recording {
     /// # Errors
     /// When the file cannot be written.
     pub fn finish(mut self, end: &End) -> Result<(), WriteError> {
-        self.flush()?;
+        self.flush_with(true)?;
         self.writer.finish(end)?;
         Ok(())
     }

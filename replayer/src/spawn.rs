@@ -28,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Tells `frontrun._child` what to do, as JSON: `mode`, `trace`, `schedule`, `serve_fds`, `include`, `exclude`, `trust`,
-/// `timeout_ms`, `parent`, and `command`, the command line for the recording's header.
+/// `record_io`, `redact`, `hermetic`, `timeout_ms`, `parent`, and `command`, the command line for the recording's header.
 pub const CONFIG_VARIABLE: &str = "FRONTRUN_CONFIG";
 
 /// Tells an exploration within a program to re-enact one execution, as JSON: `trace`, `schedule`, `out`, `call`.
@@ -52,6 +52,8 @@ pub enum Mode<'a> {
         parent: Option<u64>,
         /// The recording that is replayed, where there is one.
         of: Option<&'a Path>,
+        /// Whether that recording tells what servers have told.
+        hermetic: bool,
     },
     /// Run the program to its checkpoint and serve from there.
     Serve {
@@ -97,6 +99,10 @@ fn config(
     mode: Mode<'_>,
     timeout: Option<Duration>,
 ) -> Result<serde_json::Value, ReplayError> {
+    let told = match mode {
+        Mode::Replay { of, hermetic: true, .. } => of,
+        _ => None,
+    };
     let (name, trace, schedule, sockets, parent) = match mode {
         Mode::Record { trace } => ("record", trace, None, &[][..], None),
         Mode::Replay { trace, schedule, parent, .. } => ("replay", trace, Some(schedule), &[][..], parent),
@@ -110,6 +116,9 @@ fn config(
         "include": target.include,
         "exclude": target.exclude,
         "trust": target.trust,
+        "record_io": target.record_io,
+        "redact": target.redact,
+        "hermetic": told.map(path_text).transpose()?,
         "clock": target.clock,
         "timeout_ms": timeout.map(|timeout| timeout.as_millis() as u64),
         "parent": parent,
@@ -214,18 +223,25 @@ pub struct SpawnRunner {
     target: Target,
     /// The recording that is replayed, where there is one.
     of: Option<PathBuf>,
+    /// Whether the recording tells what servers have told.
+    hermetic: bool,
     interrupt: &'static AtomicBool,
 }
 
 impl SpawnRunner {
     /// Runs `target`.
     pub fn new(target: Target) -> SpawnRunner {
-        SpawnRunner { target, of: None, interrupt: &NEVER }
+        SpawnRunner { target, of: None, hermetic: false, interrupt: &NEVER }
     }
 
     /// Runs what `trace` is a recording of.
     pub fn of_recording(target: Target, trace: PathBuf) -> SpawnRunner {
-        SpawnRunner { target, of: Some(trace), interrupt: &NEVER }
+        SpawnRunner { target, of: Some(trace), hermetic: false, interrupt: &NEVER }
+    }
+
+    /// What servers have told the recorded run is told again, and no server is connected to.
+    pub fn hermetic(self, hermetic: bool) -> SpawnRunner {
+        SpawnRunner { hermetic, ..self }
     }
 
     /// Setting `interrupt` kills the run in work, which then ends in [`ReplayError::Interrupted`].
@@ -245,6 +261,7 @@ impl Runner for SpawnRunner {
             schedule: &schedule,
             parent: request.parent,
             of: self.of.as_deref(),
+            hermetic: self.hermetic,
         };
         let command = command(&self.target, mode, Some(timeout))?;
         let child = start(command, request.output.as_deref(), Vec::new())?;

@@ -34,6 +34,10 @@ pub struct Target {
     pub trust: Vec<String>,
     /// The program's clock: `virtual`, `explored` or `real`.
     pub clock: String,
+    /// Whether what servers tell the program is recorded.
+    pub record_io: bool,
+    /// Globs on what is not to be in such a recording.
+    pub redact: Vec<String>,
     /// `PYTHONHASHSEED` of the runs.
     pub hash_seed: String,
     /// For an exploration that was called from within the program: which call to replay.
@@ -84,6 +88,8 @@ impl Target {
         target.include = flags("include");
         target.exclude = flags("exclude");
         target.trust = flags("trust");
+        target.record_io = !flags("record-io").is_empty();
+        target.redact = flags("redact");
         if let Some(clock) = flags("clock").pop() {
             target.clock = clock;
         }

@@ -3,13 +3,16 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,6 +51,7 @@ static volatile int logged;
     dprintf(2, "line %d: %s\n", __LINE__, #condition); } } while (0)
 
 static int again; // How often the listener asks to be told again.
+static uint16_t elsewhere; // The port that the listener sends connections to.
 static char passed[128];
 
 static uint32_t listener(const struct io_event *event) {
@@ -66,6 +70,7 @@ static uint32_t listener(const struct io_event *event) {
     close(fd);
     errno = EXDEV;
     snprintf(passed, sizeof passed, "%.*s", (int)event->path_length, event->path);
+    if (event->phase == 0 && elsewhere && !strcmp(event->function, "connect")) return 1u << 30 | elsewhere;
     return event->phase == 0 && again-- > 0;
 }
 
@@ -108,10 +113,10 @@ int main(void) {
     if (!abi) return 3;
     shim_register = dlsym(RTLD_DEFAULT, "frontrun_shim_register");
     shim_control = dlsym(RTLD_DEFAULT, "frontrun_shim_control");
-    CHECK(abi() == 2);
+    CHECK(abi() == 3);
     char byte;
     int early = open("/dev/zero", O_RDONLY); // Before anybody listened: named when it is first used.
-    CHECK(shim_register(listener) == 2);
+    CHECK(shim_register(listener) == 3);
     CHECK(read(early, &byte, 1) == 1);
     CHECK(logged == 0); // This thread is not controlled.
     CHECK(shim_control(1) == 0);
@@ -203,6 +208,28 @@ int main(void) {
     waitpid(pid, &status, 0);
     CHECK(logged == 0);
     CHECK(read(early, &byte, 1) == 1 && is(1, "read", 1, "file:/dev/zero"));
+
+    // A connection may be led elsewhere, and has the name that was asked for.
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, peer;
+    socklen_t length = sizeof here;
+    int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(!bind(server, (void *)&here, length) && !listen(server, 1));
+    CHECK(!getsockname(server, (void *)&here, &length));
+    struct sockaddr_in away = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0xc0000201)};
+    logged = 0;
+    elsewhere = ntohs(here.sin_port);
+    CHECK(connect(client, (void *)&away, sizeof away) == 0);
+    CHECK(is(1, "connect", 1, "socket:192.0.2.1:9"));
+    CHECK(away.sin_port == htons(9));
+    CHECK(!getpeername(client, (void *)&peer, &length) && peer.sin_port == here.sin_port);
+    struct sockaddr_un local = {.sun_family = AF_UNIX}, gone = {.sun_family = AF_UNIX, .sun_path = "/nowhere"};
+    elsewhere = 60001;
+    int end = snprintf(local.sun_path + 1, sizeof local.sun_path - 1, "frontrun-%d", elsewhere) + 1;
+    int local_server = socket(AF_UNIX, SOCK_STREAM, 0), local_client = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(!bind(local_server, (void *)&local, offsetof(struct sockaddr_un, sun_path) + end));
+    CHECK(!listen(local_server, 1));
+    CHECK(connect(local_client, (void *)&gone, sizeof gone) == 0);
+    elsewhere = 0;
 
     // Nobody listens any more.
     logged = 0;

@@ -47,6 +47,8 @@ fn target(words: &[OsString], scope: &Scope, host: &Host) -> Result<Target, CliE
     }
     target.exclude = scope.exclude.clone();
     target.trust = scope.trust.clone();
+    target.record_io = scope.record_io;
+    target.redact = scope.redact.clone();
     target.clock = scope.clock.name().to_owned();
     spawn::find_module(&target)?;
     Ok(target)

@@ -8,7 +8,7 @@ use crate::exit_code::ExitCode;
 use crate::render::names::{self, shell_word};
 use crate::render::style::Style;
 use crate::signal::{self, INTERRUPTED};
-use frontrun_formats::{Execution, Outcome, Schedule};
+use frontrun_formats::{Execution, Input, Outcome, Schedule};
 use frontrun_replayer::classify::{RunEnd, classify};
 use frontrun_replayer::proof::{self, Proof, ProofConfig};
 use frontrun_replayer::{RunRequest, Runner, SpawnRunner, Target, spawn, trace_file};
@@ -19,13 +19,37 @@ use std::time::Duration;
 pub(super) fn run(args: &Replay, host: &Host) -> Result<ExitCode, CliError> {
     let execution = trace_file::read(&args.trace)?;
     check_python(&args.trace, &execution, host)?;
+    if args.hermetic {
+        check_inputs(&args.trace, &execution)?;
+    }
     let mut target = Target::of_recording(&execution.header, &host.python)?;
     target.preload = host.preload.clone();
-    let mut runner = SpawnRunner::of_recording(target, args.trace.clone()).interrupted_by(&INTERRUPTED);
+    let mut runner = SpawnRunner::of_recording(target, args.trace.clone()).hermetic(args.hermetic);
+    runner = runner.interrupted_by(&INTERRUPTED);
     signal::catch_interrupts();
     match args.schedule {
         Some(number) => run_alternative(args, &execution, number, &mut runner),
         None => run_again(args, &execution, &mut runner),
+    }
+}
+
+/// Without what servers have told, all of it, nothing can be done without them.
+fn check_inputs(trace: &Path, execution: &Execution) -> Result<(), CliError> {
+    let path = trace.to_owned();
+    let flags = &execution.header.environment.flags;
+    if execution.header.target.call.is_some() || !flags.iter().any(|(flag, _)| flag == "record-io") {
+        return Err(CliError::NoInputs(path));
+    }
+    if execution.truncated {
+        let reason = "the recording was cut off before what servers have told was written".to_owned();
+        return Err(CliError::Unrecorded { path, reason });
+    }
+    match execution.inputs.iter().find_map(|input| match input {
+        Input::Unrecorded { reason } => Some(reason.clone()),
+        _ => None,
+    }) {
+        Some(reason) => Err(CliError::Unrecorded { path, reason }),
+        None => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The trace file `.frz`, format 2: one recorded run, readable to the last whole frame whatever killed it.
+//! The trace file `.frz`, format 3: one recorded run, readable to the last whole frame whatever killed it.
 //!
 //! # Model
 //! A file is a sequence of zstd frames, so `zstd -d` unpacks it; what zstd does not know hides in its skippable
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! All integers outside MessagePack are little endian. The records are, in this order: one [`Header`], written
-//! before the run; any number of [`Delta`]s; the sources and the [`End`]. Events are stored in columns, grouped
+//! before the run; any number of [`Delta`]s, and of batches of [`Input`]s among them; the sources and the [`End`]. Events are stored in columns, grouped
 //! by thread, and the order between the threads as runs of (thread, count) (`events`, `columns`, `operands`).
 //!
 //! # Invariants
@@ -29,7 +29,7 @@
 //! versions that it does not know by name and never guesses. `tests/golden/` keeps a file of each version.
 //!
 //! Version 2 tells of each event where an interpreter with a GIL can switch threads. Version 1 does not; its events are
-//! read as if it could do so everywhere.
+//! read as if it could do so everywhere. Version 3 may hold inputs, which no record of version 2 does.
 //!
 //! # Not here
 //! What the records mean (the modules beside this one); when a recorder flushes; compression of anything else.
@@ -55,12 +55,13 @@ pub use writer::{Writer, write_file};
 use crate::event::{Event, Pending};
 use crate::execution::{ObjectInfo, Site, Source, ThreadInfo};
 use crate::id::StringId;
+use crate::input::Input;
 use crate::location::Location;
 use crate::outcome::Outcome;
 use crate::semantics::Value;
 
 /// The version of the format that this crate writes.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The oldest version that it reads.
 pub const OLDEST_VERSION: u32 = 1;
@@ -84,6 +85,8 @@ pub struct Delta {
     pub initial: Vec<(Location, Value)>,
     /// The next events, in execution order.
     pub events: Vec<Event>,
+    /// The next inputs.
+    pub inputs: Vec<Input>,
 }
 
 /// What is known when a run has ended.

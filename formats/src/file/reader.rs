@@ -10,6 +10,7 @@ use super::index::get_footer;
 use super::record::{DeltaRecord, EndRecord, Kind, RecordFault, decode};
 use super::tables::{Rows, Tables};
 use crate::execution::{Execution, Header, Source};
+use crate::input::Input;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -110,6 +111,11 @@ impl Assembly {
             Kind::Sources => {
                 let sources: Vec<Source> = decode(frame.record).map_err(|fault| corrupt(frame, &fault))?;
                 self.execution.sources.extend(sources);
+                Ok(())
+            }
+            Kind::Inputs => {
+                let inputs: Vec<Input> = decode(frame.record).map_err(|fault| corrupt(frame, &fault))?;
+                self.execution.inputs.extend(inputs);
                 Ok(())
             }
             Kind::End => self.add_end(frame.record).map_err(|fault| corrupt(frame, &fault)),

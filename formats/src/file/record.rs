@@ -18,12 +18,15 @@ pub(super) enum Kind {
     Delta = 2,
     Sources = 3,
     End = 4,
+    /// Since version 3.
+    Inputs = 5,
 }
 
 impl Kind {
     /// The kind with this number.
     pub(super) fn from_number(number: u32) -> Option<Kind> {
-        [Kind::Header, Kind::Delta, Kind::Sources, Kind::End].into_iter().find(|kind| *kind as u32 == number)
+        let all = [Kind::Header, Kind::Delta, Kind::Sources, Kind::End, Kind::Inputs];
+        all.into_iter().find(|kind| *kind as u32 == number)
     }
 }
 

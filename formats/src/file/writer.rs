@@ -10,6 +10,7 @@ use super::tables::{Rows, Tables};
 use super::{Delta, End};
 use crate::event::Event;
 use crate::execution::{Execution, Header, Source};
+use crate::input::Input;
 use crate::operation::Operation;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -122,7 +123,7 @@ impl<W: Write> Writer<W> {
             (events, later) = split(later);
             self.pack_rows(&Delta::default(), events)?;
         }
-        Ok(())
+        self.pack_inputs(&delta.inputs)
     }
 
     /// Makes a frame of the rows of `delta` and some of its events.
@@ -143,6 +144,26 @@ impl<W: Write> Writer<W> {
         };
         serialize(&record, &mut self.record)?;
         self.pack(Kind::Delta, events.len() as u32)
+    }
+
+    /// Inputs are not split: what does not fit in a frame is more than anybody wants in a trace.
+    fn pack_inputs(&mut self, inputs: &[Input]) -> Result<(), WriteError> {
+        let mut rest = inputs;
+        while !rest.is_empty() {
+            let mut size = 0;
+            let full = rest.iter().position(|input| {
+                size += match input {
+                    Input::Received { bytes, .. } | Input::Answered { answer: bytes, .. } => bytes.len(),
+                    _ => 0,
+                };
+                size > TEXT_PER_FRAME
+            });
+            let (now, later) = rest.split_at(full.map_or(rest.len(), |first| first.max(1)));
+            serialize(&now, &mut self.record)?;
+            self.pack(Kind::Inputs, 0)?;
+            rest = later;
+        }
+        Ok(())
     }
 
     fn pack_sources(&mut self, sources: &[Source]) -> Result<(), WriteError> {
@@ -217,6 +238,7 @@ pub fn write_file(path: &Path, execution: &Execution) -> Result<(), WriteError> 
         threads: execution.threads.clone(),
         initial: execution.initial.clone(),
         events: execution.events.clone(),
+        inputs: execution.inputs.clone(),
     })?;
     let sources = execution.sources.clone();
     match &execution.outcome {

@@ -259,6 +259,21 @@ fn tables(sizes: Sizes) -> impl Strategy<Value = Execution> {
         })
 }
 
+fn input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        (any::<String>(), any::<i32>()).prop_map(|(server, error)| Input::Connected { server, error }),
+        any::<(u32, u64)>().prop_map(|(connection, length)| Input::Sent { connection, length }),
+        any::<(u32, Vec<u8>)>().prop_map(|(connection, bytes)| Input::Received { connection, bytes }),
+        any::<u32>().prop_map(|connection| Input::Ended { connection }),
+        any::<(u32, u64, Vec<u8>)>().prop_map(|(connection, question, answer)| Input::Answered {
+            connection,
+            question,
+            answer
+        }),
+        any::<String>().prop_map(|reason| Input::Unrecorded { reason }),
+    ]
+}
+
 /// Any execution that a file can hold. One without an outcome has no pending operations and is truncated.
 pub fn execution() -> impl Strategy<Value = Execution> {
     sizes().prop_flat_map(|sizes| {
@@ -290,13 +305,15 @@ pub fn execution() -> impl Strategy<Value = Execution> {
             any::<Option<String>>(),
             option::weighted(0.8, outcome()),
         );
-        (header(), tables(sizes), initial, vec(event, 0..=most), end).prop_map(
-            |(header, tables, initial, events, (pending, sources, observed, outcome))| {
+        let happened = (vec(event, 0..=most), vec(input(), 0..4));
+        (header(), tables(sizes), initial, happened, end).prop_map(
+            |(header, tables, initial, (events, inputs), (pending, sources, observed, outcome))| {
                 let whole = outcome.is_some();
                 Execution {
                     header,
                     initial,
                     events,
+                    inputs,
                     pending: if whole { pending } else { Vec::new() },
                     sources,
                     observed: observed.filter(|_| whole),

@@ -145,6 +145,7 @@ pub fn execution() -> Execution {
                 block: Block::First,
             },
         ],
+        inputs: inputs(),
         sources: vec![
             Source { path: "app.py".into(), hash: u64::MAX, text: Some("print('hello')\n".into()) },
             Source { path: "/usr/lib/python3/threading.py".into(), hash: 1, text: None },
@@ -158,6 +159,17 @@ pub fn execution() -> Execution {
         })),
         truncated: false,
     }
+}
+
+fn inputs() -> Vec<Input> {
+    vec![
+        Input::Connected { server: "127.0.0.1:5432".into(), error: 0 },
+        Input::Sent { connection: 0, length: 1 << 40 },
+        Input::Received { connection: 0, bytes: vec![0, 255, 7] },
+        Input::Answered { connection: 0, question: u64::MAX, answer: b"1".to_vec() },
+        Input::Ended { connection: 0 },
+        Input::Unrecorded { reason: "a connection is encrypted".into() },
+    ]
 }
 
 fn header() -> Header {
@@ -196,6 +208,7 @@ pub fn file(execution: &Execution, piece: usize) -> Vec<u8> {
         objects: execution.objects.clone(),
         threads: execution.threads.clone(),
         initial: execution.initial.clone(),
+        inputs: execution.inputs.clone(),
         ..Delta::default()
     };
     for events in execution.events.chunks(piece) {

@@ -3,7 +3,7 @@
 //! A hook is declared with the function's C signature and the description of the call:
 //! `fn fsync(fd: c_int) -> c_int = Call::on(Kind::Sync, READS, fd);`. Everything else is the same for all, but for waits:
 //! `at once timeout = 0` says what a listener changes when their time has run out, and for what is sent: `in part count` names
-//! the number of bytes, which a listener may lessen.
+//! the number of bytes, which a listener may lessen. `elsewhere (address, length)` are arguments for which it may name others.
 //!
 //! Variadic functions (`open`, `fcntl`) are declared with the argument that may follow. On x86-64 and aarch64
 //! Linux variadic integer arguments travel like named ones, so what the caller passed, or the garbage when it
@@ -78,7 +78,7 @@ use c_name;
 /// Declares hooks, see the module.
 macro_rules! hooks {
     ($(fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = $call:expr
-        $(, at once $late:ident = $now:expr)? $(, in part $count:ident)?;)*) => {
+        $(, at once $late:ident = $now:expr)? $(, in part $count:ident)? $(, elsewhere ($address:ident, $length:ident))?;)*) => {
         #[allow(non_upper_case_globals, reason = "named like the functions")]
         mod real {
             use super::*;
@@ -117,6 +117,11 @@ macro_rules! hooks {
                     call.begin(real::$name.name(), [$($argument as u64),*]);
                     $(let $late = if call.is_at_once() { $now } else { $late };)?
                     $(let $count = call.part_of($count);)?
+                    $(
+                        let elsewhere = call.elsewhere();
+                        let ($address, $length) =
+                            elsewhere.as_ref().map_or(($address, $length), |other| other.arguments());
+                    )?
                     // SAFETY: the caller's own call, handed on.
                     let result = unsafe { function($($argument),*) };
                     call.finish(result.value(), result.failed(), result.descriptor());

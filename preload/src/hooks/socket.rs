@@ -14,7 +14,7 @@ hooks! {
     fn socketpair(domain: c_int, kind: c_int, protocol: c_int, ends: *mut c_int) -> c_int =
         Call::on(Kind::Pair, 0, -1).effect(Effect::Pairs(ends, b"socketpair"));
     fn connect(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int =
-        Call::on(Kind::Connect, BOTH, fd).effect(Effect::Connects(address, length));
+        Call::on(Kind::Connect, BOTH, fd).effect(Effect::Connects(address, length)), elsewhere (address, length);
     fn bind(fd: c_int, address: *const sockaddr, length: socklen_t) -> c_int =
         Call::on(Kind::Bind, BOTH, fd).effect(Effect::Binds(address, length));
     fn listen(fd: c_int, backlog: c_int) -> c_int = Call::on(Kind::Listen, BOTH, fd);

@@ -3,8 +3,6 @@
 //! Not here: what the bytes mean.
 
 use crate::shim::IoEvent;
-use frontrun_recorder::servers::postgres::{Dialogue, query};
-use frontrun_recorder::servers::redis;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -15,8 +13,37 @@ pub const PEEKED: usize = 1 << 17;
 
 /// Whether a call of `connect` has made a connection, or is about to.
 pub fn is_connecting(event: &IoEvent) -> bool {
-    let is_stream = option(event.fd, libc::SO_TYPE) == Some(libc::SOCK_STREAM);
-    is_stream && matches!(event.error, 0 | libc::EINPROGRESS)
+    is_stream(event.fd) && matches!(event.error, 0 | libc::EINPROGRESS)
+}
+
+/// Whether a descriptor is a socket of bytes.
+pub fn is_stream(fd: RawFd) -> bool {
+    option(fd, libc::SO_TYPE) == Some(libc::SOCK_STREAM)
+}
+
+/// Whether a call that reads waits until there is something.
+pub fn waits_for_bytes(event: &IoEvent) -> bool {
+    // SAFETY: reads flags of an open file.
+    let is_blocking = unsafe { libc::fcntl(event.fd, libc::F_GETFL) } & libc::O_NONBLOCK == 0;
+    let takes_flags = event.function().contains("recv") && !event.function().contains("recvm");
+    is_blocking && !(takes_flags && flags(event) & libc::MSG_DONTWAIT != 0)
+}
+
+/// The descriptors that a call of `poll` waits for, and whether it does so for ever unless one has something to read.
+pub fn polled(event: &IoEvent) -> Option<(Vec<RawFd>, bool)> {
+    let [at, count, time, ..] = event.arguments;
+    let for_ever = match event.function() {
+        "poll" | "__poll_chk" => (time as i32) < 0,
+        "ppoll" | "__ppoll_chk" => time == 0,
+        _ => return None,
+    };
+    if at == 0 {
+        return None;
+    }
+    // SAFETY: the call's questions; the call is under way on this thread.
+    let asked = unsafe { std::slice::from_raw_parts(at as *const libc::pollfd, count as usize) };
+    let reads = asked.iter().all(|question| question.events & libc::POLLOUT == 0);
+    Some((asked.iter().map(|question| question.fd).collect(), for_ever && reads))
 }
 
 /// Whether a descriptor is a connection.
@@ -155,34 +182,9 @@ fn receive(fd: RawFd, length: usize, flags: i32) -> Vec<u8> {
     buffer
 }
 
-/// Asks PostgreSQL something on a connection that is at rest; returns the rows, or `None` if there is no answer.
-pub fn ask(fd: RawFd, idle: &Dialogue, sql: &str) -> Option<Vec<Vec<Option<String>>>> {
-    let mut dialogue = idle.clone();
-    dialogue.keep_rows = true;
-    let bytes = query(sql);
-    dialogue.send(&bytes);
-    converse(fd, &bytes, |answer| {
-        dialogue.receive(answer);
-        dialogue.outstanding <= idle.outstanding
-    })?;
-    dialogue.error.is_none().then_some(dialogue.data)
-}
-
-/// Asks Redis something on a connection that is at rest; returns the answer, or `None` if there is none.
-pub fn ask_redis(fd: RawFd, idle: &redis::Dialogue, words: &[&[u8]]) -> Option<redis::Answer> {
-    let mut dialogue = idle.clone();
-    dialogue.kept = Some(Vec::new());
-    let bytes = redis::request(words);
-    dialogue.send(&bytes);
-    converse(fd, &bytes, |answer| {
-        dialogue.receive(answer);
-        dialogue.outstanding() == 0
-    })?;
-    dialogue.kept?.pop()
-}
-
-/// Sends something and reads until `ends` says that the answer has ended.
-fn converse(fd: RawFd, bytes: &[u8], mut ends: impl FnMut(&[u8]) -> bool) -> Option<()> {
+/// Sends something and reads until `ends` says that the answer has ended; returns the answer.
+pub fn converse(fd: RawFd, bytes: &[u8], mut ends: impl FnMut(&[u8]) -> bool) -> Option<Vec<u8>> {
+    let mut answer = Vec::new();
     // SAFETY: the buffer is that long.
     let sent = unsafe { libc::send(fd, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
     if sent != bytes.len() as isize {
@@ -198,8 +200,9 @@ fn converse(fd: RawFd, bytes: &[u8], mut ends: impl FnMut(&[u8]) -> bool) -> Opt
         if bytes.is_empty() {
             return None;
         }
+        answer.extend_from_slice(&bytes);
         if ends(&bytes) {
-            return Some(());
+            return Some(answer);
         }
     }
 }

@@ -9,14 +9,16 @@
 //! what the steps before it have touched; never on time.
 //!
 //! Module map: [`exchange`] bytes and real time · [`postgres`] statements and transactions, with a [`plan`] for each ·
-//! [`redis`] commands · [`place`] the line of the program that asks · [`unknown`] any other server.
+//! [`redis`] commands · [`questions`] of the recorder itself · [`inputs`] what servers tell, recorded and told again · [`place`] the line of the program that asks · [`unknown`] any other server.
 //!
 //! Not here: protocols and statements (recorder, `servers`), sockets whose other end is a thread of this process, the connections and names of a run (connections).
 
 mod exchange;
+pub mod inputs;
 mod place;
 mod plan;
 mod postgres;
+mod questions;
 mod redis;
 mod unknown;
 
@@ -40,10 +42,7 @@ pub fn concerns(event: &IoEvent) -> bool {
 pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
     let id = Id { fd: event.fd, generation: event.generation };
     if event.kind == kind::CONNECT {
-        if event.phase != BEFORE && exchange::is_connecting(event) && !exchange::is_served_here(event) {
-            let _ = with(|servers, _| servers.open(id, event.resource()));
-        }
-        return None;
+        return connects(id, event);
     }
     let known = with(|servers, _| servers.speech(id)).flatten();
     if known.is_none()
@@ -53,20 +52,48 @@ pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
     {
         // Made before the run began, by nobody knows whom, and nobody knows what has been said.
         let _ = with(|servers, _| {
-            servers.open(id, event.resource());
+            servers.open(id, event.resource(), None);
             servers.set_speech(id, Speech::Unknown);
         });
+        inputs::is_unrecorded("a connection was not seen to be made");
     }
     let speech = with(|servers, _| servers.speech(id)).flatten()?;
     match (event.kind, event.phase == BEFORE) {
-        (kind::WRITE, true) => return Some(sends(me, id, speech, event)),
+        (kind::WRITE, true) => {
+            let answer = sends(me, id, speech, event);
+            inputs::note_arrivals();
+            return Some(answer);
+        }
         (kind::WRITE, false) => has_sent(me, id, event),
+        (kind::READ, true) => {
+            inputs::reads(id, event);
+            // An answer that does not come is as with any socket.
+            return None;
+        }
         (kind::READ, false) => has_received(id, event),
         (kind::CLOSE, true) => closes(me, id, speech),
-        // An answer that does not come is as with any socket.
         _ => return None,
     }
     Some(DONE)
+}
+
+/// Before and after a call of `connect`. Returns what the library is to be answered.
+fn connects(id: Id, event: &IoEvent) -> Option<u32> {
+    if event.phase == BEFORE {
+        return inputs::connects(id, event);
+    }
+    if exchange::is_stream(event.fd) && !exchange::is_served_here(event) {
+        let number = inputs::has_connected(id, event);
+        if exchange::is_connecting(event) {
+            let _ = with(|servers, _| servers.open(id, event.resource(), number));
+        }
+    }
+    None
+}
+
+/// Before a call that waits for descriptors.
+pub fn waits(event: &IoEvent) {
+    inputs::waits(event);
 }
 
 /// Calls `body` with the connections. The calling thread holds the turn and the lock.
@@ -106,9 +133,11 @@ fn sends(me: ThreadId, id: Id, speech: Speech, event: &IoEvent) -> u32 {
 /// After bytes have been sent.
 fn has_sent(me: ThreadId, id: Id, event: &IoEvent) {
     let count = usize::try_from(event.result).unwrap_or(0);
-    if let Some(bytes) = exchange::bytes_of(event, Some(count)) {
-        let _ = with(|servers, _| servers.note_sent(id, &bytes));
+    let bytes = exchange::bytes_of(event, Some(count));
+    if let Some(bytes) = &bytes {
+        let _ = with(|servers, _| servers.note_sent(id, bytes));
     }
+    inputs::has_sent(id, count, bytes.as_deref());
     match with(|servers, _| servers.speech(id)).flatten() {
         Some(Speech::Postgres) if count > 0 => postgres::has_sent(me, id),
         Some(Speech::Redis) if count > 0 => redis::has_sent(id),
@@ -120,6 +149,7 @@ fn has_sent(me: ThreadId, id: Id, event: &IoEvent) {
 fn has_received(id: Id, event: &IoEvent) {
     let count = usize::try_from(event.result).unwrap_or(0);
     let bytes = exchange::bytes_of(event, Some(count));
+    inputs::has_received(id, event, bytes.as_deref());
     let _ = with(|servers, _| match bytes {
         Some(bytes) => servers.note_received(id, &bytes),
         None => servers.set_speech(id, Speech::Unknown),
@@ -131,6 +161,7 @@ fn closes(me: ThreadId, id: Id, speech: Speech) {
     if speech == Speech::Postgres {
         postgres::closes(me, id);
     }
+    inputs::closes(id);
     let _ = with(|servers, _| servers.close(id));
 }
 

@@ -6,7 +6,7 @@
 //!
 //! Not here: when the step happens (postgres).
 
-use super::exchange::ask;
+use super::questions::ask;
 use super::with;
 use crate::connections::{Id, Plan, Servers, part};
 use crate::outside::Books;
@@ -226,12 +226,12 @@ fn table_of(id: Id, name: &str) -> Option<Rc<Table>> {
     if !is_at_rest(&idle) {
         return None;
     }
-    let facts = ask(id.fd, &idle, &table::question(name))?;
+    let facts = ask(id, &idle, &table::question(name))?;
     let table = facts.first().and_then(|facts| Table::from_facts(facts));
     let is_compared = table.as_ref().is_some_and(|table| table.is_plain && !table.is_catalog);
     let is_first = with(|servers, _| !servers.is_unknown).unwrap_or(false);
     let digest = (is_compared && is_first && is_read_committed(id)).then(|| {
-        let rows = ask(id.fd, &idle, &table::digest_question(name))?;
+        let rows = ask(id, &idle, &table::digest_question(name))?;
         rows.first()?.first()?.as_ref()?.parse().ok()
     });
     with(|servers, books| {
@@ -253,7 +253,7 @@ fn is_read_committed(id: Id) -> bool {
     match state.flatten() {
         Some((Some(known), _)) => known,
         Some((None, idle)) if is_at_rest(&idle) => {
-            let rows = ask(id.fd, &idle, "SHOW transaction_isolation").unwrap_or_default();
+            let rows = ask(id, &idle, "SHOW transaction_isolation").unwrap_or_default();
             let level = rows.first().and_then(|row| row.first()?.clone()).unwrap_or_default();
             let is_so = level == "read committed" || level == "read uncommitted";
             let _ = with(|servers, _| {

@@ -9,9 +9,11 @@
 //!
 //! Not here: which locations a statement touches (plan).
 
-use super::exchange::{ask, await_end, deadline, is_readable_within, peek, say_goodbye};
+use super::exchange::{self, deadline, is_readable_within, peek, say_goodbye};
+use super::inputs;
 use super::place::here;
 use super::plan::{self, Locked};
+use super::questions::{Rows, ask, ask_for};
 use super::with;
 use super::{are_taken, note_change, touch};
 use crate::connections::{Id, Plan, Transaction};
@@ -60,7 +62,7 @@ pub fn sends(me: ThreadId, id: Id, bytes: &[u8]) {
 /// Takes the lock of a row, if the row is there.
 fn lock(me: ThreadId, id: Id, locked: &Locked, plan: &mut Plan) {
     touch(me, &[locked.anything, locked.presence], &[]);
-    let found = dialogue(id).and_then(|idle| ask(id.fd, &idle, &locked.question));
+    let found = dialogue(id).and_then(|idle| ask(id, &idle, &locked.question));
     if found.is_none_or(|rows| rows.is_empty()) {
         return;
     }
@@ -78,7 +80,7 @@ fn lock(me: ThreadId, id: Id, locked: &Locked, plan: &mut Plan) {
 pub fn has_sent(me: ThreadId, id: Id) {
     let Some(plan) = with(|servers, _| servers.get(id)?.plan.take()).flatten() else { return };
     if plan.goodbye {
-        await_end(id.fd);
+        await_end(id);
         end_transaction(me, id);
         return;
     }
@@ -106,8 +108,15 @@ pub fn closes(me: ThreadId, id: Id) {
     plan::complete(id, &mut plan);
     touch(me, &plan.reads, &plan.writes);
     say_goodbye(id.fd);
-    await_end(id.fd);
+    await_end(id);
     end_transaction(me, id);
+}
+
+/// Waits for the server to end the connection, if it is there.
+fn await_end(id: Id) {
+    if !inputs::are_told() {
+        exchange::await_end(id.fd);
+    }
 }
 
 /// What the connection has said so far.
@@ -198,13 +207,17 @@ fn holder(id: Id) -> Option<Id> {
     let process = dialogue(id)?.process;
     let others = with(|servers, _| servers.others(id)).unwrap_or_default();
     let sql = format!("SELECT unnest(pg_blocking_pids({process}))");
+    let among = |rows: &Rows| {
+        let processes: Vec<i32> = rows.iter().filter_map(|row| row.first()?.as_ref()?.parse().ok()).collect();
+        let holds = |other: &Id| dialogue(*other).is_some_and(|held| processes.contains(&held.process));
+        others.iter().copied().find(holds)
+    };
     let rows = others.iter().find_map(|other| {
         let idle = dialogue(*other)?;
         let is_at_rest = idle.outstanding == 0 && idle.status != Status::Failed && idle.process != 0;
-        if is_at_rest { ask(other.fd, &idle, &sql) } else { None }
+        if is_at_rest { ask_for(*other, &idle, &sql, |rows| among(rows).is_some()) } else { None }
     })?;
-    let processes: Vec<i32> = rows.iter().filter_map(|row| row.first()?.as_ref()?.parse().ok()).collect();
-    others.into_iter().find(|other| dialogue(*other).is_some_and(|held| processes.contains(&held.process)))
+    among(&rows)
 }
 
 /// Waits until every other request at the server has been answered, or waits there for a transaction.

@@ -7,8 +7,9 @@
 //!
 //! Not here: which keys a command touches (recorder, `servers::commands`).
 
-use super::exchange::{self, ask_redis, deadline, is_readable_within, peek};
+use super::exchange::{self, deadline, is_readable_within, peek};
 use super::place::here;
+use super::questions::ask_redis;
 use super::with;
 use super::{are_taken, note_change, touch, unknown};
 use crate::connections::{Id, Speech};
@@ -106,7 +107,7 @@ fn learn(id: Id, request: &Request) {
 
 /// A number that tells different values of a key apart, as far as that costs little.
 fn digest(id: Id, idle: &Dialogue, key: &[u8]) -> Option<i64> {
-    let Answer::Text(of) = ask_redis(id.fd, idle, &[b"TYPE", key])? else { return None };
+    let Answer::Text(of) = ask_redis(id, idle, &[b"TYPE", key])? else { return None };
     let look: &[u8] = match &of[..] {
         b"none" => return Some(0),
         b"string" => b"GET",
@@ -117,7 +118,7 @@ fn digest(id: Id, idle: &Dialogue, key: &[u8]) -> Option<i64> {
         b"stream" => b"XLEN",
         _ => return None,
     };
-    let found = match ask_redis(id.fd, idle, &[look, key])? {
+    let found = match ask_redis(id, idle, &[look, key])? {
         Answer::Text(text) => text,
         Answer::Number(number) => number.to_string().into_bytes(),
         Answer::Other => return None,
@@ -161,7 +162,7 @@ fn is_there(id: Id, awaited: &Awaited) -> bool {
     let Some(idle) = dialogue(id).filter(Dialogue::is_at_rest) else { return true };
     let words: Vec<&[u8]> =
         std::iter::once(&b"EXISTS"[..]).chain(awaited.keys.iter().map(|key| &key[..])).collect();
-    ask_redis(id.fd, &idle, &words) != Some(Answer::Number(0))
+    ask_redis(id, &idle, &words) != Some(Answer::Number(0))
 }
 
 /// How long another look at the answer is put off.

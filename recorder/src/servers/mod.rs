@@ -5,12 +5,16 @@
 //! and conflicts with everything on its server.
 //!
 //! Module map: [`postgres`] the protocol of PostgreSQL, [`sql`] what a statement does, [`table`] what is known of the
-//! tables that it names · [`redis`] the protocol of Redis, [`commands`] the keys that its commands name.
+//! tables that it names · [`redis`] the protocol of Redis, [`commands`] the keys that its commands name ·
+//! [`inputs`] what servers have told a run, [`redaction`] without what nobody is to see, and [`reenactment`] telling it again.
 //!
 //! Not here: sockets, waiting, and the order of requests (crate `python`).
 
 pub mod commands;
+pub mod inputs;
 pub mod postgres;
+pub mod redaction;
 pub mod redis;
+pub mod reenactment;
 pub mod sql;
 pub mod table;

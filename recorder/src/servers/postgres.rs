@@ -94,6 +94,14 @@ pub enum Request {
     Other,
 }
 
+/// Whether these bytes say who the client is, which begins the session.
+pub fn is_startup(bytes: &[u8]) -> bool {
+    let word = |at: usize| Some(i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    // The minor version is whatever the client knows.
+    word(0).is_some_and(|length| length as usize == bytes.len())
+        && word(4).is_some_and(|version| version >> 16 == VERSION_3 >> 16)
+}
+
 /// Whether these bytes can begin a connection.
 pub fn begins_connection(bytes: &[u8]) -> bool {
     let word = |at: usize| Some(i32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
