@@ -17,7 +17,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,9 @@ const GRAIN: Duration = Duration::from_millis(100);
 
 static NANOS: AtomicU64 = AtomicU64::new(0);
 static BEGAN: Mutex<Option<Instant>> = Mutex::new(None);
+/// What the clocks showed when the run began, in nanoseconds.
+static CALENDAR: AtomicI64 = AtomicI64::new(0);
+static MONOTONIC: AtomicI64 = AtomicI64::new(0);
 static KIND: AtomicU8 = AtomicU8::new(VIRTUAL);
 
 const VIRTUAL: u8 = 0;
@@ -135,6 +138,35 @@ pub fn passed() -> Duration {
 pub fn start() {
     NANOS.store(0, Ordering::Relaxed);
     *BEGAN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    CALENDAR.store(shown_by(libc::CLOCK_REALTIME), Ordering::Relaxed);
+    MONOTONIC.store(shown_by(UPTIME), Ordering::Relaxed);
+}
+
+/// The clock of `time.monotonic` and `time.perf_counter`.
+#[cfg(not(target_os = "macos"))]
+pub const UPTIME: libc::clockid_t = libc::CLOCK_MONOTONIC;
+#[cfg(target_os = "macos")]
+pub const UPTIME: libc::clockid_t = libc::CLOCK_UPTIME_RAW;
+
+fn shown_by(clock: libc::clockid_t) -> i64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the place is valid for a write.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+/// What the time of the day or the monotonic clock shows in this run, in nanoseconds; `None` on the real clock, and for
+/// other clocks. The real one is not looked at: two looks at it are never at the same moment.
+pub fn now(clock: libc::clockid_t) -> Option<i64> {
+    let began = match clock {
+        _ if KIND.load(Ordering::Relaxed) == REAL => return None,
+        libc::CLOCK_REALTIME => &CALENDAR,
+        UPTIME => &MONOTONIC,
+        _ => return None,
+    };
+    pass(LOOK);
+    let passed = i64::try_from(NANOS.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+    Some(began.load(Ordering::Relaxed).saturating_add(passed))
 }
 
 /// By how many nanoseconds this clock is ahead of the real one.

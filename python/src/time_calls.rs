@@ -37,23 +37,20 @@ unsafe extern "C" fn sleep(module: Object, seconds: *mut c_void, b: *mut c_void)
 }
 
 /// A clock that returns seconds as a float, with what waits and sleeps would have taken.
-unsafe fn seconds(original: &Original, module: Object) -> Object {
-    // SAFETY: the original takes nothing and returns a new float.
-    unsafe { later(original.call(module, ptr::null_mut(), ptr::null_mut())) }
+unsafe fn seconds(original: &Original, module: Object, clock: libc::clockid_t) -> Object {
+    // SAFETY: the original takes nothing; the interpreter's lock is held.
+    unsafe {
+        match now(clock) {
+            Some(now) => ffi::PyFloat_FromDouble(now as f64 / 1e9),
+            None => original.call(module, ptr::null_mut(), ptr::null_mut()),
+        }
+    }
 }
 
-/// The float, moved by what waits and sleeps would have taken. Takes the reference, and returns one.
-unsafe fn later(now: Object) -> Object {
-    // SAFETY: a new reference to a float, or null.
-    unsafe {
-        let ahead = look();
-        if now.is_null() || ahead == 0 {
-            return now;
-        }
-        let moved = ffi::PyFloat_FromDouble(ffi::PyFloat_AsDouble(now) + ahead as f64 / 1e9);
-        ffi::Py_DECREF(now);
-        moved
-    }
+/// The calling thread looks at a clock; `None` if that shows the real time.
+fn now(clock: libc::clockid_t) -> Option<i64> {
+    crate::spinning::progress();
+    thread::controlled_thread().and_then(|_| clock::now(clock))
 }
 
 /// The calling thread looks at the clock: by how many nanoseconds what it sees is ahead of the real one.
@@ -63,45 +60,36 @@ pub fn look() -> i64 {
 }
 
 /// A clock that returns nanoseconds as an int.
-unsafe fn nanoseconds(original: &Original, module: Object) -> Object {
-    // SAFETY: the original takes nothing and returns a new int.
-    unsafe { later_by_nanoseconds(original.call(module, ptr::null_mut(), ptr::null_mut())) }
-}
-
-/// The same of an int.
-unsafe fn later_by_nanoseconds(now: Object) -> Object {
-    // SAFETY: a new reference to an int, or null.
+unsafe fn nanoseconds(original: &Original, module: Object, clock: libc::clockid_t) -> Object {
+    // SAFETY: as for `seconds`.
     unsafe {
-        let ahead = look();
-        if now.is_null() || ahead == 0 {
-            return now;
+        match now(clock) {
+            Some(now) => ffi::PyLong_FromLongLong(now),
+            None => original.call(module, ptr::null_mut(), ptr::null_mut()),
         }
-        let moved = ffi::PyLong_FromLongLong(ffi::PyLong_AsLongLong(now).saturating_add(ahead));
-        ffi::Py_DECREF(now);
-        moved
     }
 }
 
 macro_rules! clocks {
-    ($($function:ident, $original:ident, $read:ident;)*) => {
+    ($($function:ident, $original:ident, $read:ident, $clock:expr;)*) => {
         $(
             static $original: Original = Original::new();
 
             unsafe extern "C" fn $function(module: Object, _: *mut c_void, _: *mut c_void) -> Object {
                 // SAFETY: called through the function's definition.
-                unsafe { $read(&$original, module) }
+                unsafe { $read(&$original, module, $clock) }
             }
         )*
     };
 }
 
 clocks! {
-    time, TIME, seconds;
-    monotonic, MONOTONIC, seconds;
-    perf_counter, PERF_COUNTER, seconds;
-    time_ns, TIME_NS, nanoseconds;
-    monotonic_ns, MONOTONIC_NS, nanoseconds;
-    perf_counter_ns, PERF_COUNTER_NS, nanoseconds;
+    time, TIME, seconds, libc::CLOCK_REALTIME;
+    monotonic, MONOTONIC, seconds, clock::UPTIME;
+    perf_counter, PERF_COUNTER, seconds, clock::UPTIME;
+    time_ns, TIME_NS, nanoseconds, libc::CLOCK_REALTIME;
+    monotonic_ns, MONOTONIC_NS, nanoseconds, clock::UPTIME;
+    perf_counter_ns, PERF_COUNTER_NS, nanoseconds, clock::UPTIME;
 }
 
 static LOCALTIME: Original = Original::new();
@@ -121,7 +109,7 @@ unsafe fn of_seconds(original: &Original, module: Object, arguments: Object) -> 
         if !is_now || thread::controlled_thread().is_none() {
             return original.call(module, arguments.cast(), ptr::null_mut());
         }
-        let now = seconds(&TIME, module);
+        let now = seconds(&TIME, module, libc::CLOCK_REALTIME);
         if now.is_null() {
             return now;
         }
@@ -182,36 +170,65 @@ unsafe extern "C" fn asctime(module: Object, a: *mut c_void, _: *mut c_void) -> 
     unsafe { of_local_time(&ASCTIME, 0, module, a.cast()) }
 }
 
-/// Whether `clock_gettime` was asked for a clock that goes on while threads wait. Some versions get a tuple.
-unsafe fn is_of_waits(argument: Object) -> bool {
+/// Which clock `clock_gettime` was asked for. Some versions get a tuple.
+unsafe fn clock_of(argument: Object) -> Option<libc::clockid_t> {
     // SAFETY: a live object.
     unsafe {
         let is_tuple = ffi::PyTuple_CheckExact(argument) != 0 && ffi::PyTuple_Size(argument) == 1;
         let id = if is_tuple { ffi::PyTuple_GetItem(argument, 0) } else { argument };
         if ffi::PyLong_CheckExact(id) == 0 {
-            return false;
+            return None;
         }
         let clock = ffi::PyLong_AsLong(id);
         ffi::PyErr_Clear();
-        i32::try_from(clock).is_ok_and(|clock| {
-            !matches!(clock, libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID)
-        })
+        libc::clockid_t::try_from(clock).ok()
+    }
+}
+
+/// What the clock shows that the program has asked for: exactly, or the real time and how much is to be added to it. The
+/// clocks of the processor do not go on while threads wait.
+unsafe fn asked_for(argument: Object) -> (Option<i64>, i64) {
+    // SAFETY: a live object.
+    match unsafe { clock_of(argument) } {
+        None | Some(libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID) => (None, 0),
+        Some(clock) => match now(clock) {
+            None => (None, look()),
+            exact => (exact, 0),
+        },
     }
 }
 
 unsafe extern "C" fn clock_gettime(module: Object, a: *mut c_void, b: *mut c_void) -> Object {
-    // SAFETY: called through the function's definition.
+    // SAFETY: called through the function's definition; the original returns a new float, or null.
     unsafe {
-        let now = CLOCK_GETTIME.call(module, a, b);
-        if is_of_waits(a.cast()) { later(now) } else { now }
+        let (exact, ahead) = asked_for(a.cast());
+        if let Some(exact) = exact {
+            return ffi::PyFloat_FromDouble(exact as f64 / 1e9);
+        }
+        let real = CLOCK_GETTIME.call(module, a, b);
+        if real.is_null() || ahead == 0 {
+            return real;
+        }
+        let moved = ffi::PyFloat_FromDouble(ffi::PyFloat_AsDouble(real) + ahead as f64 / 1e9);
+        ffi::Py_DECREF(real);
+        moved
     }
 }
 
 unsafe extern "C" fn clock_gettime_ns(module: Object, a: *mut c_void, b: *mut c_void) -> Object {
-    // SAFETY: called through the function's definition.
+    // SAFETY: as for `clock_gettime`, with an int.
     unsafe {
-        let now = CLOCK_GETTIME_NS.call(module, a, b);
-        if is_of_waits(a.cast()) { later_by_nanoseconds(now) } else { now }
+        let (exact, ahead) = asked_for(a.cast());
+        if let Some(exact) = exact {
+            return ffi::PyLong_FromLongLong(exact);
+        }
+        let real = CLOCK_GETTIME_NS.call(module, a, b);
+        if real.is_null() || ahead == 0 {
+            return real;
+        }
+        let moved = ffi::PyLong_FromLongLong(ffi::PyLong_AsLongLong(real).saturating_add(ahead));
+        ffi::Py_DECREF(real);
+        moved
     }
 }
 
