@@ -7,12 +7,14 @@
 //! Invariant: operands are looked at only while the instruction that has them is under way, which the position of its
 //! frame tells.
 
+use crate::class;
 use crate::handed::Handed;
 use crate::interpreter::Frame;
 use crate::site::Site;
 use frontrun_formats::semantics;
 use frontrun_formats::{Location, Operation, Part, ThreadId};
 use frontrun_recorder::bytecode::SiteKind;
+use pyo3::ffi;
 use std::cell::RefCell;
 
 /// Instructions under way that are remembered; further out nobody looks.
@@ -71,6 +73,28 @@ pub unsafe fn instruction_behind(frame: Frame) -> Option<(Instruction, Frame)> {
         let distance = caller.instruction().wrapping_sub(known.hook) / UNIT;
         let reach = reach((*known.site).kind);
         (1..=reach).contains(&distance).then_some((known, caller))
+    }
+}
+
+/// Whether the instruction does nothing more once the function of `frame`, which its C code has called, has returned:
+/// what `__missing__` gives is what `container[key]` gives.
+///
+/// # Safety
+/// Both frames are live, and `caller` is that of the instruction.
+pub unsafe fn is_last(instruction: &Instruction, frame: Frame, caller: Frame) -> bool {
+    // SAFETY: the instruction is under way, so that its operands lie where its site says; a function has a slot for each
+    // of its arguments, and its code has room for locals or a stack.
+    unsafe {
+        let site = &*instruction.site;
+        if site.kind != SiteKind::BinarySubscr {
+            return false;
+        }
+        let container = caller.slot((site.top - 2) as usize);
+        let missing = class::lookup_text(ffi::Py_TYPE(container), c"__missing__");
+        !missing.is_null()
+            && ffi::PyFunction_Check(missing) != 0
+            && frame.runs(ffi::PyFunction_GetCode(missing))
+            && frame.slot(0) == container
     }
 }
 

@@ -117,12 +117,12 @@ unsafe fn resolve(call: &Call<'_>) -> Option<Observed> {
 }
 
 /// Calling an object: a slot method that is bound to its object, such as `super().__setattr__`, or one that C code
-/// defines, such as `functools.partial`. That of a Python class is recorded in its body.
+/// defines, such as `functools.partial`. A `__call__` that a Python class defines is recorded in its body.
 unsafe fn call_object(call: &Call<'_>) -> Option<Observed> {
     // SAFETY: a method-wrapper holds its descriptor and its object behind the header.
     unsafe {
-        let (callable, class) = (call.callable, ffi::Py_TYPE(call.callable));
-        if class::is_written_in_python(class) {
+        let (callable, class) = (call.callable, class::native(ffi::Py_TYPE(call.callable)));
+        if !class::inherits(ffi::Py_TYPE(callable), class, c"__call__") {
             return None;
         }
         if std::ffi::CStr::from_ptr((*class).tp_name).to_bytes() == b"method-wrapper" {

@@ -120,6 +120,21 @@ pub unsafe fn is_written_in_python(class: *mut ffi::PyTypeObject) -> bool {
     unsafe { is_heap(class) && !std::ffi::CStr::from_ptr((*class).tp_name).to_bytes().contains(&b'.') }
 }
 
+/// The class itself, or the nearest of its bases that C code defines: its instances have that one's layout.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn native(class: *mut ffi::PyTypeObject) -> *mut ffi::PyTypeObject {
+    // SAFETY: bases live as long as what is derived from them; `object` is at the end, and is C code.
+    unsafe {
+        let mut class = class;
+        while is_written_in_python(class) && !(*class).tp_base.is_null() {
+            class = (*class).tp_base;
+        }
+        class
+    }
+}
+
 /// The classes of primitives whose waits are modelled.
 static PRIMITIVES: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
 

@@ -61,7 +61,7 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
             Family::ItemsView
         } else if ffi::PyByteArray_Check(object) != 0
             || ffi::PyMemoryView_Check(object) != 0
-            || is_named_buffer(ffi::Py_TYPE(object))
+            || is_named_buffer(class::native(ffi::Py_TYPE(object)))
             || ndarray::is_array(object)
         {
             Family::Opaque
@@ -101,6 +101,9 @@ unsafe fn is_plain(object: *mut ffi::PyObject, family: Family, method: &std::ffi
             Family::Dict => {
                 class::inherits(class, &raw mut ffi::PyDict_Type, method)
                     || class::inherits(class, &raw mut PyODict_Type, method)
+            }
+            Family::Opaque => {
+                ndarray::is_array(object) || class::inherits(class, class::native(class), method)
             }
             _ => true,
         }
@@ -479,7 +482,7 @@ pub unsafe fn set_default(dict: *mut ffi::PyObject, key: *mut ffi::PyObject) -> 
     unsafe { keyed(dict, key, |dict, key| Operation::DictSetDefault { dict, key }) }
 }
 
-/// Whether looking up a missing key inserts it: `collections.defaultdict`.
+/// Whether looking up a missing key inserts it, as in `collections.defaultdict`.
 unsafe fn makes_missing(dict: *mut ffi::PyObject) -> bool {
     // SAFETY: a live object has a live type.
     unsafe {
@@ -487,6 +490,8 @@ unsafe fn makes_missing(dict: *mut ffi::PyObject) -> bool {
         if class == &raw mut ffi::PyDict_Type {
             return false;
         }
-        std::ffi::CStr::from_ptr((*class).tp_name).to_bytes() == b"collections.defaultdict"
+        let native = class::native(class);
+        std::ffi::CStr::from_ptr((*native).tp_name).to_bytes() == b"collections.defaultdict"
+            && class::inherits(class, native, c"__missing__")
     }
 }

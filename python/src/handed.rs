@@ -70,10 +70,11 @@ impl Handed {
     pub unsafe fn call(&mut self, callable: *mut ffi::PyObject) {
         // SAFETY: as the caller promises.
         unsafe {
-            if is_compiled_function(ffi::Py_TYPE(callable)) {
+            let class = class::native(ffi::Py_TYPE(callable));
+            if is_compiled_function(class) {
                 return;
             }
-            if !is_stateless(ffi::Py_TYPE(callable)) {
+            if !is_stateless(class) {
                 self.add(Location::new(names::number(callable), Part::State), true);
             }
             self.visit_children(callable, true, Look::Items, 1);
@@ -109,7 +110,7 @@ impl Handed {
             if !self.seen.insert((object as usize, is_write)) {
                 return;
             }
-            let class = ffi::Py_TYPE(object);
+            let (class, native) = (ffi::Py_TYPE(object), class::native(ffi::Py_TYPE(object)));
             if ndarray::is_array(object) {
                 ndarray::all(object).into_iter().for_each(|at| self.add(at, is_write));
             } else if let Some(at) = container::whole_of(object) {
@@ -127,6 +128,8 @@ impl Handed {
                 }
             } else if class::is_primitive(class) {
                 // What it holds changes by its methods, which are steps of their own.
+            } else if is_partial(native) {
+                self.visit_children(object, is_write, look, levels);
             } else if class::is_written_in_python(class) {
                 if matches!(look, Look::Attributes | Look::Everything) {
                     self.add(container::whole(names::number(object)), is_write);
@@ -134,7 +137,7 @@ impl Handed {
                         self.visit_children(object, is_write, look, levels - 1);
                     }
                 }
-            } else if levels > 0 || is_partial(class) {
+            } else if levels > 0 {
                 // Immutable itself: a tuple, or an object of C code that holds others.
                 self.visit_children(object, is_write, look, levels);
             }
@@ -151,7 +154,7 @@ impl Handed {
             if ffi::Py_TYPE(iterator) == &raw mut ffi::PyGen_Type {
                 return;
             }
-            let look = if applies_code(ffi::Py_TYPE(iterator)) { Look::Deep } else { look };
+            let look = if applies_code(class::native(ffi::Py_TYPE(iterator))) { Look::Deep } else { look };
             let levels = levels.max(self::levels(look));
             for child in children(iterator) {
                 // Iterators over several iterables keep them in a tuple.

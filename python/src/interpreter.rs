@@ -137,6 +137,15 @@ impl Frame {
         }
     }
 
+    /// Whether the frame executes this code object.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn runs(self, code: *mut ffi::PyObject) -> bool {
+        // SAFETY: as the caller promises.
+        unsafe { self.pointer(CODE) == code }
+    }
+
     /// A slot of the frame's locals, cells and value stack; may be null.
     ///
     /// # Safety

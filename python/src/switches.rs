@@ -276,13 +276,7 @@ unsafe fn is_silent(method: *mut ffi::PyObject) -> bool {
 /// What objects of a class written in Python do that leaves all operators to the class of C code that it comes from.
 unsafe fn of_base(class: *mut ffi::PyTypeObject) -> After {
     // SAFETY: bases live as long as what is derived from them.
-    unsafe {
-        let mut base = (*class).tp_base;
-        while !base.is_null() && class::is_written_in_python(base) {
-            base = (*base).tp_base;
-        }
-        if base.is_null() || is_quiet(base) { After::Nothing } else { After::Check }
-    }
+    unsafe { if is_quiet(class::native(class)) { After::Nothing } else { After::Check } }
 }
 
 /// Whether the C code of the class neither releases the GIL nor runs code that nobody sees: it is of the interpreter's core,

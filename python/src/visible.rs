@@ -149,6 +149,9 @@ unsafe fn leave(frame: Frame) -> Option<Observed> {
     unsafe {
         let pause = iteration::pause(frame.generator());
         let Some((instruction, caller)) = callbacks::instruction_behind(frame) else { return pause };
+        if callbacks::is_last(&instruction, frame, caller) {
+            return pause;
+        }
         let Some((operation, _)) = observe(&*instruction.site, caller) else { return pause };
         let (me, run) = (controlled::visible_thread()?, run::get()?);
         let mut handed = Handed::default();

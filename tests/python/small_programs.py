@@ -24,8 +24,31 @@ class Box:
     pass
 """
 
+Area = tuple[str, str, list[str]]
+
+CONTAINERS = ("list", "dict", "set", "deque", "array", "bytearray", "OrderedDict", "defaultdict", "Counter")
+
+
+def of_subclasses(area: Area) -> Area:
+    """The area with containers whose classes inherit all that they do."""
+    definitions, setup, statements = area
+    setup = re.sub(r"= (\[[\d, ]+\])", r"= list(\1)", setup)
+    setup = re.sub(r"= (\{[^:}]+\})", r"= set(\1)", setup)
+    setup = re.sub(r"= (\{[^}]+:[^}]+\})", r"= dict(\1)", setup)
+    made = [name for name in CONTAINERS if re.search(rf"\b{name}\(", setup)]
+    return "\n".join([definitions, *(f"class {name}({name}): pass" for name in made)]), setup, statements
+
+
 # What an area adds to the module, to `setup`, and its statements.
-AREAS = {**statements_on_containers.AREAS, **statements_on_objects.AREAS, **statements_with_callbacks.AREAS}
+AREAS: dict[str, Area] = {
+    **statements_on_containers.AREAS,
+    **statements_on_objects.AREAS,
+    **statements_with_callbacks.AREAS,
+}
+AREAS |= {
+    f"{name} of subclasses": of_subclasses(AREAS[name])
+    for name in ("list", "dict", "set", "deque", "buffers", "ordered", "counting")
+}
 
 VALUES: dict[str, list[object]] = {
     "t": ["a", "b"],
