@@ -116,7 +116,9 @@ impl Inputs {
         let n = if end { self.waiting.len() } else { last };
         let mut taken: Vec<Input> = self.waiting.drain(..n).collect();
         for input in &mut taken {
-            if let Input::Received { connection, bytes } = input {
+            if let Input::Received { connection, bytes } | Input::Answered { connection, answer: bytes, .. } =
+                input
+            {
                 let stage = self.connections.get(*connection as usize).map(|progress| progress.stage);
                 let form = if stage == Some(Stage::Messages) { Form::Messages } else { Form::Lines };
                 redact(&self.globs, form, bytes);
@@ -206,6 +208,18 @@ mod tests {
             Input::Received { connection: 0, bytes: b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I".into() },
         ];
         assert_eq!(noted, expected);
+    }
+
+    #[test]
+    fn what_the_recorder_has_asked_is_redacted_too() {
+        let mut inputs = Inputs::new(Glob::new("*@*.org").into_iter().collect());
+        let at = inputs.connected("server:6379", 0);
+        inputs.answered(at, 7, b"$9\r\nbob@x.org\r\n");
+        inputs.read(at, b"+bob@x.org\r\n");
+        let noted = inputs.take(true);
+        let answer = b"$9\r\nxxxxxxxxx\r\n".into();
+        assert_eq!(noted[1], Input::Answered { connection: 0, question: 7, answer });
+        assert_eq!(noted[2], Input::Received { connection: 0, bytes: b"+xxxxxxxxx\r\n".into() });
     }
 
     #[test]

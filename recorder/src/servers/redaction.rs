@@ -28,23 +28,30 @@ impl Glob {
         text.bytes().any(|byte| !matches!(byte, b'*' | b'?')).then(|| Glob(text.as_bytes().to_vec()))
     }
 
-    /// How many bytes at the start of `text` match, at the most; 0 for none.
-    fn length(&self, text: &[u8]) -> usize {
-        longest(&self.0, text).unwrap_or(0)
-    }
-}
-
-/// The longest match at the start of `text`.
-fn longest(glob: &[u8], text: &[u8]) -> Option<usize> {
-    let Some((first, rest)) = glob.split_first() else { return Some(0) };
-    match first {
-        b'*' => {
-            let run = text.iter().take_while(|byte| byte.is_ascii_graphic()).count();
-            (0..=run).rev().find_map(|n| Some(n + longest(rest, &text[n..])?))
+    /// How many bytes match from each position of `text` on, at the most; 0 for none. From the end of the text on, each
+    /// rest of the glob is tried once at each position, so that long answers take no longer than their length says.
+    fn lengths(&self, text: &[u8]) -> Vec<usize> {
+        let Glob(glob) = self;
+        let mut behind: Vec<Option<usize>> = vec![None; glob.len() + 1];
+        behind[glob.len()] = Some(0);
+        let mut here = behind.clone();
+        for at in (0..glob.len()).rev().take_while(|at| glob[*at] == b'*') {
+            behind[at] = Some(0);
         }
-        b'?' if text.first().is_some_and(u8::is_ascii_graphic) => Some(1 + longest(rest, &text[1..])?),
-        byte if text.first() == Some(byte) => Some(1 + longest(rest, &text[1..])?),
-        _ => None,
+        let mut lengths = vec![0; text.len()];
+        for (length, byte) in lengths.iter_mut().zip(text).rev() {
+            let one_more = |rest: Option<usize>, fits: bool| rest.filter(|_| fits).map(|n| n + 1);
+            for at in (0..glob.len()).rev() {
+                here[at] = match glob[at] {
+                    b'*' => here[at + 1].max(one_more(behind[at], byte.is_ascii_graphic())),
+                    b'?' => one_more(behind[at + 1], byte.is_ascii_graphic()),
+                    literal => one_more(behind[at + 1], literal == *byte),
+                };
+            }
+            *length = here[0].unwrap_or(0);
+            std::mem::swap(&mut here, &mut behind);
+        }
+        lengths
     }
 }
 
@@ -69,9 +76,10 @@ pub fn redact(globs: &[Glob], form: Form, bytes: &mut [u8]) {
 }
 
 fn redact_text(globs: &[Glob], text: &mut [u8]) {
+    let lengths: Vec<Vec<usize>> = globs.iter().map(|glob| glob.lengths(text)).collect();
     let mut at = 0;
     while at < text.len() {
-        let length = globs.iter().map(|glob| glob.length(&text[at..])).max().unwrap_or(0);
+        let length = lengths.iter().map(|lengths| lengths[at]).max().unwrap_or(0);
         text[at..at + length].fill(b'x');
         at += length.max(1);
     }
@@ -123,6 +131,14 @@ mod tests {
         assert_eq!(redacted(&["*@*.org"], Form::Lines, text), b"to xxxxxxxxx, sk_live_123\r\n");
         assert_eq!(redacted(&["sk_????"], Form::Lines, text), b"to bob@x.org, xxxxxxx_123\r\n");
         assert_eq!(redacted(&["*"], Form::Lines, text), text);
+    }
+
+    #[test]
+    fn a_long_text_takes_no_longer_than_its_length_says() {
+        let mut text = vec![b'a'; 300_000];
+        assert_eq!(redacted(&["*a*@*.org", "a*b"], Form::Lines, &text), text);
+        text.extend(b"@x.org");
+        assert_eq!(redacted(&["*a*@*.org"], Form::Lines, &text), vec![b'x'; text.len()]);
     }
 
     #[test]
