@@ -195,7 +195,8 @@ impl Exploration<'_> {
     /// `None` when the exploration is to stop.
     fn request_probe(&self, schedule: &Schedule, item: &WorkItem) -> Option<RunRequest> {
         let mut shared = self.lock();
-        self.look_at_limits(&mut shared);
+        self.look_at_interrupt(&mut shared);
+        self.look_at_time(&mut shared);
         if shared.stopped.is_some_and(|why| why != BoundedBy::Executions) {
             return None;
         }
@@ -203,15 +204,17 @@ impl Exploration<'_> {
         Some(self.request(shared.next_run - 1, schedule, Some(item.schedule.id())))
     }
 
-    /// Stops where the user or the time says so.
-    fn look_at_limits(&self, shared: &mut Books) {
-        if shared.stopped.is_some() {
-            return;
-        }
+    /// Stops where the user says so.
+    fn look_at_interrupt(&self, shared: &mut Books) {
         if self.interrupt.load(Ordering::Relaxed) {
-            shared.stopped = Some(BoundedBy::Interrupt);
-        } else if self.config.max_time.is_some_and(|most| self.started.elapsed() >= most) {
-            shared.stopped = Some(BoundedBy::Time);
+            shared.stopped.get_or_insert(BoundedBy::Interrupt);
+        }
+    }
+
+    /// Stops where the time is up.
+    fn look_at_time(&self, shared: &mut Books) {
+        if self.config.max_time.is_some_and(|most| self.started.elapsed() >= most) {
+            shared.stopped.get_or_insert(BoundedBy::Time);
         }
     }
 
@@ -245,9 +248,7 @@ impl Exploration<'_> {
             if let Some((number, item)) = shared.take_urgent(self.config.max_executions) {
                 return Some((number, item, shared.disturbances));
             }
-            if shared.stopped.is_none() && self.interrupt.load(Ordering::Relaxed) {
-                shared.stopped = Some(BoundedBy::Interrupt);
-            }
+            self.look_at_interrupt(&mut shared);
             if shared.stopped.is_some() || shared.bag.is_done() {
                 self.changed.notify_all();
                 return None;
@@ -259,8 +260,8 @@ impl Exploration<'_> {
                     shared.stopped = Some(BoundedBy::Executions);
                     continue;
                 }
-                if self.config.max_time.is_some_and(|most| self.started.elapsed() >= most) {
-                    shared.stopped = Some(BoundedBy::Time);
+                self.look_at_time(&mut shared);
+                if shared.stopped.is_some() {
                     continue;
                 }
                 let item = shared.bag.take()?;
