@@ -18,8 +18,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Waits shorter than this may time out at any moment.
 pub const IMPATIENT: Duration = Duration::from_secs(1);
@@ -34,7 +33,6 @@ const SHORTEST_REST: Duration = Duration::from_millis(10);
 const GRAIN: Duration = Duration::from_millis(100);
 
 static NANOS: AtomicU64 = AtomicU64::new(0);
-static BEGAN: Mutex<Option<Instant>> = Mutex::new(None);
 /// What the clocks showed when the run began, in nanoseconds.
 static CALENDAR: AtomicI64 = AtomicI64::new(0);
 static MONOTONIC: AtomicI64 = AtomicI64::new(0);
@@ -137,7 +135,6 @@ pub fn passed() -> Duration {
 /// Starts the clock of a run.
 pub fn start() {
     NANOS.store(0, Ordering::Relaxed);
-    *BEGAN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     CALENDAR.store(shown_by(libc::CLOCK_REALTIME), Ordering::Relaxed);
     MONOTONIC.store(shown_by(UPTIME), Ordering::Relaxed);
 }
@@ -171,11 +168,5 @@ pub fn now(clock: libc::clockid_t) -> Option<i64> {
 
 /// By how many nanoseconds this clock is ahead of the real one.
 pub fn ahead() -> i64 {
-    if KIND.load(Ordering::Relaxed) == REAL {
-        return 0;
-    }
-    pass(LOOK);
-    let began = *BEGAN.lock().unwrap_or_else(PoisonError::into_inner);
-    let real = began.map_or(0, |began| i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX));
-    i64::try_from(NANOS.load(Ordering::Relaxed)).unwrap_or(i64::MAX).saturating_sub(real)
+    now(UPTIME).map_or(0, |now| now - shown_by(UPTIME))
 }
