@@ -50,12 +50,12 @@ const NARROWEST: usize = 24;
 
 /// Draws an execution, with its legend and how it ended.
 pub fn lanes(execution: &Execution, options: LaneOptions) -> String {
-    let mut conflicts = Conflicts::of(execution);
+    let conflicting = conflicting(execution);
     let shown = match options.rows {
-        Rows::SourceLines => own::shown(execution, &conflicts.touched()),
+        Rows::SourceLines => own::shown(execution, &conflicting),
         Rows::Steps => vec![true; execution.events.len()],
     };
-    conflicts.keep(&shown);
+    let conflicts = Conflicts::of(&conflicting, &shown);
     let rows = rows(execution, &conflicts, &shown, options.rows);
     let columns = used_threads(execution, &rows);
     let lane = (options.width.saturating_sub(7) / columns.len().max(1)).clamp(NARROWEST, 100);
@@ -158,72 +158,55 @@ impl Access {
     }
 }
 
-/// The locations that threads conflict on, and who touches them.
+/// For each event, the locations that it touches and that threads conflict on.
+fn conflicting(execution: &Execution) -> Vec<Vec<(Location, Access)>> {
+    let effects = state::effects(execution);
+    let touched = |n: usize| {
+        let data = names::is_data(&execution.events[n].operation);
+        let reads = effects[n].reads.iter().map(|at| (*at, Access::Read));
+        let writes = effects[n].writes.iter().map(|at| (*at, Access::Write));
+        reads.chain(writes).filter(move |_| data)
+    };
+    let mut users: BTreeMap<Location, (BTreeSet<ThreadId>, BTreeSet<ThreadId>)> = BTreeMap::new();
+    for (n, event) in execution.events.iter().enumerate() {
+        for (at, access) in touched(n) {
+            let (all, writers) = users.entry(at).or_default();
+            all.insert(event.thread);
+            if access == Access::Write {
+                writers.insert(event.thread);
+            }
+        }
+    }
+    let shared =
+        |at: &Location| users.get(at).is_some_and(|(all, writers)| all.len() > 1 && !writers.is_empty());
+    (0..execution.events.len()).map(|n| touched(n).filter(|(at, _)| shared(at)).collect()).collect()
+}
+
+/// The locations that have letters, and who touches them.
 struct Conflicts {
     /// With their letters, in the order of first touch.
     letters: Vec<(Location, String)>,
-    /// For each event.
+    /// For each event; none for those that are not shown.
     touches: Vec<Vec<(usize, Access)>>,
 }
 
 impl Conflicts {
-    fn of(execution: &Execution) -> Conflicts {
-        let effects = state::effects(execution);
-        let touched = |n: usize| {
-            let data = names::is_data(&execution.events[n].operation);
-            let reads = effects[n].reads.iter().map(|at| (*at, Access::Read));
-            let writes = effects[n].writes.iter().map(|at| (*at, Access::Write));
-            reads.chain(writes).filter(move |_| data)
-        };
-        let mut users: BTreeMap<Location, (BTreeSet<ThreadId>, BTreeSet<ThreadId>)> = BTreeMap::new();
-        for (n, event) in execution.events.iter().enumerate() {
-            for (at, access) in touched(n) {
-                let (all, writers) = users.entry(at).or_default();
-                all.insert(event.thread);
-                if access == Access::Write {
-                    writers.insert(event.thread);
-                }
-            }
-        }
-        let shared =
-            |at: &Location| users.get(at).is_some_and(|(all, writers)| all.len() > 1 && !writers.is_empty());
+    /// Gives letters to what the events touch that are `shown`.
+    fn of(conflicting: &[Vec<(Location, Access)>], shown: &[bool]) -> Conflicts {
         let mut letters: Vec<(Location, String)> = Vec::new();
         let mut numbers: BTreeMap<Location, usize> = BTreeMap::new();
-        let mut touches = Vec::with_capacity(execution.events.len());
-        for n in 0..execution.events.len() {
-            let mut here = Vec::new();
-            for (at, access) in touched(n).filter(|(at, _)| shared(at)) {
-                let number = *numbers.entry(at).or_insert_with(|| {
-                    letters.push((at, letter(letters.len())));
-                    letters.len() - 1
-                });
-                here.push((number, access));
-            }
-            touches.push(here);
-        }
+        let mut number = |at: Location| {
+            *numbers.entry(at).or_insert_with(|| {
+                letters.push((at, letter(letters.len())));
+                letters.len() - 1
+            })
+        };
+        let touches = conflicting.iter().zip(shown).map(|(here, shown)| {
+            let here = here.iter().filter(|_| *shown);
+            here.map(|(at, access)| (number(*at), *access)).collect()
+        });
+        let touches = touches.collect();
         Conflicts { letters, touches }
-    }
-
-    /// What each event touches.
-    fn touched(&self) -> Vec<Vec<Location>> {
-        let locations = |here: &Vec<(usize, Access)>| here.iter().map(|(n, _)| self.letters[*n].0).collect();
-        self.touches.iter().map(locations).collect()
-    }
-
-    /// Forgets what no event touches that is shown, and gives the others their letters anew.
-    fn keep(&mut self, shown: &[bool]) {
-        let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut letters = Vec::new();
-        for (here, show) in self.touches.iter_mut().zip(shown) {
-            here.retain(|_| *show);
-            for (number, _) in here {
-                *number = *numbers.entry(*number).or_insert_with(|| {
-                    letters.push((self.letters[*number].0, letter(letters.len())));
-                    letters.len() - 1
-                });
-            }
-        }
-        self.letters = letters;
     }
 
     fn legend(&self, execution: &Execution, style: Style) -> String {

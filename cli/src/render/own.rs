@@ -15,8 +15,9 @@ pub fn is_of_the_library(path: &str) -> bool {
     path.contains("/lib/python3.") && !path.contains("-packages/") || path.starts_with("<frozen ")
 }
 
-/// For each event, whether a report shows it. `touched` are the locations of each that threads conflict on.
-pub fn shown(execution: &Execution, touched: &[Vec<Location>]) -> Vec<bool> {
+/// For each event, whether a report shows it. `touched` are the locations of each that threads conflict on, and how
+/// it touches them.
+pub fn shown<How>(execution: &Execution, touched: &[Vec<(Location, How)>]) -> Vec<bool> {
     let flags = &execution.header.environment.flags;
     let all = vec![true; execution.events.len()];
     if flags.iter().any(|(name, _)| name == "include") {
@@ -32,9 +33,10 @@ pub fn shown(execution: &Execution, touched: &[Vec<Location>]) -> Vec<bool> {
     };
     let own: Vec<bool> = execution.events.iter().map(is_own).collect();
     let by_program = own.iter().zip(touched).filter(|(own, _)| **own);
-    let of_program: BTreeSet<Location> = by_program.flat_map(|(_, at)| at.iter().copied()).collect();
-    let concerns = |at: &[Location]| {
-        !at.is_empty() && (of_program.is_empty() || at.iter().any(|at| of_program.contains(at)))
+    let of_program: BTreeSet<Location> =
+        by_program.flat_map(|(_, at)| at.iter().map(|(at, _)| *at)).collect();
+    let concerns = |at: &[(Location, How)]| {
+        !at.is_empty() && (of_program.is_empty() || at.iter().any(|(at, _)| of_program.contains(at)))
     };
     let shown: Vec<bool> = own.iter().zip(touched).map(|(own, at)| *own || concerns(at)).collect();
     if shown.contains(&true) { shown } else { all }
