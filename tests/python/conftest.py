@@ -13,8 +13,8 @@ from typing import Any
 import local_servers
 import pytest
 
-# libgssapi, which libpq asks first, looks at its configuration again once a second: files that one execution of a program
-# reads and another does not, by the system's clock.
+# libgssapi, which libpq asks first, looks at its configuration again once a second: files that one execution of a
+# program reads and another does not, by the system's clock.
 os.environ["PGGSSENCMODE"] = "disable"
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
