@@ -61,6 +61,7 @@ def watch_imports() -> None:
     """Put the model of event loops in place as soon as the program has asyncio, and get to know the calls of NumPy."""
     when_imported("asyncio", _install_event_loops)
     when_imported("numpy", _core.know_calls)
+    when_imported("concurrent.futures._base", _install_futures)
 
 
 def _install_event_loops() -> None:
@@ -68,6 +69,12 @@ def _install_event_loops() -> None:
 
     _event_loops.install()
     _core.know_calls()
+
+
+def _install_futures() -> None:
+    from . import _futures
+
+    _futures.install()
 
 
 def run(program: Callable[[], object], begin_late: Callable[[], object] | None = None) -> int:

@@ -264,7 +264,9 @@ fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operat
         Wait::Impatient(time) => return attempt_now(time),
         Wait::Patient(time) => Some(time),
         Wait::Forever => {
-            let attempt = (!takes_lock).then_some(attempt);
+            // Who waits for an event expects to wait, so a block ends there whether or not the event has been set.
+            let joins = !takes_lock && !matches!(attempt, Operation::EventIsSet { .. });
+            let attempt = joins.then_some(attempt);
             return execute_predicted(me, joining::await_turn(me, wait, attempt));
         }
     };
