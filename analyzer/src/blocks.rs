@@ -48,6 +48,7 @@ pub(crate) fn alternatives(
         writers: FxHashMap::default(),
         candidates: Vec::new(),
         visit,
+        perhaps: FxHashMap::default(),
         asked: FxHashSet::default(),
         wanted,
     };
@@ -79,6 +80,8 @@ struct Search<'t, 'e, 'v> {
     /// Events that may be added to the cut of the current pair, in execution order.
     candidates: Vec<usize>,
     visit: Visitor<'v>,
+    /// By foreign location: the locations of the execution that it may be.
+    perhaps: FxHashMap<Location, Vec<u32>>,
     /// The blocks that something is wanted for.
     asked: FxHashSet<(usize, u32)>,
     wanted: &'v mut Vec<Schedule>,
@@ -89,13 +92,17 @@ impl<'t, 'e> Search<'t, 'e, '_> {
     fn overtake(&mut self, a: &'t Subject<'e>, at: usize, executed: bool) -> ControlFlow<()> {
         let trace = self.trace;
         let base = trace.base(a);
+        let last_opener = match executed {
+            true => None,
+            false => openers(trace, a, 0).filter(|node| *node < at).max(),
+        };
         for r in 0..at {
             if !self.is_pair(a, &base, r) {
                 continue;
             }
             let promising = match executed {
                 true => self.may_differ(at, r, at) || self.conflict(a, &trace.nodes[r].subject),
-                false => (r..at).any(|node| opens(trace, node, a)),
+                false => last_opener.is_some_and(|node| node >= r),
             };
             if promising {
                 self.pair(a, &base, r, at, None)?;
@@ -245,9 +252,10 @@ impl<'t, 'e> Search<'t, 'e, '_> {
                 Some(doings)
             }
         };
+        let bearing = self.bearing(pair, doings.as_ref());
         for place in 0..self.candidates.len() {
             let candidate = self.candidates[place];
-            if may_add(candidate, refused) && self.matters(pair, doings.as_ref(), candidate) {
+            if bearing.contains(&candidate) && may_add(candidate, refused) {
                 let mut larger = cut.clone();
                 join(&mut larger, trace.clock(candidate));
                 self.grow(pair, larger, refused)?;
@@ -258,26 +266,36 @@ impl<'t, 'e> Search<'t, 'e, '_> {
         ControlFlow::Continue(())
     }
 
-    /// Whether a candidate bears on what the pair does; `None` when `a` is not enabled.
-    fn matters(&self, pair: &Pair, doings: Option<&Doings>, candidate: usize) -> bool {
+    /// The nodes behind `r` that bear on what the pair does; `None` when `a` is not enabled.
+    fn bearing(&mut self, pair: &Pair, doings: Option<&Doings>) -> FxHashSet<usize> {
         let trace = self.trace;
         let r = &trace.nodes[pair.r].subject;
-        let Some(doings) = doings else { return opens(trace, candidate, pair.a) };
-        let mine = trace.accesses(&trace.nodes[candidate].subject);
-        let hits = |does: &Does| {
-            does.touched().any(|(at, write)| {
-                let access = trace.locations.access(at, write);
-                mine.iter().any(|x| {
-                    x.conflicts(access)
-                        || does.is_foreign()
-                            && (x.write || write)
-                            && self.memo.names.may_overlap(trace.locations.name(x.location), at)
-                })
-            })
+        let mut nodes = FxHashSet::default();
+        let Some(doings) = doings else {
+            nodes.extend(openers(trace, pair.a, pair.r));
+            return nodes;
         };
+        self.add_conflicting(&doings.a, pair.r, &mut nodes);
         match &doings.r {
-            None => hits(&doings.a) || opens(trace, candidate, r),
-            Some(does) => hits(&doings.a) || incoherent(pair.a, r) && hits(does),
+            None => nodes.extend(openers(trace, r, pair.r)),
+            Some(does) if incoherent(pair.a, r) => self.add_conflicting(does, pair.r, &mut nodes),
+            Some(_) => {}
+        }
+        nodes
+    }
+
+    /// Adds the nodes behind `r` that conflict with what was done, or do so perhaps.
+    fn add_conflicting(&mut self, does: &Does, r: usize, nodes: &mut FxHashSet<usize>) {
+        let trace = self.trace;
+        for (at, write) in does.touched() {
+            nodes.extend(trace.conflicting(trace.locations.access(at, write), r));
+            if does.is_foreign() {
+                let names = self.memo.names;
+                let overlapping = |location: &u32| names.may_overlap(trace.locations.name(*location), at);
+                let find = || (0..trace.locations.len() as u32).filter(overlapping).collect();
+                let perhaps = self.perhaps.entry(at).or_insert_with(find);
+                nodes.extend(perhaps.iter().flat_map(|location| trace.touching(*location, write, r)));
+            }
         }
     }
 
@@ -316,13 +334,11 @@ fn incoherent(a: &Subject, r: &Subject) -> bool {
     r.opaque || r.nature.incoherent || a.opaque && !r.nature.fixed
 }
 
-/// Whether a node wrote something that decides whether the operation is enabled.
-fn opens(trace: &Trace, node: usize, subject: &Subject) -> bool {
-    let mine = trace.accesses(&trace.nodes[node].subject);
-    let writes = |at: Location| {
-        let looked_at = trace.locations.access(at, false);
-        mine.iter().any(|access| access.write && access.conflicts(looked_at))
+/// The nodes from `first` on that wrote something that decides whether the operation is enabled.
+fn openers<'t>(trace: &'t Trace, subject: &Subject, first: usize) -> impl Iterator<Item = usize> + use<'t> {
+    let looked_at = match subject.nature.gated {
+        true => kind::possible(subject.operation, subject.id, true),
+        false => kind::Possible::new(),
     };
-    subject.nature.gated
-        && kind::possible(subject.operation, subject.id, true).iter().any(|(at, _)| writes(*at))
+    looked_at.into_iter().flat_map(move |(at, _)| trace.conflicting(trace.locations.access(at, false), first))
 }

@@ -96,6 +96,12 @@ impl Index {
         [row(access.location), row(self.wholes[access.object as usize])]
     }
 
+    /// The events of `thread` that write exactly this location, or also those that read it, in an ascending row.
+    pub(crate) fn touching(&self, location: u32, reads: bool, thread: usize) -> &[u32] {
+        let rows = if reads { &self.touches } else { &self.writes };
+        rows.row(location as usize * self.threads + thread)
+    }
+
     /// The last event of `thread` below the index `end` that conflicts with one of `accesses`.
     pub(crate) fn last_conflict(&self, accesses: &[Access], thread: usize, end: u32) -> Option<u32> {
         let last = |row: &[u32]| row[..row.partition_point(|index| *index < end)].last().copied();

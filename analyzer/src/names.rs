@@ -202,8 +202,8 @@ impl<'e> Names<'e> {
             (Some(one), Some(other)) => {
                 one.other != other.other && alike(one, (other.type_name, other.label))
             }
-            (Some(one), None) => !known(one, other) && alike(one, described(self.execution, other)),
-            (None, Some(other)) => !known(other, one) && alike(other, described(self.execution, one)),
+            (Some(one), None) => alike(one, described(self.execution, other)) && !known(one, other),
+            (None, Some(other)) => alike(other, described(self.execution, one)) && !known(other, one),
             (None, None) => false,
         }
     }

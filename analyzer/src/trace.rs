@@ -201,6 +201,41 @@ impl<'e> Trace<'e> {
         past
     }
 
+    /// The nodes from `first` on that conflict with the access, thread by thread.
+    pub(crate) fn conflicting(
+        &self,
+        access: Access,
+        first: usize,
+    ) -> impl Iterator<Item = usize> + use<'_, 'e> {
+        (0..self.width()).flat_map(move |thread| {
+            let rows = self.index.conflicting(access, thread);
+            rows.into_iter().flat_map(move |row| self.nodes_from(thread, row, first))
+        })
+    }
+
+    /// The nodes from `first` on that write exactly this location, or also those that read it.
+    pub(crate) fn touching(
+        &self,
+        location: u32,
+        reads: bool,
+        first: usize,
+    ) -> impl Iterator<Item = usize> + use<'_, 'e> {
+        (0..self.width()).flat_map(move |thread| {
+            self.nodes_from(thread, self.index.touching(location, reads, thread), first)
+        })
+    }
+
+    fn nodes_from<'t>(
+        &'t self,
+        thread: usize,
+        row: &'t [u32],
+        first: usize,
+    ) -> impl Iterator<Item = usize> + use<'t, 'e> {
+        let nodes = &self.of_thread[thread];
+        let start = row.partition_point(|index| (nodes[*index as usize] as usize) < first);
+        row[start..].iter().map(|index| nodes[*index as usize] as usize)
+    }
+
     fn add_nodes(&mut self, survey: &Survey, simulation: &Simulation) -> Result<(), AnalyzeError> {
         let execution = self.execution;
         let prefix = &execution.header.schedule.entries;
