@@ -57,15 +57,19 @@ pub enum Refusal {
 /// Runs a schedule and gives its complete recording; `None` when no further run is to be made.
 pub type Probing<'p> = &'p mut dyn FnMut(&Schedule) -> Result<Option<Execution>, Refusal>;
 
-/// Analyzes a complete recording; `probe` makes the runs that are needed for it.
-pub fn examine(execution: &Execution, probe: Probing) -> Result<Insight, Refusal> {
+/// How many alternatives are run at most before an analysis goes on.
+const MOST_AHEAD: usize = 16;
+
+/// Analyzes a complete recording; `probe` makes the runs that are needed for it. With `ahead` it also runs what is found
+/// before anything is asked, because a failure among that ends the exploration, and asking can take long.
+pub fn examine(execution: &Execution, ahead: bool, probe: Probing) -> Result<Insight, Refusal> {
     let analysis = frontrun_analyzer::analyze(execution).map_err(|error| refusal(execution, error))?;
     let races = analysis.races.iter().map(|race| report(execution, race)).collect();
     let mut insight = Insight { class: analysis.class, complete: true, races, ..Insight::default() };
     let mut alternatives = analysis.alternatives;
     if !(analysis.explorable && analysis.complete) {
         // It says why not, or finds more of them.
-        match explored(execution, probe)? {
+        match explored(execution, ahead, probe)? {
             Some(explored) => {
                 insight.complete = explored.wanted.is_empty();
                 alternatives = explored.alternatives;
@@ -96,7 +100,7 @@ pub fn examine_sampled(execution: &Execution) -> Result<Insight, Refusal> {
 }
 
 /// All alternatives, or those that were known when no further run was to be made; `None` when there are too many to hold.
-fn explored(execution: &Execution, probe: Probing) -> Result<Option<Explored>, Refusal> {
+fn explored(execution: &Execution, ahead: bool, probe: Probing) -> Result<Option<Explored>, Refusal> {
     let mut runs: Vec<Execution> = Vec::new();
     loop {
         let probes: Result<Vec<Probe>, _> =
@@ -104,6 +108,14 @@ fn explored(execution: &Execution, probe: Probing) -> Result<Option<Explored>, R
         match frontrun_analyzer::explore_with(execution, &probes?, Tuning::default()) {
             Ok(explored) if explored.wanted.is_empty() => return Ok(Some(explored)),
             Ok(explored) => {
+                let ahead =
+                    explored.alternatives.iter().take(if ahead && runs.is_empty() { MOST_AHEAD } else { 0 });
+                for alternative in ahead {
+                    // What else becomes of it is looked at when its turn comes.
+                    if let Ok(None) = probe(&alternative.schedule) {
+                        return Ok(Some(explored));
+                    }
+                }
                 for schedule in &explored.wanted {
                     match probe(schedule)? {
                         Some(run) => runs.push(run),

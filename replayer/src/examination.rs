@@ -65,8 +65,9 @@ pub(crate) fn examine(
         true => analysis::examine_sampled(execution),
         false => {
             let is_last = prober.ends_with(&examined.classified.end);
+            let ahead = prober.stops_at_failure();
             let mut probe = |schedule: &Schedule| if is_last { Ok(None) } else { prober.run(schedule) };
-            analysis::examine(execution, &mut probe)
+            analysis::examine(execution, ahead, &mut probe)
         }
     };
     match look {

@@ -76,6 +76,11 @@ impl<'r> Prober<'r> {
         Prober { runner, request, stops_at_failure, probes: Probes::default(), lost: None }
     }
 
+    /// Whether a failure ends the exploration.
+    pub fn stops_at_failure(&self) -> bool {
+        self.stops_at_failure
+    }
+
     /// Whether the run of `end` is the last one that anybody asks for.
     pub fn ends_with(&self, end: &RunEnd) -> bool {
         self.stops_at_failure && matches!(end, RunEnd::Failed(_))
