@@ -41,10 +41,19 @@ def main() -> None:
     header = _program.facts(config["command"], None, os.getcwd(), flags)
     random.seed(0)
 
-    def begin_served() -> None:
-        _program.begin(_checkpoint.serve(config["serve_fds"]), header)
-
     request = _core.Request(config["trace"], config["schedule"], config.get("parent"))
+
+    def begin_served() -> None:
+        nonlocal request
+        request = _checkpoint.serve(config["serve_fds"])
+        _program.begin(request, header)
+
+    def run_to_the_end() -> None:
+        try:
+            program()
+        finally:
+            _end(is_first=request.parent is None)
+
     if config["mode"] != "serve":
         _program.begin(request, header)
     else:
@@ -52,7 +61,7 @@ def main() -> None:
         _program.watch_imports()
         _core.remember_output()
         _checkpoint.at(_checkpoint.latest_clean_point(program), begin_served)
-    _program.leave(_program.run(lambda: _to_the_end(program), lambda: _program.begin(request, header)))
+    _program.leave(_program.run(run_to_the_end, lambda: _program.begin(request, header)))
 
 
 def _inputs(config: dict[str, Any]) -> list[tuple[str, str]]:
@@ -65,16 +74,22 @@ def _inputs(config: dict[str, Any]) -> list[tuple[str, str]]:
     return [("record-io", "servers"), *(("redact", glob) for glob in config["redact"])]
 
 
-def _to_the_end(program: Callable[[], object]) -> None:
-    """Run the program and what the interpreter runs when a program has ended."""
-    try:
-        program()
-    finally:
-        for call in reversed(getattr(threading, "_threading_atexits", [])):
-            call()
-        _threads.join_all()
-        _core.leave_files()
-        atexit._run_exitfuncs()
+def _leave_old_directories() -> None:
+    """Have pytest not look through what earlier sessions left, which the first execution does for all."""
+    paths = sys.modules.get("_pytest.pathlib")
+    if paths is not None:
+        atexit.unregister(paths.cleanup_numbered_dir)
+
+
+def _end(*, is_first: bool) -> None:
+    """Run what the interpreter runs when a program has ended."""
+    for call in reversed(getattr(threading, "_threading_atexits", [])):
+        call()
+    _threads.join_all()
+    _core.leave_files()
+    if not is_first:
+        _leave_old_directories()
+    atexit._run_exitfuncs()
 
 
 def _load(words: list[str]) -> Callable[[], object]:

@@ -45,6 +45,12 @@ impl Request {
     fn trace(&self) -> PathBuf {
         self.0.trace.clone()
     }
+
+    /// The schedule that this one was derived from; `None` for the first execution of an exploration.
+    #[getter]
+    fn parent(&self) -> Option<u64> {
+        self.0.parent
+    }
 }
 
 fn read_schedule(path: &PathBuf) -> PyResult<Schedule> {
