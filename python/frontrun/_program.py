@@ -62,6 +62,7 @@ def watch_imports() -> None:
     when_imported("asyncio", _install_event_loops)
     when_imported("numpy", _core.know_calls)
     when_imported("concurrent.futures._base", _install_futures)
+    when_imported("linecache", _install_source_lines)
 
 
 def _install_event_loops() -> None:
@@ -69,6 +70,12 @@ def _install_event_loops() -> None:
 
     _event_loops.install()
     _core.know_calls()
+
+
+def _install_source_lines() -> None:
+    from . import _source_lines
+
+    _source_lines.install()
 
 
 def _install_futures() -> None:
