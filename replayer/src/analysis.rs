@@ -2,6 +2,7 @@
 
 use crate::divergence::Divergence;
 use crate::error::ReplayError;
+use crate::preemption::Preemptions;
 use crate::sampling::Ground;
 use frontrun_analyzer::{Access, Alternative, AnalyzeError, DeadlockKind, Explored, Probe, Race, Tuning};
 use frontrun_formats::{Execution, Failure, FailureKind, Schedule, ThreadPath};
@@ -27,13 +28,22 @@ pub struct RaceAccess {
     pub action: String,
 }
 
+/// A schedule that could have happened instead of the one that did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// What to enforce.
+    pub schedule: Schedule,
+    /// How many preemptions that has.
+    pub preemptions: u32,
+}
+
 /// What the exploration needs to know about one execution.
 #[derive(Clone, Debug, Default)]
 pub struct Insight {
     /// Of its equivalence class.
     pub class: u64,
     /// The schedules that could have happened instead.
-    pub alternatives: Vec<Schedule>,
+    pub alternatives: Vec<Derived>,
     /// Whether these are all; of a very long execution there can be more than memory holds, and an exploration that stops
     /// does not ask for all.
     pub complete: bool,
@@ -77,7 +87,10 @@ pub fn examine(execution: &Execution, ahead: bool, probe: Probing) -> Result<Ins
             None => insight.complete = false,
         }
     }
-    insight.alternatives = alternatives.into_iter().map(|alternative| alternative.schedule).collect();
+    let preemptions = Preemptions::of(execution);
+    let derived =
+        |Alternative { schedule, .. }| Derived { preemptions: preemptions.count(&schedule), schedule };
+    insight.alternatives = alternatives.into_iter().map(derived).collect();
     Ok(insight)
 }
 
@@ -91,7 +104,7 @@ pub fn examine_sampled(execution: &Execution) -> Result<Insight, Refusal> {
     if execution.header.schedule.tail.is_lowest() {
         insight.ground = Ground::of(execution, &sketch.relevant);
         let take_one = |alternative: Alternative| {
-            insight.alternatives.push(alternative.schedule);
+            insight.alternatives.push(Derived { schedule: alternative.schedule, preemptions: 0 });
             ControlFlow::Break(())
         };
         insight.complete = frontrun_analyzer::visit_children(execution, take_one).map_err(refused)?;

@@ -1,7 +1,8 @@
 //! The bag of work: schedules that are still to be run, each at most once.
 //!
-//! Any order of taking finds the same executions; last in, first out keeps the bag small. The bag is shared by
-//! the worker threads, knows how many of its items are being worked on, and so knows when nothing can be added
+//! Any order of taking finds the same executions. Most failures need few preemptions, and those are the easiest to
+//! understand, so an item with the fewest is taken, the latest of them; when much waits, the latest of all, which keeps
+//! the bag small. The bag is shared by the worker threads, knows how many of its items are being worked on, and so knows when nothing can be added
 //! any more. An item that a worker could not run comes back with [`Bag::put_back`]. An item for which memory has no
 //! room is refused, and whoever adds it has to say so in the report.
 //!
@@ -10,15 +11,22 @@
 use crate::probing::Made;
 use frontrun_formats::Schedule;
 use rustc_hash::FxHashSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many schedule entries may wait together; one takes 12 bytes.
 pub const MOST_ENTRIES: usize = 64 << 20;
+
+/// Above so many waiting items the latest is taken, whatever its preemptions.
+const MANY: usize = 4096;
 
 /// A schedule to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkItem {
     /// The prefix to enforce.
     pub schedule: Schedule,
+    /// How many preemptions it has.
+    pub preemptions: u32,
     /// [`Schedule::id`] of the item whose execution this one was derived from.
     pub parent: Option<u64>,
     /// Its run, where that was made as a probe.
@@ -40,7 +48,11 @@ pub enum Added {
 /// The items that are waiting, and the number of those in work.
 #[derive(Debug)]
 pub struct Bag {
-    waiting: Vec<WorkItem>,
+    /// By the order in which they were added.
+    waiting: BTreeMap<u64, WorkItem>,
+    /// Preemptions and place of the waiting items.
+    by_preemptions: BTreeSet<(u32, Reverse<u64>)>,
+    added: u64,
     /// Schedule entries of the waiting items, and how many they may become.
     entries: usize,
     room: usize,
@@ -58,7 +70,15 @@ impl Default for Bag {
 impl Bag {
     /// An empty bag whose items may have so many schedule entries together.
     pub fn with_room(room: usize) -> Bag {
-        Bag { waiting: Vec::new(), entries: 0, room, seen: FxHashSet::default(), in_work: 0 }
+        Bag {
+            waiting: BTreeMap::new(),
+            by_preemptions: BTreeSet::new(),
+            added: 0,
+            entries: 0,
+            room,
+            seen: FxHashSet::default(),
+            in_work: 0,
+        }
     }
 
     /// Adds an item, unless it was added before or there is no room for it.
@@ -77,12 +97,20 @@ impl Bag {
 
     fn push(&mut self, item: WorkItem) {
         self.entries += item.schedule.entries.len();
-        self.waiting.push(item);
+        self.by_preemptions.insert((item.preemptions, Reverse(self.added)));
+        self.waiting.insert(self.added, item);
+        self.added += 1;
     }
 
-    /// Takes the item that was added last. Each item taken is to be [`Bag::finish`]ed or put back.
+    /// Takes the item whose turn it is. Each item taken is to be [`Bag::finish`]ed or put back.
     pub fn take(&mut self) -> Option<WorkItem> {
-        let item = self.waiting.pop()?;
+        let much = self.waiting.len() > MANY || self.entries > self.room / 4;
+        let place = match much {
+            true => *self.waiting.last_key_value()?.0,
+            false => self.by_preemptions.first()?.1.0,
+        };
+        let item = self.waiting.remove(&place)?;
+        self.by_preemptions.remove(&(item.preemptions, Reverse(place)));
         self.entries -= item.schedule.entries.len();
         self.in_work += 1;
         Some(item)
@@ -101,7 +129,7 @@ impl Bag {
 
     /// Lets the runs of waiting items be made again, and gives those that were made as probes.
     pub fn forget_made(&mut self) -> Vec<Made> {
-        self.waiting.iter_mut().filter_map(|item| item.made.take()).collect()
+        self.waiting.values_mut().filter_map(|item| item.made.take()).collect()
     }
 
     /// How many items wait.
@@ -132,7 +160,7 @@ mod tests {
             entries: vec![entry; length],
             ..Schedule::default()
         };
-        WorkItem { schedule, parent: None, made: None, for_failure: false }
+        WorkItem { schedule, ..WorkItem::default() }
     }
 
     #[test]
@@ -151,6 +179,27 @@ mod tests {
         assert_eq!(bag.take(), Some(item(2)));
         bag.finish();
         assert!(bag.is_done());
+    }
+
+    #[test]
+    fn few_preemptions_come_first_unless_much_waits() {
+        let mut bag = Bag::default();
+        let numbered = |preemptions, number| {
+            let mut item = WorkItem { preemptions, ..item(1) };
+            item.schedule.entries[0].thread = number;
+            item
+        };
+        for (preemptions, number) in [(1, 1), (0, 2), (0, 3), (2, 4)] {
+            bag.add(numbered(preemptions, number));
+        }
+        let taken = |bag: &mut Bag| bag.take().map(|item| item.schedule.entries[0].thread);
+        assert_eq!([(); 4].map(|()| taken(&mut bag)), [3, 2, 1, 4].map(Some));
+        let last = 5 + MANY as u32;
+        for number in 5..=last {
+            bag.add(numbered(0, number));
+        }
+        bag.add(numbered(9, last + 1));
+        assert_eq!([(); 3].map(|()| taken(&mut bag)), [last + 1, last, last - 1].map(Some));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! Not here: who makes runs, and when to stop (explore).
 
-use crate::analysis::{Insight, RaceReport, Refusal};
+use crate::analysis::{Derived, Insight, RaceReport, Refusal};
 use crate::bag::{Added, Bag, WorkItem};
 use crate::divergence::Divergence;
 use crate::examination::Examined;
@@ -142,14 +142,14 @@ impl Books {
         let insight = insight.unwrap_or_else(|| Insight { complete: true, ..Insight::default() });
         self.races.extend(insight.races);
         let parent = Some(item.schedule.id());
-        for schedule in insight.alternatives {
+        for Derived { schedule, preemptions } in insight.alternatives {
             let made = probes.take(&schedule);
-            let added = self.bag.add(WorkItem { schedule, parent, made, for_failure: false });
+            let added = self.bag.add(WorkItem { schedule, preemptions, parent, made, for_failure: false });
             self.report.left_out += u64::from(added == Added::NoRoom);
         }
         if let Some((schedule, made)) = probes.take_failed() {
-            // Added last, it is taken first.
-            let item = WorkItem { schedule, parent, made: Some(made), for_failure: true };
+            // Nothing comes before what was added last and has no preemptions.
+            let item = WorkItem { schedule, preemptions: 0, parent, made: Some(made), for_failure: true };
             self.urgent = self.bag.add(item) == Added::Yes;
             self.report.left_out += u64::from(!self.urgent);
             self.report.cut_runs += u64::from(!insight.complete);

@@ -2,7 +2,6 @@
 
 use crate::analysis::{self, Insight, RaceReport, Refusal};
 use crate::classify::{self, Classified, RunEnd};
-use crate::preemption;
 use crate::probing::Prober;
 use crate::protocol::{RunReply, RunRequest};
 use crate::trace_file;
@@ -74,7 +73,7 @@ pub(crate) fn examine(
         Ok(mut insight) => {
             if let Some(bound) = criteria.preemption_bound.filter(|_| !criteria.sampled) {
                 let before = insight.alternatives.len();
-                insight.alternatives.retain(|schedule| preemption::count(schedule, execution) <= bound);
+                insight.alternatives.retain(|derived| derived.preemptions <= bound);
                 examined.beyond_bound = (before - insight.alternatives.len()) as u64;
             }
             if let Some(race) = insight.races.first().filter(|_| criteria.fail_on_race)

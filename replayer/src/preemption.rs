@@ -8,58 +8,75 @@
 
 use crate::state::AbstractState;
 use frontrun_formats::{
-    Execution, Location, ObjectId, Operation, Part, Schedule, State, ThreadId, semantics,
+    Execution, Location, ObjectId, Operation, Part, Schedule, State, ThreadId, ThreadPath, semantics,
 };
 use rustc_hash::FxHashMap;
 
-/// Preemptions of `schedule`, which was derived from `parent`. Where the parent does not tell what a thread
-/// does next, a switch away from it counts.
-pub fn count(schedule: &Schedule, parent: &Execution) -> u32 {
-    let mut programs: FxHashMap<ThreadId, Vec<Vec<&Operation>>> = FxHashMap::default();
-    for unit in parent.units() {
-        let events = &parent.events[unit];
-        let operations = events.iter().map(|event| &event.operation).collect();
-        programs.entry(events[0].thread).or_default().push(operations);
+/// What the threads of one execution did, unit by unit.
+pub struct Preemptions<'e> {
+    parent: &'e Execution,
+    programs: FxHashMap<ThreadId, Vec<Vec<&'e Operation>>>,
+    start: AbstractState,
+}
+
+impl<'e> Preemptions<'e> {
+    /// Those of schedules that are derived from `parent`.
+    pub fn of(parent: &'e Execution) -> Preemptions<'e> {
+        let mut programs: FxHashMap<ThreadId, Vec<Vec<&Operation>>> = FxHashMap::default();
+        for unit in parent.units() {
+            let events = &parent.events[unit];
+            let operations = events.iter().map(|event| &event.operation).collect();
+            programs.entry(events[0].thread).or_default().push(operations);
+        }
+        for pending in &parent.pending {
+            programs.entry(pending.thread).or_default().push(vec![&pending.operation]);
+        }
+        Preemptions { parent, programs, start: AbstractState::of(parent) }
     }
-    for pending in &parent.pending {
-        programs.entry(pending.thread).or_default().push(vec![&pending.operation]);
-    }
-    let ids: Vec<Option<ThreadId>> = schedule
-        .threads
-        .iter()
-        .map(|path| parent.threads.iter().position(|info| info.path == *path).map(|n| ThreadId(n as u32)))
-        .collect();
-    let mut state = AbstractState::of(parent);
-    let mut done: FxHashMap<ThreadId, usize> = FxHashMap::default();
-    let mut previous: Option<u32> = None;
-    let mut preemptions = 0;
-    for entry in &schedule.entries {
-        let id_of = |thread: u32| ids.get(thread as usize).copied().flatten();
-        let next_of = |id: ThreadId, done: &FxHashMap<ThreadId, usize>| {
-            programs.get(&id)?.get(done.get(&id).copied().unwrap_or(0))
+
+    /// How many `schedule` has. Where the parent does not tell what a thread does next, a switch away from it counts.
+    pub fn count(&self, schedule: &Schedule) -> u32 {
+        let threads = &self.parent.threads;
+        let id = |path: &ThreadPath| {
+            threads.iter().position(|info| info.path == *path).map(|number| ThreadId(number as u32))
         };
-        if let Some(before) = previous.filter(|before| *before != entry.thread) {
-            let could_go_on = id_of(before).is_none_or(|id| match next_of(id, &done) {
-                Some(operations) => semantics::enabled(operations[0], id, &state),
-                None => state.value(Location::new(ObjectId::THREADS, Part::Ended(id))).int() == 0,
-            });
-            preemptions += u32::from(could_go_on);
-        }
-        if let Some(id) = id_of(entry.thread) {
-            for operation in next_of(id, &done).into_iter().flatten() {
-                state.execute(operation, id);
+        let ids: Vec<Option<ThreadId>> = schedule.threads.iter().map(id).collect();
+        let id_of = |thread: u32| ids.get(thread as usize).copied().flatten();
+        let mut state = self.start.clone();
+        let mut done: FxHashMap<ThreadId, usize> = FxHashMap::default();
+        let next_of = |id: ThreadId, done: &FxHashMap<ThreadId, usize>| {
+            self.programs.get(&id)?.get(done.get(&id).copied().unwrap_or(0))
+        };
+        let mut previous: Option<u32> = None;
+        let mut preemptions = 0;
+        for entry in &schedule.entries {
+            if let Some(before) = previous.filter(|before| *before != entry.thread) {
+                let could_go_on = id_of(before).is_none_or(|id| match next_of(id, &done) {
+                    Some(operations) => semantics::enabled(operations[0], id, &state),
+                    None => state.value(Location::new(ObjectId::THREADS, Part::Ended(id))).int() == 0,
+                });
+                preemptions += u32::from(could_go_on);
             }
-            *done.entry(id).or_default() += 1;
+            if let Some(id) = id_of(entry.thread) {
+                for operation in next_of(id, &done).into_iter().flatten() {
+                    state.execute(operation, id);
+                }
+                *done.entry(id).or_default() += 1;
+            }
+            previous = Some(entry.thread);
         }
-        previous = Some(entry.thread);
+        preemptions
     }
-    preemptions
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrun_formats::{Block, Event, ScheduleEntry, SiteId, ThreadInfo, ThreadPath};
+    use frontrun_formats::{Block, Event, ScheduleEntry, SiteId, ThreadInfo};
+
+    fn count(schedule: &Schedule, parent: &Execution) -> u32 {
+        Preemptions::of(parent).count(schedule)
+    }
 
     const LOCK: ObjectId = ObjectId(0);
 
