@@ -300,3 +300,19 @@ def test_packages_can_be_named() -> None:
         return result.num_explored
 
     assert explored() < explored(trace_packages=["json"])
+
+
+def test_source_lines_for_tracebacks_are_nobodys_reading(frontrun: Callable[..., Any], tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import threading, traceback\n"
+        "def work():\n"
+        "    traceback.extract_stack()\n"
+        "threads = [threading.Thread(target=work) for _ in range(2)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+    )
+    frontrun("record", "-o", "t.frz", str(program))
+    shown = frontrun("show", "--events", "t.frz").stdout
+    assert "start t0.1" in shown
+    assert "BufferedReader" not in shown
