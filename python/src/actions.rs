@@ -24,6 +24,10 @@ pub enum Action {
     Construct,
     /// Reads an array of NumPy, and writes those that it is given.
     ReadArray,
+    /// Reads what the arguments consist of; what it does to the object is recorded elsewhere.
+    ReadArguments,
+    /// Writes the first argument; what it does to the object is recorded elsewhere.
+    WriteArgument,
     /// Writes all of the object, reads all of every argument.
     WriteWhole,
     /// Reads how many elements there are, or which, of every container that it is given.
@@ -95,6 +99,7 @@ impl Action {
                 | A::ReadObject
                 | A::Construct
                 | A::ReadArray
+                | A::ReadArguments
                 | A::ReadShape
                 | A::Truth
                 | A::ReadKey

@@ -6,9 +6,11 @@
 //!
 //! Not here: iterating over lines of a binary file, which passes no method.
 
+use crate::outside::Books;
 use crate::replaced::{Object, Original, controlled, replace, step};
 use crate::{names, run};
 use frontrun_formats::{ObjectId, Operation};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -18,13 +20,25 @@ thread_local! {
     static HELD: RefCell<Vec<ObjectId>> = const { RefCell::new(Vec::new()) };
 }
 
+/// The object's lock; `None` when nothing is recorded any more. It is an object of its own, because all of the file may be
+/// written in the eyes of the recorder, where something unknown is handed it.
+unsafe fn lock_of(object: Object) -> Option<ObjectId> {
+    // SAFETY: a live object; the calling thread holds the turn and the lock of the interpreter; the borrows end here.
+    unsafe {
+        let buffer = names::number(object);
+        let (run, identities) = (run::get()?, run::identities()?);
+        let mut books = Books { identities, recording: &mut run.recording };
+        Some(run.outside.buffer_lock(buffer, &names::type_name(ffi::Py_TYPE(object)), &mut books))
+    }
+}
+
 /// Calls a method with the object's lock.
 unsafe fn locked(original: &Original, object: Object, rest: [*mut c_void; 4]) -> Object {
     let [a, b, c, d] = rest;
     // SAFETY: the arguments are handed on as they came; the calling thread holds the lock of the interpreter.
     unsafe {
         let Some(me) = controlled(object) else { return original.call_all(object, a, b, c, d) };
-        let lock = names::number(object);
+        let Some(lock) = lock_of(object) else { return original.call_all(object, a, b, c, d) };
         if HELD.with_borrow(|held| held.contains(&lock)) {
             return original.call_all(object, a, b, c, d);
         }

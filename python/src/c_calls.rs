@@ -98,6 +98,13 @@ const ROWS: &[Row] = &[
         ],
     ),
     ("collections", "defaultdict", &[(A::SetDefault, "__missing__"), (A::ReadItems, "copy __copy__")]),
+    ("_io", "BufferedReader", &[(A::Nothing, BUFFERED), (A::WriteArgument, "readinto readinto1")]),
+    ("_io", "BufferedWriter", &[(A::Nothing, BUFFERED), (A::ReadArguments, "write")]),
+    (
+        "_io",
+        "BufferedRandom",
+        &[(A::Nothing, BUFFERED), (A::ReadArguments, "write"), (A::WriteArgument, "readinto readinto1")],
+    ),
     ("_collections_abc", "dict_keys", &[(A::ReadWhole, VIEW)]),
     ("_collections_abc", "dict_values", &[(A::ReadWhole, VIEW)]),
     ("_collections_abc", "dict_items", &[(A::ReadWhole, VIEW)]),
@@ -206,6 +213,9 @@ const ROWS: &[Row] = &[
     ),
     ("_socket", "", &[(A::Nothing, "socketpair getaddrinfo gethostbyname getnameinfo")]),
 ];
+
+/// The methods of buffered files that take the file's lock and are handed nothing that is shared.
+const BUFFERED: &str = "read read1 readline peek flush seek tell truncate close";
 
 /// The methods of locks.
 const LOCK: &str = "acquire release locked acquire_lock release_lock locked_lock __enter__ __exit__";

@@ -230,6 +230,8 @@ unsafe fn act(
             Some(Action::ReadArray) => read_array(object, arguments),
             Some(Action::ReadObject) => read_object(object),
             Some(Action::WriteWhole) => write(object, arguments),
+            Some(Action::ReadArguments) => read(argument?, &arguments[1..], Look::Items),
+            Some(Action::WriteArgument) => write(argument?, &[]),
             Some(Action::ReadShape) => read_shapes(object, arguments),
             Some(Action::Truth) => container::truth(object),
             Some(Action::ReadKey) => container::plain_get(object, argument?),

@@ -40,6 +40,8 @@ enum Thing {
     Lock(Bytes),
     /// The lock of a file that has this inode for a time, and which time that is.
     FileLock(Inode, u32),
+    /// The lock that a buffered file has in C.
+    Buffer(ObjectId),
     /// An open file: its position, and that it is open.
     Open(u64),
     /// What is sent and received.
@@ -241,6 +243,18 @@ impl Outside {
         self.number(Thing::Lock(path.into()), books)
     }
 
+    /// The lock of a buffered file, an object of this class.
+    pub fn buffer_lock(&mut self, buffer: ObjectId, class: &str, books: &mut Books<'_>) -> ObjectId {
+        let thing = Thing::Buffer(buffer);
+        if let Some(known) = self.numbers.get(&thing) {
+            return *known;
+        }
+        let lock = books.identities.fresh();
+        books.recording.object(lock, &format!("lock of a {class}"), None);
+        self.numbers.insert(thing, lock);
+        lock
+    }
+
     /// Notes that a file was made and has this inode now.
     pub fn note_birth(&mut self, inode: Inode) {
         *self.births.entry(inode).or_default() += 1;
@@ -280,6 +294,7 @@ impl Outside {
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
             Thing::Lock(path) => ("lock", format!("the lock of {}", shown(path))),
             Thing::FileLock((_, inode), _) => ("lock", format!("the lock of file {inode}")),
+            Thing::Buffer(_) => ("lock", "the lock of a buffered file".to_owned()),
             Thing::Open(generation) => ("open file", generation.to_string()),
             Thing::Channel(channel) => ("channel", channel.label().to_owned()),
         };
