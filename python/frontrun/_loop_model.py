@@ -1,7 +1,8 @@
 """What a controlled event loop has to run: tasks, callbacks and timers as threads of the gate.
 
 Each of them is a thread that the gate decides about; the thread that runs the loop then calls the handle of whoever
-goes on. What one step schedules comes behind the callbacks that it has scheduled before.
+goes on. What one step schedules comes behind the callbacks that it has scheduled before. A timer goes off behind those
+that were surely set before it and for no longer, by the same step or task or by whoever has scheduled that.
 
 Not here: how a loop gets such a model (``_event_loops``), what a step is to the gate (native side).
 """
@@ -38,7 +39,7 @@ class _Wakeup(_Flag):
 
 
 class _Turn(_Flag):
-    """A callback has been called."""
+    """A callback has been called, or a timer has gone off."""
 
 
 class LoopModel:
@@ -56,6 +57,8 @@ class LoopModel:
         self._wakeups: dict[int, _Wakeup] = {}
         self._turns: dict[int, _Turn] = {}
         self._latest: dict[int, _Turn] = {}
+        self._timers: dict[int, list[tuple[float, _Turn]]] = {}
+        self._spawned: dict[int, list[int]] = {}
         self._endings: dict[int, _Flag] = {}
         self._runner: int | None = None
         self._stop: _Flag | None = None
@@ -99,15 +102,32 @@ class LoopModel:
         """Take in a timer, which goes off after ``delay`` seconds."""
         name = _name_of_callback(timer._callback)  # type: ignore[attr-defined]
         # A timer that is cancelled need not wait.
-        patient = delay >= self.short
-        number = self._spawn(name, timer, timer.when() - EPOCH) if patient else self._spawn(name)
+        if delay >= self.short:
+            number = self._spawn(name, timer, timer.when() - EPOCH)
+        else:
+            number = self._spawn_short(name, delay)
         self._handles[number] = timer
+
+    def _spawn_short(self, name: str, delay: float) -> int:
+        known = self._timers.setdefault(_me(), [])
+        before = [turn for other, turn in known if other <= delay]
+        number = self._spawn(name, before[-1] if before else None)
+        turn = self._turns[number] = _Turn()
+        # Behind a timer that was set for longer there is nothing that does not come behind this one, too.
+        known[:] = [(other, earlier) for other, earlier in known if other < delay]
+        known.append((delay, turn))
+        return number
 
     def _spawn(self, name: str, awaited: object | None = None, deadline: float | None = None) -> int:
         after = self._latest.get(_me())
         number = _core.spawn_task(name, _place(), self._loop(), awaited, after, deadline)
         if self._runner is not None:
             _core.host_tasks(self._runner, [number])
+        spawned = self._spawned.get(_me())
+        if spawned is None:
+            self._timers[number] = list(self._timers.get(_me(), ()))
+        else:
+            spawned.append(number)
         return number
 
     def _signal(self, flag: _Flag) -> None:
@@ -189,6 +209,7 @@ class LoopModel:
         else:
             _core.read_flag(handle)
         if not handle.cancelled():
+            self._spawned[number] = []
             try:
                 handle._run()
             except (SystemExit, KeyboardInterrupt) as error:
@@ -197,6 +218,7 @@ class LoopModel:
                 self._error = error
                 for flag in flags:
                     _core.set_flag(flag)
+            self._hand_down_timers(number)
         with quietly:
             ended = task is None or task.done()
         if ended:
@@ -210,7 +232,13 @@ class LoopModel:
         _core.end_step(ended)
         _core.await_in_task(number, self._loop(), awaited, self._latest.get(number))
 
+    def _hand_down_timers(self, number: int) -> None:
+        """Who was scheduled by a step comes behind all of it, also the timers that it set after that."""
+        for child in self._spawned.pop(number, ()):
+            self._timers[child] = list(self._timers.get(number, ()))
+
     def _end(self, number: int, task: Any) -> None:
+        self._timers.pop(number, None)
         turn = self._turns.pop(number, None)
         if turn is not None:
             _core.set_flag(turn)

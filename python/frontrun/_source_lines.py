@@ -1,4 +1,4 @@
-"""The lines of source files that tracebacks show: which files are read for them, and by whom, is not the program's doing.
+"""The lines of source files that tracebacks show: which files are read for them, and when, is not the program's doing.
 
 Model: ``linecache`` fills its cache, and checks it, quietly. What it returns hangs on nothing but the files.
 
@@ -8,6 +8,7 @@ Not here: other caches of the standard library, whose code reads no files (``_in
 from __future__ import annotations
 
 import linecache
+from collections.abc import Callable
 from typing import Any
 
 from . import _replaced
@@ -24,7 +25,7 @@ def _update(filename: str, module_globals: dict[str, Any] | None = None) -> Any:
         return _originals["updatecache"](filename, module_globals)
 
 
-_MODELS = {"checkcache": _check, "updatecache": _update}
+_MODELS: dict[str, Callable[..., Any]] = {"checkcache": _check, "updatecache": _update}
 _originals = {name: _replaced.original_of(getattr(linecache, name)) for name in _MODELS}
 
 
