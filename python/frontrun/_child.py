@@ -12,7 +12,6 @@ import os
 import random
 import runpy
 import sys
-import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -83,8 +82,7 @@ def _leave_old_directories() -> None:
 
 def _end(*, is_first: bool) -> None:
     """Run what the interpreter runs when a program has ended."""
-    for call in reversed(getattr(threading, "_threading_atexits", [])):
-        call()
+    _threads.end_pools()
     _threads.join_all()
     _core.leave_files()
     if not is_first:

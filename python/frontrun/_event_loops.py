@@ -7,7 +7,8 @@ second may go off at any moment, a longer one only when nobody can go on; the lo
 
 The methods of ``BaseEventLoop`` are replaced, so that every loop obeys that has them, whoever made it and when.
 
-Not here: loops written in other languages; what a loop has to run (``_loop_model``); futures (native side).
+Not here: loops written in other languages; what a loop has to run (``_loop_model``); loops that are older than the run
+(``_earlier_loops``); futures (native side).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any
 
-from . import _core
+from . import _core, _earlier_loops
 from ._loop_model import EPOCH, LoopModel
 from ._threads import pass_checkpoint, quietly
 
@@ -36,7 +37,17 @@ def _model(loop: Any) -> LoopModel:
     model: LoopModel | None = loop.__dict__.get(_MODEL)
     if model is None:
         model = loop.__dict__[_MODEL] = LoopModel(loop)
+        # One that runs does so in a thread that this process has not got, or in the caller of the exploration.
+        if not loop.is_running():
+            _earlier_loops.take_over(loop, model, time(loop))
     return model
+
+
+def make_loop(self: Any) -> None:
+    """Make a loop, which has a model from the beginning if it is made under control."""
+    _originals[_Base, "__init__"](self)
+    if _core.current() is not None:
+        self.__dict__[_MODEL] = LoopModel(self)
 
 
 def _is_controlled() -> bool:
@@ -72,7 +83,7 @@ def run_in_step(loop: Any, make_tasks: Callable[[], list[Any]]) -> None:
     events._set_running_loop(None)
     # Threads belong to the run that has started them.
     loop._thread_id = loop._default_executor = None
-    model = _model(loop)
+    model = loop.__dict__[_MODEL] = LoopModel(loop)
     model.short = -math.inf
     try:
         run_until_ended(loop, make_tasks())
@@ -92,12 +103,13 @@ def run_loop(loop: Any, run: Callable[[LoopModel], None]) -> None:
     """Run a loop on this thread, which is controlled."""
     loop._check_closed()
     loop._check_running()
+    model = _model(loop)
     hooks = sys.get_asyncgen_hooks()
     sys.set_asyncgen_hooks(firstiter=loop._asyncgen_firstiter_hook, finalizer=loop._asyncgen_finalizer_hook)
     loop._thread_id = threading.get_ident()
     events._set_running_loop(loop)
     try:
-        run(_model(loop))
+        run(model)
     finally:
         loop._stopping = False
         loop._thread_id = None
@@ -167,13 +179,9 @@ def write_to_self(self: Any) -> None:
 
 
 def _not_followed(name: str) -> Callable[..., Any]:
-    """End a run whose loop is to wait for a descriptor: without its news, tasks would seem to wait for ever."""
-
     def call(self: Any, fd: Any, *args: Any) -> Any:
         if _is_controlled() and fd != self._ssock.fileno():
-            _core.end_unfollowed("an event loop that waits for its tasks", "it waits for a descriptor, too")
-            message = "a controlled event loop cannot wait for descriptors: sockets, pipes, subprocesses"
-            raise RuntimeError(message)
+            _earlier_loops.end_unfollowed()
         return _originals[_Selector, name](self, fd, *args)
 
     return call
@@ -190,6 +198,7 @@ def _quiet(name: str) -> Callable[..., Any]:
 
 _MODELS: dict[Any, dict[str, Callable[..., Any]]] = {
     _Base: {
+        "__init__": make_loop,
         "run_forever": run_forever,
         "call_soon": call_soon,
         "call_soon_threadsafe": call_soon,

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
-from . import _checkpoint, _core, _first_calls, _preload, _program, _reporter, _threads
+from . import _checkpoint, _core, _earlier_loops, _first_calls, _preload, _program, _reporter, _threads
 from ._calls import Call
 from ._instrument import Scope, instrument_existing, instrument_later, rewrite_ahead
 from ._traces import Traces
@@ -214,6 +214,7 @@ def _reproduce(
 def _prepare(scope: Scope) -> None:
     """Make what this process executes from now on visible, and alike in every process that runs the program."""
     _core.note_makers()
+    _earlier_loops.note_beginning()
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()

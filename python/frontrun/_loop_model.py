@@ -59,6 +59,7 @@ class LoopModel:
         self._latest: dict[int, _Turn] = {}
         self._timers: dict[int, list[tuple[float, _Turn]]] = {}
         self._spawned: dict[int, list[int]] = {}
+        self._schedulers: dict[int, int] = {}
         self._endings: dict[int, _Flag] = {}
         self._runner: int | None = None
         self._stop: _Flag | None = None
@@ -89,6 +90,7 @@ class LoopModel:
     def _admit_callback(self, handle: events.Handle, name: str) -> None:
         number = self._spawn(name)
         self._turns[number] = self._latest[_me()] = _Turn()
+        self._schedulers[number] = _me()
         self._handles[number] = handle
 
     def admit_fault(self, callback: Callable[[], object], name: str) -> _Flag:
@@ -152,8 +154,15 @@ class LoopModel:
         models.discard(self)
 
     def stop(self) -> None:
-        """Have the thread that runs the loop stop doing so."""
+        """Have the thread that runs the loop stop doing so.
+
+        A loop that a callback stops calls what was scheduled together with that one before it does.
+        """
         if self._stop is not None:
+            me = _me()
+            last = self._latest.get(self._schedulers.get(me, me))
+            if last is not None and last is not self._turns.get(me):
+                self._latest.setdefault(me, last)
             self._signal(self._stop)
 
     def run_until_stopped(self) -> None:
@@ -239,6 +248,7 @@ class LoopModel:
 
     def _end(self, number: int, task: Any) -> None:
         self._timers.pop(number, None)
+        self._schedulers.pop(number, None)
         turn = self._turns.pop(number, None)
         if turn is not None:
             _core.set_flag(turn)

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from . import _core, _threads
+from . import _core, _earlier_loops, _threads
 from ._calls import RunningTest, call_of_test
 from ._exploration import Options, as_typed, explore
 from ._folder import Folder
@@ -41,13 +41,20 @@ Note = Callable[[str], None]
 
 def reason_against(item: pytest.Function) -> str | None:
     """Why a test cannot be explored, if it cannot."""
-    if inspect.iscoroutinefunction(inspect.unwrap(item.function)):
-        return "coroutine functions cannot be explored by the plugin yet"
     if getattr(item.function, "is_hypothesis_test", False):
         return "Hypothesis calls the function many times, with inputs of its own"
+    # Those that pytest-asyncio runs it has replaced.
+    if inspect.iscoroutinefunction(item.obj) and _anyio_backend(item) != "asyncio":
+        return "neither pytest-asyncio nor anyio runs the coroutine function by asyncio"
     if item.config.getoption("trace", False):
         return "--trace stops in it"
     return None
+
+
+def _anyio_backend(item: pytest.Function) -> object:
+    """By what the plugin of anyio runs a test, if it does."""
+    backend = item.funcargs.get("anyio_backend")
+    return backend[0] if isinstance(backend, tuple) else backend
 
 
 def explore_test(item: pytest.Function, test: RunningTest, arguments: Mapping[str, Any] | None, note: Note) -> bool:
@@ -74,7 +81,8 @@ def explore_test(item: pytest.Function, test: RunningTest, arguments: Mapping[st
         pytest.fail(
             f"not proved: {result.verdict} after {result.num_explored} executions\n{result.explanation}", pytrace=False
         )
-    if result.num_explored == 0:
+    if result.num_explored == 0 or result.verdict in ("diverged", "error"):
+        # Maybe no execution has come to the end of the test.
         return False
     _end_as_the_executions(result)
     return True
@@ -129,8 +137,11 @@ class _TestFunction:
     """A test function with its fixtures, as the program that is explored."""
 
     def __init__(self, item: pytest.Function) -> None:
-        self._function = item.obj
-        self._arguments = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+        self._function: Callable[..., object] = item.obj
+        self._arguments: dict[str, Any] = {name: item.funcargs[name] for name in item._fixtureinfo.argnames}
+        if inspect.iscoroutinefunction(item.obj):
+            anyio: Any = item.config.pluginmanager.getplugin("anyio")
+            self._function, self._arguments = anyio.pytest_pyfunc_call, {"pyfuncitem": item}
         self._captured: Any = item.config.pluginmanager.getplugin("capturemanager")
 
     def __call__(self) -> None:
@@ -141,6 +152,9 @@ class _TestFunction:
                 _core.observe(f"{_XFAILED}{xfail.msg}")
             except (pytest.skip.Exception, unittest.SkipTest) as skip:
                 _core.observe(f"{_SKIPPED}{skip}")
+            # The fixtures would do so, which are not a part of this.
+            _earlier_loops.end_threads()
+            _threads.end_pools()
 
     @contextmanager
     def _output_shown(self) -> Iterator[None]:

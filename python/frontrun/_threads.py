@@ -162,6 +162,17 @@ def _hash(self: threading.Thread) -> int:
     return made
 
 
+def have_started() -> bool:
+    """Return whether the run has started threads that a program would wait for at its end."""
+    return bool(_JOINABLE)
+
+
+def end_pools() -> None:
+    """End the threads of executors, as the interpreter does at its end."""
+    for call in reversed(getattr(threading, "_threading_atexits", [])):
+        call()
+
+
 def join_all() -> None:
     """Wait for every non-daemon thread, as the interpreter does at its end."""
     while _JOINABLE:

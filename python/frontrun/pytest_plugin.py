@@ -104,19 +104,36 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         _note(item, f"not explored: {type(item).__name__} is no plain test function")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Explore a test instead of calling it, if it is marked or the option is given."""
-    if _running is None or not _is_wanted(pyfuncitem) or _is_explored_as_a_whole():
-        return None
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Explore a test instead of calling it, if it is marked or the option is given.
+
+    As the innermost wrapper this comes after the plugins that change the function, and before those that call it.
+    """
+    function = pyfuncitem.obj
+    if _explore(pyfuncitem):
+        pyfuncitem.obj = _explored
+    try:
+        return (yield)
+    finally:
+        pyfuncitem.obj = function
+
+
+def _explored(**_: object) -> None:
+    """What is left to be called of a test that has been explored."""
+
+
+def _explore(item: pytest.Function) -> bool:
+    if _running is None or not _is_wanted(item) or _is_explored_as_a_whole():
+        return False
     from ._pytest_exploration import explore_test
 
-    marker = pyfuncitem.get_closest_marker("frontrun")
+    marker = item.get_closest_marker("frontrun")
     if marker is not None and marker.args:
         message = f"the arguments of the marker frontrun have names: {marker.args}"
         raise TypeError(message)
     arguments = None if marker is None else marker.kwargs
-    return explore_test(pyfuncitem, _running, arguments, lambda text: _note(pyfuncitem, text)) or None
+    return explore_test(item, _running, arguments, lambda text: _note(item, text))
 
 
 def _is_wanted(item: pytest.Item) -> bool:

@@ -225,6 +225,6 @@ fn describe<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict
     result.set_item("sampled", report.sampled)?;
     result.set_item("horizon", report.horizon)?;
     result.set_item("first_trace", report.first_trace.as_ref().map(|path| path.display().to_string()))?;
-    result.set_item("first_divergence", report.first_divergence.as_ref().map(|d| format!("{d:?}")))?;
+    result.set_item("first_divergence", report.first_divergence.as_ref().map(ToString::to_string))?;
     Ok(result)
 }

@@ -110,3 +110,29 @@ def test_a_loop_that_waits_for_sockets_is_no_deadlock_and_no_time_out(frontrun: 
     done = frontrun("explore", "python", "connection.py")
     assert done.returncode == 4, done.stdout + done.stderr
     assert "expected an event loop that waits for its tasks, but it waits for a descriptor, too" in done.stdout
+
+
+STOPPED = """\
+import asyncio
+
+log = []
+
+
+async def main():
+    asyncio.create_task(asyncio.sleep(0)).add_done_callback(lambda _: log.append("other"))
+    asyncio.current_task().add_done_callback(lambda _: log.append("main"))
+
+
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+assert "main" in log
+print("other" in log)
+"""
+
+
+def test_what_is_scheduled_together_with_the_end_of_a_loop_comes_before_it(frontrun: Run, tmp_path: Path) -> None:
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    subprocess.run([sys.executable, tmp_path / "stopped.py"], timeout=60, check=True)
+    done = frontrun("explore", "python", "stopped.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("exhausted: ")
