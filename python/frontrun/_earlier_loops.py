@@ -1,18 +1,17 @@
 """Event loops that were made before the run that uses them: those of a pytest test's fixtures.
 
 The run is a fork of the process that made them, or the same process later on. What such a loop was to run it goes on
-to run: callbacks, timers, tasks that wait. What the process has lost on the way, or would share with the one that it
-was forked from, is made anew: the threads of the loop's executor, and what it asks the system with.
+to run: callbacks, timers, tasks that wait. What it asks the system with would be shared with the process that it was
+forked from, and is made anew.
 
-Not here: what a controlled loop has to run (``_loop_model``), loops that the run makes (``_event_loops``).
+Not here: what a controlled loop has to run (``_loop_model``), loops that the run makes (``_event_loops``), the threads
+of their executors (``_earlier_threads``).
 """
 
 from __future__ import annotations
 
 import math
-import queue
 import selectors
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,6 @@ def take_over(loop: Any, model: LoopModel, now: float) -> None:
     _taken_over.append(loop)
     with _threads.quietly:
         _renew_selector(loop)
-        _renew_threads(loop._default_executor)
     ready, scheduled = list(loop._ready), sorted(loop._scheduled)
     loop._ready.clear()
     loop._scheduled.clear()
@@ -68,15 +66,6 @@ def end_unfollowed() -> None:
     _core.end_unfollowed("an event loop that waits for its tasks", "it waits for a descriptor, too")
     message = "a controlled event loop cannot wait for descriptors: sockets, pipes, subprocesses"
     raise RuntimeError(message)
-
-
-def _renew_threads(executor: Any) -> None:
-    """Let an executor start threads when it needs them: those that it has are not in this process."""
-    if executor is None:
-        return
-    executor._threads = set()
-    executor._idle_semaphore = threading.Semaphore(0)
-    executor._work_queue = queue.SimpleQueue()
 
 
 def end_threads() -> None:

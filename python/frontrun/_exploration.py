@@ -21,7 +21,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
-from . import _checkpoint, _core, _earlier_loops, _first_calls, _preload, _program, _reporter, _threads
+from . import (
+    _checkpoint,
+    _core,
+    _earlier_loops,
+    _earlier_threads,
+    _first_calls,
+    _preload,
+    _program,
+    _reporter,
+    _threads,
+)
 from ._calls import Call
 from ._instrument import Scope, instrument_existing, instrument_later, rewrite_ahead
 from ._traces import Traces
@@ -215,6 +225,7 @@ def _prepare(scope: Scope) -> None:
     """Make what this process executes from now on visible, and alike in every process that runs the program."""
     _core.note_makers()
     _earlier_loops.note_beginning()
+    _earlier_threads.renew_executors()
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()

@@ -15,15 +15,16 @@ from __future__ import annotations
 import inspect
 import os
 import unittest
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
-from . import _core, _earlier_loops, _threads
+from . import _core, _earlier_loops, _earlier_threads, _threads
 from ._calls import RunningTest, call_of_test
 from ._exploration import Options, as_typed, explore
 from ._folder import Folder
@@ -39,8 +40,8 @@ _XFAILED = "xfailed: "
 Note = Callable[[str], None]
 
 
-def reason_against(item: pytest.Function) -> str | None:
-    """Why a test cannot be explored, if it cannot."""
+def _reason_against(item: pytest.Function, before: Set[Thread]) -> str | None:
+    """Why a test cannot be explored, if it cannot; ``before`` are the threads that no fixture has started."""
     if getattr(item.function, "is_hypothesis_test", False):
         return "Hypothesis calls the function many times, with inputs of its own"
     # Those that pytest-asyncio runs it has replaced.
@@ -48,6 +49,9 @@ def reason_against(item: pytest.Function) -> str | None:
         return "neither pytest-asyncio nor anyio runs the coroutine function by asyncio"
     if item.config.getoption("trace", False):
         return "--trace stops in it"
+    threads = _earlier_threads.started_since(before)
+    if threads:
+        return f"its fixtures have started threads, which executions lack ({', '.join(threads)})"
     return None
 
 
@@ -57,12 +61,14 @@ def _anyio_backend(item: pytest.Function) -> object:
     return backend[0] if isinstance(backend, tuple) else backend
 
 
-def explore_test(item: pytest.Function, test: RunningTest, arguments: Mapping[str, Any] | None, note: Note) -> bool:
-    """Explore a test; ``arguments`` are those of its marker, if it has one.
+def explore_test(
+    item: pytest.Function, test: RunningTest, arguments: Mapping[str, Any] | None, note: Note, before: Set[Thread]
+) -> bool:
+    """Explore a test; ``arguments`` are those of its marker, if it has one; ``before``, see :func:`_reason_against`.
 
     :returns: whether it was explored, or is to be run as usual.
     """
-    reason = reason_against(item)
+    reason = _reason_against(item, before)
     if reason is not None:
         note(f"not explored: {reason}")
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 _running: _Test | None = None
+_THREADS = pytest.StashKey[frozenset[threading.Thread]]()
+"""The threads that there are before any fixture is set up: those of plugins."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,6 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "frontrun(allow_bounded=False, **options): explore the test function, its fixtures apart; it fails if an "
         "execution fails, or if not every class of executions could be run. Options are those of frontrun.explore.",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Note which threads are there without the tests."""
+    session.config.stash[_THREADS] = frozenset(threading.enumerate())
 
 
 class _Test:
@@ -133,7 +142,8 @@ def _explore(item: pytest.Function) -> bool:
         message = f"the arguments of the marker frontrun have names: {marker.args}"
         raise TypeError(message)
     arguments = None if marker is None else marker.kwargs
-    return explore_test(item, _running, arguments, lambda text: _note(item, text))
+    threads = item.config.stash.get(_THREADS, frozenset())
+    return explore_test(item, _running, arguments, lambda text: _note(item, text), threads)
 
 
 def _is_wanted(item: pytest.Item) -> bool:

@@ -211,6 +211,55 @@ def test_the_option_explores_what_was_not_written_for_it(tmp_path: Path) -> None
     assert "reproduced 2/2: assertion" in replayed(tmp_path, output)
 
 
+WITH_THREADS = """
+import queue, threading
+from concurrent.futures import ThreadPoolExecutor
+import pytest
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(1) as made:
+        yield made
+
+@pytest.fixture
+def used(pool):
+    assert pool.submit(int).result() == 0
+    return pool
+
+@pytest.fixture
+def doubler():
+    requests = queue.SimpleQueue()
+    def work():
+        while (request := requests.get()) is not None:
+            request[0].put(2 * request[1])
+    thread = threading.Thread(target=work, name="doubler")
+    thread.start()
+    yield requests
+    requests.put(None)
+    thread.join()
+
+def test_pool(pool):
+    assert pool.submit(int, "3").result() == 3
+
+def test_used_pool(used):
+    assert used.submit(int, "3").result() == 3
+
+def test_doubler(doubler):
+    answers = queue.SimpleQueue()
+    doubler.put((answers, 3))
+    assert answers.get() == 6
+"""
+
+
+def test_threads_of_fixtures_are_not_waited_for_in_vain(tmp_path: Path) -> None:
+    suite(tmp_path, WITH_THREADS)
+    ended = run(tmp_path, "-m", "pytest", *QUIET, "--frontrun")
+    assert "3 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert re.search(r"exhausted, no execution fails: 2 tests with \d+ executions", ended.stdout)
+    reason = "its fixtures have started threads, which executions lack (doubler)"
+    assert f"not explored, {reason}: 1 test\n  test_suite.py::test_doubler" in ended.stdout
+
+
 def test_a_test_that_is_run_again_is_explored_again_and_replayed(tmp_path: Path) -> None:
     suite(tmp_path, MARKED)
     ended = run(tmp_path, "-m", "pytest", *QUIET, "--reruns", "1", "-k", "test_race", "test_suite.py")
