@@ -43,7 +43,8 @@ pub(crate) struct Record {
     pub(crate) foreign: bool,
     cut: Cut,
     author: Option<Author>,
-    sees: Vec<(Location, Access, Version)>,
+    /// `None` where something foreign makes it doubtful what it saw: then it is valid where it was made, and nowhere else.
+    sees: Option<Vec<(Location, Access, Version)>>,
 }
 
 /// The records of one analysis, by thread and index of the unit.
@@ -86,7 +87,7 @@ impl<'t, 'e> Memo<'t, 'e> {
     }
 
     fn add(&mut self, deed: Deed, probe: Option<usize>, cut: Cut, behind: Option<(Author, &[Location])>) {
-        let sees: Option<Vec<_>> = deed
+        let sees = deed
             .touched()
             .map(|(at, _)| {
                 let access = self.trace.locations.access(at, false);
@@ -96,7 +97,6 @@ impl<'t, 'e> Memo<'t, 'e> {
             .collect();
         let foreign = deed.touched().any(|(at, _)| self.names.is_foreign(at));
         let author = behind.map(|(author, _)| author);
-        let Some(sees) = sees else { return };
         let key = (deed.thread, deed.unit_index);
         self.records.entry(key).or_default().push(Record { deed, probe, foreign, cut, author, sees });
     }
@@ -158,7 +158,7 @@ impl<'t, 'e> Memo<'t, 'e> {
             self.version(*at, *access, cut, author).as_ref() == Some(version)
         };
         let foreign = |at: Location| self.names.is_foreign(at);
-        record.sees.iter().all(same)
+        record.sees.as_ref().is_some_and(|sees| sees.iter().all(same))
             && !record.deed.touched().filter(|(at, _)| foreign(*at)).any(|(at, _)| {
                 self.touched_outside(at, record, cut)
                     || behind.is_some_and(|(_, behind)| {

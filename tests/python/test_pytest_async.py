@@ -211,6 +211,18 @@ async def test_race(counter):
 
 @pytest.mark.frontrun
 @pytest.mark.anyio
+async def test_lock(counter):
+    lock = anyio.Lock()
+    async def increment():
+        async with lock:
+            await counter.increment()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(increment)
+    assert counter.value == 2
+
+@pytest.mark.frontrun
+@pytest.mark.anyio
 async def test_thread(counter):
     assert await anyio.to_thread.run_sync(int) == 0
 """
@@ -219,9 +231,9 @@ async def test_thread(counter):
 def test_those_of_anyio_are_explored(tmp_path: Path) -> None:
     suite(tmp_path, ANYIO)
     ended = run(tmp_path, "-m", "pytest", *QUIET)
-    assert "1 failed, 1 passed" in ended.stdout, ended.stdout + ended.stderr
+    assert "1 failed, 2 passed" in ended.stdout, ended.stdout + ended.stderr
     assert "test_suite.py::test_race: assertion in execution 2; " in section(ended.stdout)
-    assert re.search(r"exhausted, no execution fails: 1 test with \d+ executions", section(ended.stdout))
+    assert re.search(r"exhausted, no execution fails: 2 tests with \d+ executions", section(ended.stdout))
     assert "reproduced 2/2: assertion" in replayed(tmp_path, ended.stdout)
 
 

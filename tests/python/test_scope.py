@@ -316,3 +316,34 @@ def test_source_lines_for_tracebacks_are_nobodys_reading(frontrun: Callable[...,
     shown = frontrun("show", "--events", "t.frz").stdout
     assert "start t0.1" in shown
     assert "BufferedReader" not in shown
+TOKENS = """\
+class Token:
+    pass
+
+
+tokens = set()
+
+
+def add():
+    tokens.add(Token())
+"""
+
+ADDERS = """\
+import sys, threading
+from tokens import add, tokens
+
+threads = [threading.Thread(target=add) for _ in range(int(sys.argv[1]))]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(tokens) == len(threads)
+"""
+
+
+@pytest.mark.parametrize(("threads", "orders"), [(2, 2), (3, 6)])
+def test_keys_that_exist_in_no_other_execution(threads: int, orders: int, explore: Explore, tmp_path: Path) -> None:
+    (tmp_path / "tokens.py").write_text(TOKENS)
+    (tmp_path / "adders.py").write_text(ADDERS)
+    code, answer = explore("--exclude", "tokens", "python", "adders.py", threads)
+    assert (code, answer["verdict"], answer["executions"]) == (0, "exhausted", orders), answer
