@@ -316,6 +316,8 @@ def test_source_lines_for_tracebacks_are_nobodys_reading(frontrun: Callable[...,
     shown = frontrun("show", "--events", "t.frz").stdout
     assert "start t0.1" in shown
     assert "BufferedReader" not in shown
+
+
 TOKENS = """\
 class Token:
     pass
