@@ -2,23 +2,30 @@
 //!
 //! Any order of taking finds the same executions. Most failures need few preemptions, and those are the easiest to
 //! understand, so an item with the fewest is taken, the latest of them; when much waits, the latest of all, which keeps
-//! the bag small. The bag is shared by the worker threads, knows how many of its items are being worked on, and so knows when nothing can be added
-//! any more. An item that a worker could not run comes back with [`Bag::put_back`]. An item for which memory has no
-//! room is refused, and whoever adds it has to say so in the report.
+//! the bag small. In a search that goes on, every second item is the latest, too, and every fourth comes from anywhere: what
+//! is alike in all executions with few preemptions may be what no failure has.
+//!
+//! The bag is shared by the worker threads, knows how many of its items are being worked on, and so knows when nothing can
+//! be added any more. An item that a worker could not run comes back with [`Bag::put_back`]. An item for which memory has
+//! no room is refused, and whoever adds it has to say so in the report.
 //!
 //! Not here: why an exploration stops before the bag is empty (explore).
 
 use crate::probing::Made;
 use frontrun_formats::Schedule;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::BuildHasher;
 
 /// How many schedule entries may wait together; one takes 12 bytes.
 pub const MOST_ENTRIES: usize = 64 << 20;
 
 /// Above so many waiting items the latest is taken, whatever its preemptions.
 const MANY: usize = 4096;
+
+/// So many items are taken by their preemptions alone.
+const IN_ORDER: u64 = 128;
 
 /// A schedule to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +60,7 @@ pub struct Bag {
     /// Preemptions and place of the waiting items.
     by_preemptions: BTreeSet<(u32, Reverse<u64>)>,
     added: u64,
+    taken: u64,
     /// Schedule entries of the waiting items, and how many they may become.
     entries: usize,
     room: usize,
@@ -74,6 +82,7 @@ impl Bag {
             waiting: BTreeMap::new(),
             by_preemptions: BTreeSet::new(),
             added: 0,
+            taken: 0,
             entries: 0,
             room,
             seen: FxHashSet::default(),
@@ -104,11 +113,29 @@ impl Bag {
 
     /// Takes the item whose turn it is. Each item taken is to be [`Bag::finish`]ed or put back.
     pub fn take(&mut self) -> Option<WorkItem> {
+        self.taken += 1;
         let much = self.waiting.len() > MANY || self.entries > self.room / 4;
-        let place = match much {
-            true => *self.waiting.last_key_value()?.0,
-            false => self.by_preemptions.first()?.1.0,
-        };
+        let goes_on = self.taken > IN_ORDER;
+        if much || (goes_on && self.taken % 2 == 1) {
+            self.take_latest()
+        } else if goes_on && self.taken.is_multiple_of(4) && !self.waiting.is_empty() {
+            // The hash scatters the count over the items, the same ones whenever the exploration is made.
+            let nth = FxBuildHasher.hash_one(self.taken) % self.waiting.len() as u64;
+            let place = *self.waiting.keys().nth(nth as usize)?;
+            self.take_from(place)
+        } else {
+            let place = self.by_preemptions.first()?.1.0;
+            self.take_from(place)
+        }
+    }
+
+    /// Takes the item that was added last.
+    pub fn take_latest(&mut self) -> Option<WorkItem> {
+        let place = *self.waiting.last_key_value()?.0;
+        self.take_from(place)
+    }
+
+    fn take_from(&mut self, place: u64) -> Option<WorkItem> {
         let item = self.waiting.remove(&place)?;
         self.by_preemptions.remove(&(item.preemptions, Reverse(place)));
         self.entries -= item.schedule.entries.len();
@@ -200,6 +227,23 @@ mod tests {
         }
         bag.add(numbered(9, last + 1));
         assert_eq!([(); 3].map(|()| taken(&mut bag)), [last + 1, last, last - 1].map(Some));
+    }
+
+    #[test]
+    fn a_long_search_takes_some_items_from_anywhere_and_each_once() {
+        let mut bag = Bag::default();
+        for length in 0..300 {
+            bag.add(item(length));
+        }
+        let taken: Vec<usize> =
+            std::iter::from_fn(|| bag.take()).map(|item| item.schedule.entries.len()).collect();
+        let in_order: Vec<usize> = (0..300).rev().collect();
+        let end = IN_ORDER as usize;
+        assert_eq!(taken[..end], in_order[..end]);
+        assert!(taken[end..end + 40].iter().any(|length| *length < 100));
+        let mut sorted = taken;
+        sorted.sort_unstable_by_key(|length| std::cmp::Reverse(*length));
+        assert_eq!(sorted, in_order);
     }
 
     #[test]

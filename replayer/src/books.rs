@@ -61,7 +61,7 @@ impl Books {
         if !std::mem::take(&mut self.urgent) || !has_room || self.stopped == Some(BoundedBy::FirstFailure) {
             return None;
         }
-        let item = self.bag.take()?;
+        let item = self.bag.take_latest()?;
         match item.made.as_ref().map(|made| made.run) {
             Some(number) => Some((number, item)),
             None => {
@@ -148,7 +148,6 @@ impl Books {
             self.report.left_out += u64::from(added == Added::NoRoom);
         }
         if let Some((schedule, made)) = probes.take_failed() {
-            // Nothing comes before what was added last and has no preemptions.
             let item = WorkItem { schedule, preemptions: 0, parent, made: Some(made), for_failure: true };
             self.urgent = self.bag.add(item) == Added::Yes;
             self.report.left_out += u64::from(!self.urgent);
