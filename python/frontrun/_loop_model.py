@@ -232,13 +232,16 @@ class LoopModel:
             ended = task is None or task.done()
         if ended:
             self._end(number, task)
+        else:
+            _core.suspend_task(task)
+        if ended:
             _core.end_step(ended)
             return
-        if task is not None:
-            _core.suspend_task(task)
         # At the end of the step another thread may come in between and wake the task.
         awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
         _core.end_step(ended)
+        # What was held for it alone dies before it waits: that can run code, such as finalizers.
+        del handle, task
         _core.await_in_task(number, self._loop(), awaited, self._latest.get(number))
 
     def _hand_down_timers(self, number: int) -> None:
