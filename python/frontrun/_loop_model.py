@@ -232,11 +232,9 @@ class LoopModel:
             ended = task is None or task.done()
         if ended:
             self._end(number, task)
-        else:
-            _core.suspend_task(task)
-        if ended:
             _core.end_step(ended)
             return
+        _core.suspend_task(task)
         # At the end of the step another thread may come in between and wake the task.
         awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
         _core.end_step(ended)

@@ -60,6 +60,9 @@ def compare(frontrun: Callable[..., Any], tmp_path: Path, words: list[str], *opt
         [sys.executable, "-m", "unittest", "-v", *words], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     recorded = frontrun("record", *options, "-o", "t.frz", "-m", "unittest", "-v", *words, timeout=300)
+    # Whatever comes of the last test, the run of the tests has come to its end.
+    ran = re.compile(r"^Ran \d+ tests?", re.MULTILINE)
+    assert ran.findall(recorded.stderr) == ran.findall(plain.stderr) != [], recorded.stderr[-3000:]
     expected = results(plain.stderr)
     assert len(expected) >= 10
     assert results(recorded.stderr) == expected
