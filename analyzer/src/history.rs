@@ -87,7 +87,9 @@ pub(crate) struct CutState<'t> {
 
 impl State for CutState<'_> {
     fn value(&self, at: Location) -> Value {
-        let hides = |(written, _): &&(Location, Value)| written.overlaps(at);
+        let hides = |(written, _): &&(Location, Value)| {
+            *written == at || written.overlaps(at) && !at.part.is_awaited()
+        };
         if let Some((_, value)) = self.after.iter().rev().find(hides) {
             return value.clone();
         }

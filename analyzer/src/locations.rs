@@ -111,8 +111,11 @@ impl Locations {
         self.names[location as usize].0
     }
 
-    /// The number of the whole of the object of `at`, if an event names it.
+    /// The number of the whole of the object of `at`, if an event names it and what it leaves there holds for `at`.
     pub(crate) fn whole_around(&self, at: Location) -> Option<u32> {
+        if at.part.is_awaited() {
+            return None;
+        }
         let object = self.object(at.object)?;
         let whole = self.wholes[object as usize];
         (whole != UNSEEN).then_some(whole)

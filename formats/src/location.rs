@@ -41,6 +41,14 @@ pub enum Part {
     Ended(ThreadId),
 }
 
+impl Part {
+    /// Whether threads wait for its value, which none but the operations that wait and wake change: an access that is
+    /// not followed, to it or to the whole of its object, conflicts with them and leaves it as it was.
+    pub fn is_awaited(self) -> bool {
+        matches!(self, Part::State | Part::Generation | Part::Notified(_) | Part::Started(_) | Part::Ended(_))
+    }
+}
+
 impl Location {
     /// The part `part` of `object`.
     pub fn new(object: ObjectId, part: Part) -> Self {

@@ -12,7 +12,8 @@ struct Log(Vec<(Location, Value)>);
 
 impl State for Log {
     fn value(&self, at: Location) -> Value {
-        let covers = |written: &Location| *written == at || *written == whole(at.object);
+        let covers =
+            |written: &Location| *written == at || *written == whole(at.object) && !at.part.is_awaited();
         self.0
             .iter()
             .rev()
@@ -113,6 +114,16 @@ fn touch_without_the_shape_keeps_entries() {
     assert_eq!(after.value(key()), Value::Unknown);
     let after = check(touch(&[whole(A), key()]), &present, 1, &[state(B)], &[whole(A), key()]);
     assert_eq!(after.value(key()), Value::Unknown);
+}
+
+#[test]
+fn touch_leaves_what_threads_wait_for() {
+    let held = log(&[(state(A), 2)]);
+    let touch = Operation::Touch { reads: Box::new([]), writes: Box::new([whole(A)]) };
+    let after = check(touch, &held, 1, &[], &[whole(A)]);
+    check_disabled(Operation::Acquire { lock: A }, &after);
+    let after = check(Operation::Write { at: state(A) }, &held, 1, &[], &[state(A)]);
+    check_disabled(Operation::Acquire { lock: A }, &after);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 #[derive(Clone, Debug, Default)]
 pub struct AbstractState {
     values: FxHashMap<Location, Value>,
-    /// What a write of a whole object left in each of its parts that was not written since.
+    /// What a write of a whole object left in each of its parts that was not written since, and is not awaited.
     whole: FxHashMap<ObjectId, Value>,
     changes: Changes,
 }
@@ -40,7 +40,7 @@ impl AbstractState {
 
     fn store(&mut self, at: Location, value: Value) {
         if at.part == Part::Whole {
-            self.values.retain(|location, _| location.object != at.object);
+            self.values.retain(|location, _| location.object != at.object || location.part.is_awaited());
             self.whole.insert(at.object, value);
         } else {
             self.values.insert(at, value);
@@ -50,7 +50,7 @@ impl AbstractState {
 
 impl State for AbstractState {
     fn value(&self, at: Location) -> Value {
-        let whole = || self.whole.get(&at.object);
+        let whole = || self.whole.get(&at.object).filter(|_| !at.part.is_awaited());
         self.values.get(&at).or_else(whole).cloned().unwrap_or(Value::Int(0))
     }
 

@@ -264,3 +264,11 @@ def test_the_command_line_explores_them(test: str, code: int, verdict: str, fron
     assert done.returncode == code, done.stdout + done.stderr
     assert done.stdout.startswith(verdict)
     assert test != "race" or "reproduced 3/3 in fresh interpreters" in done.stdout
+
+
+def test_a_loop_that_unknown_code_is_handed_is_waited_for_as_before(frontrun: Run, tmp_path: Path) -> None:
+    suite(tmp_path, ANYIO.replace("test_thread(counter)", "test_in_thread()"))
+    alone = ("-p", "no:rerunfailures", "-p", "no:xdist", "-p", "no:hypothesispytest")
+    done = frontrun("explore", "pytest", *QUIET, *alone, "-k", "test_in_thread", "test_suite.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("exhausted: ")

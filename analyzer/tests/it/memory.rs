@@ -631,7 +631,10 @@ pub struct Abstract(Vec<(Location, Value)>, Changes);
 
 impl State for Abstract {
     fn value(&self, at: Location) -> Value {
-        let value = self.0.iter().rev().find(|(written, _)| written.overlaps(at));
+        let covers =
+            |written: &Location| *written == at || written.part == Part::Whole && !at.part.is_awaited();
+        let covering = |(written, _): &&(Location, Value)| written.overlaps(at) && covers(written);
+        let value = self.0.iter().rev().find(covering);
         value.map_or(Value::Int(0), |(_, value)| value.clone())
     }
 

@@ -67,7 +67,7 @@ impl Value {
 /// The abstract state at some cut of an execution.
 pub trait State {
     /// The value of a location: what the last write that overlaps it left there. A write of
-    /// [`Part::Whole`] leaves its value in every part of the object.
+    /// [`Part::Whole`] leaves its value in every part of the object but those that are [awaited](Part::is_awaited).
     fn value(&self, at: Location) -> Value;
 
     /// Whether somebody has written the location, or a part of it, since `thread` last touched it.
@@ -202,7 +202,7 @@ pub fn enabled(operation: &Operation, thread: ThreadId, state: &impl State) -> b
 pub fn effect(operation: &Operation, thread: ThreadId, state: &impl State) -> Effect {
     match *operation {
         Operation::Read { at } => Effect::reads(at, true),
-        Operation::Write { at } => write(at),
+        Operation::Write { at } => write(at, state),
         Operation::Touch { ref reads, ref writes } => touch(reads, writes, state),
         Operation::Spawn { thread } => Effect::writes(started(thread), 1),
         Operation::Start => Effect::reads(started(thread), true),
@@ -300,20 +300,23 @@ pub fn has_written(operation: &Operation, result: u8, at: Location) -> bool {
     }
 }
 
-/// A plain write leaves a variable, entry or element present; what it does to a length or a lock is not known.
-fn write(at: Location) -> Effect {
+/// A plain write leaves a variable, entry or element present, and a lock as it was; what it does to a length is not known.
+fn write(at: Location, state: &impl State) -> Effect {
     match at.part {
         Part::Name(_) | Part::Key(_) | Part::Index(_) => Effect::writes(at, 1),
+        part if part.is_awaited() => Effect::nothing().and_writes(at, state.value(at)),
         _ => Effect::nothing().and_writes(at, Value::Unknown),
     }
 }
 
-/// Without writing the shape, entries and elements are neither added nor removed; all else is unknown after.
+/// Without writing the shape, entries and elements are neither added nor removed; what threads wait for stays as it was;
+/// all else is unknown after.
 fn touch(reads: &[Location], writes: &[Location], state: &impl State) -> Effect {
     let shapes = writes.iter().filter(|at| at.part == Part::Shape);
     let reshaped: SmallVec<[ObjectId; 4]> = shapes.map(|at| at.object).collect();
     let value = |at: &Location| match at.part {
         Part::Key(_) | Part::Index(_) if !reshaped.contains(&at.object) => state.value(*at),
+        part if part.is_awaited() => state.value(*at),
         _ => Value::Unknown,
     };
     // Whole objects go last, so that they override what is said of their parts.
