@@ -40,6 +40,20 @@ _XFAILED = "xfailed: "
 Note = Callable[[str], None]
 
 
+class ExplorationFailed(pytest.fail.Exception):  # type: ignore[misc, name-defined]  # pytest names no type for it.
+    """Fails a test with the account of its exploration; a traceback would show nothing but frontrun."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(account, pytrace=False)
+
+
+def shorten(excinfo: pytest.ExceptionInfo[BaseException], report: pytest.TestReport) -> None:
+    """Leave the first line of the account where pytest asks for one line, which it does not cut on CI."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None and isinstance(excinfo.value, ExplorationFailed):
+        crash.message = f"Failed: {excinfo.value}".splitlines()[0]
+
+
 def _reason_against(item: pytest.Function, before: Set[Thread]) -> str | None:
     """Why a test cannot be explored, if it cannot; ``before`` are the threads that no fixture has started."""
     if getattr(item.function, "is_hypothesis_test", False):
@@ -77,15 +91,14 @@ def explore_test(
     try:
         chosen = _options(item, given)
     except (TypeError, ValueError) as error:
-        message = f"marker frontrun: {str(error).removeprefix('options() ')}"
-        raise pytest.fail.Exception(message, pytrace=False) from None
+        raise ExplorationFailed(f"marker frontrun: {str(error).removeprefix('options() ')}") from None
     result = explore(_TestFunction(item), chosen, call_of_test(test))
     note(_summary(result))
     if result.failures:
         _fail(item, result)
     if arguments is not None and result.verdict != "exhausted" and not (allow_bounded and result.verdict == "bounded"):
-        pytest.fail(
-            f"not proved: {result.verdict} after {result.num_explored} executions\n{result.explanation}", pytrace=False
+        raise ExplorationFailed(
+            f"not proved: {result.verdict} after {result.num_explored} executions\n{result.explanation}"
         )
     if result.num_explored == 0 or result.verdict in ("diverged", "error"):
         # Maybe no execution has come to the end of the test.
@@ -126,7 +139,7 @@ def _fail(item: pytest.Function, result: InterleavingResult) -> None:
     if output.is_file():
         item.add_report_section("call", "output of the failing execution", output.read_text(errors="replace"))
     item.user_properties.append(("frontrun_trace", first.trace))
-    pytest.fail(result.explanation or first.message, pytrace=False)
+    raise ExplorationFailed(result.explanation or first.message)
 
 
 def _end_as_the_executions(result: InterleavingResult) -> None:

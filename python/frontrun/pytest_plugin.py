@@ -146,6 +146,16 @@ def _explore(item: pytest.Function) -> bool:
     return explore_test(item, _running, arguments, lambda text: _note(item, text), threads)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say in one line why a test has failed, where its report says it in many."""
+    report = yield
+    exploration = sys.modules.get("frontrun._pytest_exploration")
+    if exploration is not None and call.excinfo is not None:
+        exploration.shorten(call.excinfo, report)
+    return report
+
+
 def _is_wanted(item: pytest.Item) -> bool:
     return item.config.option.frontrun or item.get_closest_marker("frontrun") is not None
 

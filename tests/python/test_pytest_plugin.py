@@ -137,11 +137,11 @@ class TestCase(unittest.TestCase):
 QUIET = ("-q", "-p", "no:cacheprovider", "-W", "ignore")
 
 
-def run(directory: Path, *words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+def run(directory: Path, *words: str, typed: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *words],
         cwd=directory,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120"},
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "120", **variables},
         input=typed,
         capture_output=True,
         text=True,
@@ -267,6 +267,15 @@ def test_a_test_that_is_run_again_is_explored_again_and_replayed(tmp_path: Path)
     assert section(ended.stdout).count("::test_race") == 1
     assert os.listdir(tmp_path / ".frontrun") == ["test_suite.test_race"]
     assert "reproduced 2/2" in replayed(tmp_path, ended.stdout)
+
+
+def test_a_failure_is_told_once_where_pytest_cuts_no_line(tmp_path: Path) -> None:
+    suite(tmp_path, MARKED)
+    ended = run(tmp_path, "-m", "pytest", *QUIET, "-k", "test_race", "--junitxml=r.xml", "test_suite.py", CI="true")
+    assert ended.stdout.count("reproduced 10/10") == 1, ended.stdout + ended.stderr
+    line = "Failed: assertion after 2 executions: AssertionError: assert 1 == 2"
+    assert f"FAILED test_suite.py::test_race - {line}\n1 failed" in ended.stdout
+    assert f'message="{line}"' in (tmp_path / "r.xml").read_text()
 
 
 def test_a_time_limit_ends_an_exploration(tmp_path: Path) -> None:
