@@ -17,6 +17,8 @@ from typing import Any
 
 from ._calls import Call
 
+_ATTEMPTS = 10
+"""How often the folder may be removed by another process while files are moved there: each does so once."""
 _RESULT = re.compile(r"(first|failure-\d+)\.(frz|out)")
 
 
@@ -52,11 +54,22 @@ class Traces:
         home = self._make_home()
         for file in Path(self.directory).iterdir():
             if _RESULT.fullmatch(file.name):
-                shutil.move(file, home / file.name)
+                self._move(file, home)
         for failure in report["failures"]:
             failure["trace"] = str(home / Path(failure["trace"]).name)
         if report["first_trace"] is not None:
             report["first_trace"] = str(home / Path(report["first_trace"]).name)
+
+    def _move(self, file: Path, home: Path) -> None:
+        """Move a file to its home, which another process that explores by the same call may remove meanwhile."""
+        for _ in range(_ATTEMPTS):
+            try:
+                shutil.move(file, home / file.name)
+                return
+            except FileNotFoundError:
+                home.mkdir(parents=True, exist_ok=True)
+        message = f"{home} is removed again and again: give explorations that run at the same time a trace_dir each"
+        raise FileNotFoundError(message)
 
     def _make_home(self) -> Path:
         try:

@@ -103,3 +103,38 @@ def test_what_a_failing_execution_has_printed_lies_beside_its_trace(tmp_path: Pa
     told = run(tmp_path, "program.py").stdout
     assert "\noutput: .frontrun/program/failure-1.out\n" in told, told
     assert (tmp_path / ".frontrun" / "program" / "failure-1.out").read_text() == "printed by a thread\n"
+
+
+DISTURBED = """
+import shutil
+from frontrun import _traces
+from frontrun.dpor import explore_dpor
+
+class Box:
+    value = 0
+
+def deposit(box):
+    before = box.value
+    box.value = before + 1
+
+class Disturbed(_traces.Traces):
+    def _move(self, file, home):
+        # What another process does that explores by the same call.
+        shutil.rmtree(home, ignore_errors=True)
+        super()._move(file, home)
+
+    def keep(self, report):
+        super().keep(report)
+        shutil.rmtree(self._home)
+
+import frontrun._exploration
+frontrun._exploration.Traces = Disturbed
+result = explore_dpor(Box, [deposit] * 2, lambda box: box.value == 2)
+print(result.verdict, "box.value = before + 1" in result.explanation)
+"""
+
+
+def test_a_process_that_explores_by_the_same_call_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "counter.py").write_text(DISTURBED)
+    ended = run(tmp_path, "counter.py")
+    assert ended.stdout == "failed True\n", ended.stderr
