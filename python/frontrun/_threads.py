@@ -28,6 +28,8 @@ _before_first_start: list[Callable[[], object]] = []
 _Thread = threading.Thread
 _start = _replaced.original_of(_Thread.start)
 _join = _replaced.original_of(_Thread.join)
+_dangling: Any = threading._dangling  # type: ignore[attr-defined]
+_remove: Callable[[weakref.ref[threading.Thread]], None] = _dangling._remove
 _is_alive = _replaced.original_of(_Thread.is_alive)
 _bootstrap_inner: Callable[[threading.Thread], None] = _Thread._bootstrap_inner  # type: ignore[attr-defined]
 
@@ -162,6 +164,20 @@ def _hash(self: threading.Thread) -> int:
     return made
 
 
+# The register of the threads that have not died is kept out of sight. A thread object that nobody else holds dies with its
+# thread in the system, some time after the last step: when that is does not hang on the order of steps.
+
+
+def _register(self: threading.Thread) -> None:
+    with quietly:
+        type(_dangling).add(_dangling, self)
+
+
+def _take_out(reference: weakref.ref[threading.Thread]) -> None:
+    with quietly:
+        _remove(reference)
+
+
 def have_started() -> bool:
     """Return whether the run has started threads that a program would wait for at its end."""
     return bool(_JOINABLE)
@@ -196,6 +212,7 @@ def install(in_caller: bool = False) -> None:
     if not in_caller:
         _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
     _Thread._bootstrap_inner = bootstrap_inner  # type: ignore[attr-defined]
+    _dangling.add, _dangling._remove = _register, _take_out
     for name in ("_active_limbo_lock", "_shutdown_locks_lock"):
         lock = getattr(threading, name, None)
         if lock is not None:
@@ -208,6 +225,8 @@ def uninstall() -> None:
     _replaced.restore(_Thread.join, _join)
     _replaced.restore(_Thread.is_alive, _is_alive)
     _Thread._bootstrap_inner = _bootstrap_inner  # type: ignore[attr-defined]
+    _dangling.__dict__.pop("add", None)
+    _dangling._remove = _remove
     _JOINABLE.clear()
 
 

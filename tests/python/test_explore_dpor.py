@@ -121,6 +121,22 @@ def test_threads_started_by_threads_are_controlled() -> None:
     assert (result.num_explored, result.outcomes) == (4, {"1": 2, "2": 2})
 
 
+def test_when_a_thread_object_dies_makes_no_difference() -> None:
+    """It dies with its thread in the system, unless somebody holds it then, which is a question of real time."""
+
+    class Box:
+        def __init__(self) -> None:
+            self.timer = threading.Timer(0.01, int)
+            self.timer.start()
+
+    def renew(box: Box) -> None:
+        if not box.timer.is_alive():
+            box.timer = threading.Timer(0.01, int)
+
+    results = [explore_dpor(Box, [renew, renew], lambda box: True) for _ in range(4)]
+    assert [(result.verdict, result.num_explored) for result in results] == [("exhausted", 7)] * 4
+
+
 def test_a_run_that_hangs_is_killed_and_is_no_pass() -> None:
     def spin(shared: Box) -> None:
         while True:
