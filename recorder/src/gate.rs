@@ -13,6 +13,7 @@
 //! Not here: waiting (parking), what is written down (recording), how threads are drawn (sampling).
 
 mod leaving;
+mod tail;
 mod watching;
 
 use crate::sampling::Draws;
@@ -256,60 +257,10 @@ impl Gate {
         }
     }
 
-    /// Draws one of the enabled threads, if there are any.
-    fn draw(&mut self) -> Option<ThreadId> {
-        let enabled: Vec<ThreadId> =
-            self.order.iter().copied().filter(|thread| self.is_enabled(*thread)).collect();
-        if enabled.is_empty() {
-            return None;
-        }
-        // Spawns and starts conflict with nobody else's steps. Doing them at once loses no class of executions, and
-        // leaves all threads to draw from.
-        let begins = |next: &Operation| matches!(next, Operation::Spawn { .. } | Operation::Start);
-        if let Some(begun) = enabled.iter().copied().find(|thread| self.next_of(*thread).is_some_and(begins))
-        {
-            return Some(begun);
-        }
-        let mut draws = self.draws.take()?;
-        let next = draws.draw(&enabled, |one, other| self.conflict(one, other));
-        self.draws = Some(draws);
-        Some(next)
-    }
-
-    /// The thread whose turn it is by the caller's list.
-    fn take_turn(&mut self) -> Option<ThreadId> {
-        let enabled = |thread: &ThreadId| self.is_enabled(*thread);
-        let is_main = |thread: &ThreadId| *thread == ThreadId(0);
-        let begins_or_ends = |thread: &ThreadId| self.next_of(*thread).is_some_and(Operation::is_lifecycle);
-        // What a task has its loop do, such as to wake it, is no step that the caller could name.
-        let is_of_a_task = |thread: &ThreadId| {
-            let resumes = matches!(self.next_of(*thread), Some(Operation::Resume { .. }));
-            resumes && self.threads[thread.index()].path.0.len() > 2
-        };
-        let first = |thread: &ThreadId| is_main(thread) || begins_or_ends(thread) || is_of_a_task(thread);
-        if let Some(thread) = self.order.iter().copied().filter(enabled).find(first) {
-            return Some(thread);
-        }
-        while let Some(path) = self.turns.pop_front() {
-            let named = self.order.iter().copied().find(|thread| self.threads[thread.index()].path == path);
-            if let Some(thread) = named.filter(|thread| self.is_enabled(*thread)) {
-                return Some(thread);
-            }
-        }
-        self.order.iter().copied().find(|thread| self.is_enabled(*thread))
-    }
-
     /// What a thread is about to do, as far as it is known.
     fn next_of(&self, thread: ThreadId) -> Option<&Operation> {
         let seated = &self.threads[thread.index()];
         seated.pending.as_ref().or(seated.announced.as_ref())
-    }
-
-    /// Whether what two threads are about to do conflicts, as far as it is known.
-    fn conflict(&self, one: ThreadId, other: ThreadId) -> bool {
-        let effect =
-            |thread: ThreadId| self.next_of(thread).map(|next| semantics::effect(next, thread, &self.state));
-        effect(one).zip(effect(other)).is_some_and(|(one, other)| one.conflicts(&other))
     }
 
     /// Nobody is enabled: time passes until the first thread gives up waiting. Which one that is must not hang on when
@@ -332,10 +283,8 @@ impl Gate {
             None => Actual::NoSuchThread,
             Some(thread) if self.threads[thread.index()].ended => Actual::Ended,
             Some(thread) if !self.is_able(thread) => {
-                let patient = self.threads[thread.index()].patience.is_some();
-                if patient && !self.order.iter().any(|other| self.is_enabled(*other)) {
-                    self.threads[thread.index()].elapsed = true;
-                    return if thread == me { Decision::Go } else { Decision::Switch(thread) };
+                if let Some(next) = self.wait_in_vain(thread) {
+                    return if next == me { Decision::Go } else { Decision::Switch(next) };
                 }
                 Actual::Blocked
             }
@@ -343,6 +292,18 @@ impl Gate {
             Some(thread) => return Decision::Switch(thread),
         };
         Decision::Diverged(self.divergence(actual))
+    }
+
+    /// Who goes next where the schedule has `thread` give up waiting: `thread`, if nobody else can go on. Of others it may
+    /// not be known yet that they have to wait: they go until they do. `None` if somebody could make a step.
+    fn wait_in_vain(&mut self, thread: ThreadId) -> Option<ThreadId> {
+        self.threads[thread.index()].patience?;
+        let mut enabled = self.order.iter().copied().filter(|other| self.is_enabled(*other)).peekable();
+        let Some(first) = enabled.peek().copied() else {
+            self.threads[thread.index()].elapsed = true;
+            return Some(thread);
+        };
+        enabled.all(|other| self.next_of(other).is_none()).then_some(first)
     }
 
     fn divergence(&self, actual: Actual) -> Divergence {
@@ -387,11 +348,13 @@ impl Gate {
     }
 
     fn begin_step(&mut self, thread: ThreadId, fingerprint: impl Fn() -> u32) -> Result<(), Divergence> {
-        if let Some(entry) = self.schedule.entries.get(self.executed)
-            && entry.expect != 0
-            && entry.expect != fingerprint()
-        {
-            return Err(self.divergence(Actual::Elsewhere));
+        if let Some(entry) = self.schedule.entries.get(self.executed) {
+            if self.resolved.get(entry.thread as usize).copied().flatten() != Some(thread) {
+                return Err(self.divergence(Actual::Blocked));
+            }
+            if entry.expect != 0 && entry.expect != fingerprint() {
+                return Err(self.divergence(Actual::Elsewhere));
+            }
         }
         if let Some(draws) = &mut self.draws {
             draws.note(thread, fingerprint());

@@ -111,3 +111,33 @@ fn a_patient_wait_elapses_only_when_nobody_is_enabled() {
     gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, 1, Block::Alone, || 1).unwrap();
     assert_eq!(gate.decide(ThreadId(0), None, None), Decision::Go);
 }
+
+/// The gate knows what a thread waits for only when the thread has come to it.
+fn given_up_beside_an_unknown_step() -> (Gate, ThreadId, Operation) {
+    let entries = vec![entry(0), entry(1), entry(1), entry(0)];
+    let threads = vec![ThreadPath::main(), ThreadPath::main().child(0)];
+    let mut gate = Gate::new(Schedule { threads, entries, ..Schedule::default() });
+    let child = spawned(&mut gate);
+    let join = Operation::Join { thread: child };
+    let second = Some(Duration::from_secs(1));
+    assert_eq!(gate.decide(ThreadId(0), Some(join.clone()), second), Decision::Switch(child));
+    gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
+    gate.execute(child, &LOCK, 1, Block::Alone, || 1).unwrap();
+    assert_eq!(gate.decide(child, None, None), Decision::Go);
+    (gate, child, join)
+}
+
+#[test]
+fn who_has_to_wait_comes_to_its_wait_before_another_gives_up() {
+    let (mut gate, child, join) = given_up_beside_an_unknown_step();
+    assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Switch(ThreadId(0)));
+    assert!(gate.has_elapsed(ThreadId(0)));
+    gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, 1, Block::Alone, || 1).unwrap();
+}
+
+#[test]
+fn who_makes_a_step_where_another_was_to_give_up_diverges() {
+    let (mut gate, child, _) = given_up_beside_an_unknown_step();
+    let divergence = gate.execute(child, &Operation::Pause, 1, Block::Alone, || 1).unwrap_err();
+    assert_eq!((divergence.thread, divergence.actual), (ThreadPath::main(), Actual::Blocked));
+}
