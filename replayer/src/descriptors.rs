@@ -74,10 +74,12 @@ fn copy_of(fd: RawFd) -> io::Result<File> {
     let mut copy = tempfile::tempfile()?;
     // SAFETY: the descriptor is open, and is not closed here: the `File` is never dropped.
     let mut original = ManuallyDrop::new(unsafe { File::from_raw_fd(fd) });
+    // The descriptor itself may be for writing alone.
+    let readable = File::open(format!("/dev/fd/{fd}")).or_else(|_| original.try_clone())?;
     let mut block = vec![0; 1 << 16];
     let mut at = 0;
     loop {
-        match original.read_at(&mut block, at)? {
+        match readable.read_at(&mut block, at)? {
             0 => break,
             count => copy.write_all(&block[..count])?,
         }
@@ -145,5 +147,18 @@ mod tests {
         assert_eq!(rest, "two");
         twin.write_all(b"!").unwrap();
         assert_eq!(file.stream_position().unwrap(), 8);
+    }
+
+    #[test]
+    fn a_file_that_is_open_for_writing_alone_is_copied_too() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let mut file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all(b"one").unwrap();
+        path.close().unwrap();
+        copy_nameless(&[file.as_raw_fd()]).unwrap();
+        file.write_all(b" two").unwrap();
+        let mut text = String::new();
+        File::open(format!("/dev/fd/{}", file.as_raw_fd())).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!(text, "one two");
     }
 }
