@@ -261,7 +261,13 @@ const READERS: &[(&str, &str)] = &[
     ("math", ""),
     ("sys", ""),
     ("time", ""),
+    ("binascii", ""),
+    ("zlib", ""),
 ];
+
+/// Modules whose functions ask the system, which is recorded there, and read what they are given; those named change it.
+/// A path's own conversion to text is Python code.
+const SYSTEM: &[(&str, &str)] = &[("posix", "readv preadv"), ("fcntl", "ioctl"), ("select", "")];
 
 /// Modules whose functions, and types ("" for none) whose methods, keep what they are given for others, if anything; a
 /// context belongs to one thread or task. So do those of asyncio: what futures and tasks do is caught inside the call.
@@ -325,6 +331,17 @@ fn standard(py: Python<'_>) -> PyResult<FxHashMap<usize, Action>> {
         for (module, class) in rows {
             add_others(&mut table, &holder(py, module, class)?, action)?;
         }
+    }
+    for (module, changers) in SYSTEM {
+        let module = py.import(*module)?;
+        let mut functions = FxHashMap::default();
+        add_others(&mut functions, &module, A::ReadItems)?;
+        for name in changers.split_whitespace() {
+            // SAFETY: a live object, with the interpreter's lock held.
+            functions.remove(&unsafe { actions::address(module.getattr(name)?.as_ptr()) });
+        }
+        functions.extend(table);
+        table = functions;
     }
     Ok(table)
 }

@@ -171,6 +171,20 @@ def test_files_of_their_own_are_no_shared_state(tmp_path: Path) -> None:
     assert (result.verdict, result.num_explored) == ("exhausted", 1)
 
 
+def test_a_path_that_threads_share_is_not_changed_by_its_use(tmp_path: Path) -> None:
+    def look(path: Path) -> None:
+        assert os.path.isdir(path)
+        assert os.listdir(path) == []
+        assert os.fspath(path) == str(path)
+
+    def setup() -> Path:
+        assert str(tmp_path)
+        return tmp_path
+
+    result = explore_dpor(setup, [look, look], lambda _: True)
+    assert (result.verdict, result.num_explored) == ("exhausted", 1)
+
+
 def test_what_is_printed_is_no_shared_state(tmp_path: Path) -> None:
     def shout(_: Path) -> None:
         print("hello", flush=True)
