@@ -12,7 +12,7 @@ use crate::simulation::Simulation;
 use crate::threads::Threads;
 use frontrun_formats::semantics::State;
 use frontrun_formats::semantics::waits::{self, Wanted};
-use frontrun_formats::{Execution, ObjectId, Operation, Outcome, SiteId, ThreadId, ThreadPath};
+use frontrun_formats::{Execution, Location, ObjectId, Operation, Outcome, SiteId, ThreadId, ThreadPath};
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -166,6 +166,12 @@ pub(crate) fn deadlock(
 fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state: &impl State) -> Blocked {
     let object =
         |id: ObjectId, resource: String| Blocked { object: Some(id), holder: None, resource, lock: false };
+    let any = |of: &[Location], resource: String| Blocked {
+        object: of.first().map(|at| at.object),
+        holder: None,
+        resource,
+        lock: false,
+    };
     let name = |id: ObjectId| describe::object(execution, id);
     match waits::wanted(operation, thread, state) {
         Wanted::Lock(id, owner) => {
@@ -200,12 +206,14 @@ fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state
         Operation::QueuePut { queue, .. } => object(queue, format!("room in {}", name(queue))),
         Operation::AwaitChange { ref of } => {
             let names: Vec<String> = of.iter().map(|at| describe::location(execution, *at)).collect();
-            Blocked {
-                object: of.first().map(|at| at.object),
-                holder: None,
-                resource: format!("a change of {}", names.join(", ")),
-                lock: false,
-            }
+            any(of, format!("a change of {}", names.join(", ")))
+        }
+        Operation::ChannelTake { channel, .. } => {
+            object(channel, format!("something to come from {}", name(channel)))
+        }
+        Operation::ChannelWait { ref of } => {
+            let names: Vec<String> = of.iter().map(|at| name(at.object)).collect();
+            any(of, format!("something to come from {}", names.join(" or ")))
         }
         Operation::QueueGet { queue } => object(queue, format!("an item in {}", name(queue))),
         ref other => Blocked { object: None, holder: None, resource: format!("{other:?}"), lock: false },

@@ -21,8 +21,42 @@ const COMPARISON: &[&CStr] = &[c"__eq__", c"__ne__", c"__lt__", c"__le__", c"__g
 const TRUTH: &[&CStr] = &[c"__bool__", c"__len__"];
 const ITERATION: &[&CStr] = &[c"__iter__", c"__next__", c"__getitem__", c"keys"];
 const TEXT: &[&CStr] = &[c"__format__", c"__str__", c"__repr__"];
-/// More than are worth a look.
-const ANY: &[&CStr] = &[];
+/// The methods of the binary operators, in the order of their numbers: those of the left and the right operand, and the one that
+/// changes the left one. The numbers of the operators that assign come behind the others, in the same order.
+const BINARY: [[&CStr; 3]; 13] = [
+    [c"__add__", c"__radd__", c"__iadd__"],
+    [c"__and__", c"__rand__", c"__iand__"],
+    [c"__floordiv__", c"__rfloordiv__", c"__ifloordiv__"],
+    [c"__lshift__", c"__rlshift__", c"__ilshift__"],
+    [c"__matmul__", c"__rmatmul__", c"__imatmul__"],
+    [c"__mul__", c"__rmul__", c"__imul__"],
+    [c"__mod__", c"__rmod__", c"__imod__"],
+    [c"__or__", c"__ror__", c"__ior__"],
+    [c"__pow__", c"__rpow__", c"__ipow__"],
+    [c"__rshift__", c"__rrshift__", c"__irshift__"],
+    [c"__sub__", c"__rsub__", c"__isub__"],
+    [c"__truediv__", c"__rtruediv__", c"__itruediv__"],
+    [c"__xor__", c"__rxor__", c"__ixor__"],
+];
+/// What an operator's C code calls of an operand: it iterates over what it adds, counts how often, looks up keys, and writes
+/// text with what comes behind `%`.
+const OPERANDS: &[&CStr] = &[
+    c"__iter__",
+    c"__next__",
+    c"__getitem__",
+    c"__len__",
+    c"__contains__",
+    c"keys",
+    c"items",
+    c"__index__",
+    c"__hash__",
+    c"__eq__",
+    c"__str__",
+    c"__repr__",
+    c"__int__",
+    c"__float__",
+];
+const UNARY: &[&CStr] = &[c"__neg__", c"__pos__", c"__invert__", c"__bool__", c"__len__"];
 
 /// What comes between the hook of an instruction and the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +67,13 @@ pub enum After {
     Python,
     /// The eval breaker is looked at in the end, or the GIL may be released.
     Check,
+}
+
+impl After {
+    /// The same, or what another look says if this is nothing.
+    fn or(self, other: impl FnOnce() -> Self) -> Self {
+        if self == Self::Nothing { other() } else { self }
+    }
 }
 
 /// What the instruction of `site` can do.
@@ -70,8 +111,10 @@ pub unsafe fn after(site: &Site, frame: Frame) -> After {
             K::StoreSlice => all(4, ITEMS),
             K::Contains => all(2, MEMBERSHIP),
             K::Compare => all(2, COMPARISON),
-            K::BinaryOp | K::InplaceOp => all(2, ANY),
-            K::UnaryOp => all(1, ANY),
+            K::BinaryOp | K::InplaceOp => {
+                all(2, &BINARY[site.arg as usize % BINARY.len()]).or(|| all(2, OPERANDS))
+            }
+            K::UnaryOp => all(1, UNARY),
             K::IsTrue | K::GetLen => all(1, TRUTH),
             K::GetIter | K::ForIter | K::UnpackSequence | K::UnpackEx | K::ListExtend => all(1, ITERATION),
             K::SetUpdate | K::DictUpdate | K::DictMerge => all(1, ITERATION),
@@ -254,7 +297,7 @@ unsafe fn of_object(object: *mut ffi::PyObject, methods: &[&CStr]) -> After {
         if !class::is_written_in_python(class) {
             return After::Check;
         }
-        if methods.is_empty() || methods.iter().any(|name| is_silent(class::lookup_text(class, name))) {
+        if methods.iter().any(|name| is_silent(class::lookup_text(class, name))) {
             return After::Python;
         }
         of_base(class)

@@ -48,6 +48,7 @@ def test_two_readers_of_one_message_are_a_deadlock() -> None:
 
     result = explore(Pipe, [read, read, write], lambda _: True)
     assert (result.verdict, result.failure_kind) == ("failed", "deadlock"), result.explanation
+    assert "waits for something to come from " in (result.explanation or "")
 
 
 def test_the_order_of_two_writers_is_explored() -> None:

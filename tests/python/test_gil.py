@@ -6,16 +6,23 @@ import json
 import subprocess
 import sys
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from frontrun.dpor import explore_dpor
 
 
+class Latest(deque[int]):
+    """Its operators are those of the class in C."""
+
+
 class State:
     def __init__(self) -> None:
+        self.latest = Latest(maxlen=2)
+        self.half = Fraction(1, 2)
         self.n = 0
         self.items: dict[str, int] = {}
         self.counter = Counter(a=0)
@@ -89,7 +96,20 @@ def add_behind_a_lock(state: State) -> None:
     state.n = before + 1
 
 
+def add_behind_an_operator_in_c(state: State) -> None:
+    before = state.n
+    state.latest += [1]
+    state.n = before + 1
+
+
+def add_behind_an_operator_in_python(state: State) -> None:
+    before = state.n
+    _ = state.half + state.half
+    state.n = before + 1
+
+
 TOGETHER = [
+    add_behind_an_operator_in_c,
     add_at_once,
     add_what_a_method_gives,
     add_what_a_property_gives,
@@ -97,7 +117,13 @@ TOGETHER = [
     add_behind_a_loop_that_does_not_turn,
     add_to_a_counter,
 ]
-APART = [add_behind_a_call, add_behind_a_loop, add_behind_a_property, add_behind_a_lock]
+APART = [
+    add_behind_a_call,
+    add_behind_a_loop,
+    add_behind_a_property,
+    add_behind_a_lock,
+    add_behind_an_operator_in_python,
+]
 
 
 @pytest.mark.parametrize("add", [*TOGETHER, *APART])

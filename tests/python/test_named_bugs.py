@@ -1,4 +1,4 @@
-"""Bugs and their repairs by name: deadlocks, lost wake-ups, orders, files. Each comes with every outcome it can have.
+"""Bugs and their repairs by name: deadlocks, lost wake-ups, orders. Each comes with every outcome it can have.
 
 An outcome is what is observed in the end, or how an execution fails. The racy programs come with what serial orders end
 with, so that it is seen which outcomes are the bug.
@@ -6,14 +6,11 @@ with, so that it is seen which outcomes are the bug.
 
 from __future__ import annotations
 
-import json
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable
 from itertools import permutations
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -245,6 +242,18 @@ PROGRAMS: dict[str, Program] = {
         lambda s: len(s.items),
         {0, 1},
     ),
+    "re-entrant trylock loses a wake-up": (
+        having(lock=threading.RLock, items=list),
+        two(drain(lambda lock: lock.acquire(blocking=False))),
+        lambda s: len(s.items),
+        {0, 1},
+    ),
+    "trylock of a lock with a timeout of 0": (
+        having(lock=threading.Lock, items=list),
+        two(drain(lambda lock: lock.acquire(timeout=0))),
+        lambda s: len(s.items),
+        {0, 1},
+    ),
     "trylock in a loop": (having(lock=threading.Lock), two(retry), lambda s: s.x, {2}),
     "used before it is made": (
         having(resource=lambda: None),
@@ -328,87 +337,3 @@ def test_each_order_that_matters_is_one_execution(name: str, classes: int) -> No
     setup, threads, observe, expected = PROGRAMS[name]
     result = explore(setup, threads, observe)
     assert (result.num_explored, len(expected)) == (classes, classes)
-
-
-def read_bytes(path: Path) -> bytes:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        return os.read(fd, 100)
-    finally:
-        os.close(fd)
-
-
-def replace_file(path: Path, text: str) -> None:
-    beside = path.with_name(f"{path.name}.{threading.current_thread().name}")
-    beside.write_text(text)
-    beside.replace(path)
-
-
-def add_to_count(path: Path) -> None:
-    replace_file(path, str(int(path.read_text()) + 1))
-
-
-def add_with_descriptors(path: Path) -> None:
-    count = int(read_bytes(path))
-    fd = os.open(path, os.O_WRONLY)
-    os.write(fd, b"%d" % (count + 1))
-    os.close(fd)
-
-
-def add_at_an_offset(path: Path) -> None:
-    fd = os.open(path, os.O_RDWR)
-    os.pwrite(fd, b"%d" % (int(os.pread(fd, 10, 0)) + 1), 0)
-    os.close(fd)
-
-
-def set_key(key: str) -> Callable[[Path], None]:
-    def thread(path: Path) -> None:
-        entries = json.loads(path.read_text()) if path.read_text() != "0" else {}
-        replace_file(path, json.dumps({**entries, key: 1}, sort_keys=True))
-
-    return thread
-
-
-def create_if_missing(path: Path) -> None:
-    mark = path.with_name("mark")
-    if not mark.exists():
-        with open(mark, "a") as file:
-            file.write("x")
-
-
-def locked(body: Callable[[Path], None]) -> Callable[[Path], None]:
-    def thread(path: Path) -> None:
-        with LOCK:
-            body(path)
-
-    return thread
-
-
-LOCK = threading.Lock()
-
-FILES: dict[str, tuple[list[Callable[[Path], None]], set[str]]] = {
-    "count in a file": ([add_to_count] * 2, {"1", "2"}),
-    "count in a file, locked": ([locked(add_to_count)] * 2, {"2"}),
-    "count by descriptors": ([add_with_descriptors] * 2, {"1", "2"}),
-    "count at an offset": ([add_at_an_offset] * 2, {"1", "2"}),
-    "two keys of a file": ([set_key("a"), set_key("b")], {'{"a": 1, "b": 1}', '{"a": 1}', '{"b": 1}'}),
-    "two keys of a file, locked": ([locked(set_key("a")), locked(set_key("b"))], {'{"a": 1, "b": 1}'}),
-    "create if missing": ([create_if_missing] * 2, {"x", "xx"}),
-}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_files_have_these_outcomes(name: str, tmp_path: Path) -> None:
-    threads, expected = FILES[name]
-    path = tmp_path / "count"
-
-    def setup() -> Path:
-        for file in tmp_path.iterdir():
-            file.unlink()
-        path.write_text("0")
-        return path
-
-    mark = path.with_name("mark")
-    result = explore(setup, threads, lambda path: mark.read_text() if mark.exists() else path.read_text())
-    assert result.verdict == "exhausted", result.explanation
-    assert set(result.outcomes) == {repr(text) for text in expected}

@@ -6,6 +6,7 @@ import math
 import queue
 import threading
 from collections.abc import Callable
+from itertools import permutations
 from types import SimpleNamespace
 from typing import Any
 
@@ -147,6 +148,44 @@ def counters() -> Any:
     return SimpleNamespace(first=first, second=second, lock=threading.Lock(), x=0)
 
 
+def add_and_multiply(s: State) -> None:
+    s.x += 1
+    s.x *= 0
+    s.y += 1
+
+
+def two_in_a_cell() -> Any:
+    """Return two closures over the same variable."""
+    value = 0
+
+    def up() -> None:
+        nonlocal value
+        value += 1
+
+    def down() -> None:
+        nonlocal value
+        value -= 1
+
+    return SimpleNamespace(up=up, down=down, get=lambda: value, lock=threading.Lock())
+
+
+def count_in_element(place: int) -> Thread:
+    def thread(s: State) -> None:
+        s.l[place] += 1
+        s.l[place] += 1
+
+    return thread
+
+
+def steps_apart(key: str, name: str) -> Thread:
+    def thread(s: State) -> None:
+        for number in (1, 2):
+            s.d[key] = number
+            getattr(s, name).append(number)
+
+    return thread
+
+
 # What is shared, the threads, what holds in the end, and the number of classes: threads that take one lock once have
 # one for each order, threads that share nothing have one.
 PROGRAMS: dict[str, tuple[Callable[[], State], list[Thread], Callable[[State], bool], int]] = {
@@ -242,6 +281,30 @@ PROGRAMS: dict[str, tuple[Callable[[], State], list[Thread], Callable[[State], b
         lambda s: s.x == 2,
         2,
     ),
+    "augmented assignment under a lock": (
+        state(),
+        [locked(add_and_multiply)] * 2,
+        lambda s: s.x == 0 and s.y == 2,
+        2,
+    ),
+    "cell of a closure under a lock": (
+        two_in_a_cell,
+        [locked(lambda s: s.up()), locked(lambda s: s.down())],
+        lambda s: s.get() == 0,
+        2,
+    ),
+    "increments of an element for each": (
+        state(l=lambda: [0, 0]),
+        [count_in_element(0), count_in_element(1)],
+        lambda s: s.l == [2, 2],
+        1,
+    ),
+    "several steps apart": (
+        state(d=lambda: {"a": 0, "b": 0}, first=list, second=list),
+        [steps_apart("a", "first"), steps_apart("b", "second")],
+        lambda s: s.d == {"a": 2, "b": 2} and s.first == s.second == [1, 2],
+        1,
+    ),
     "one writer": (
         state(),
         [lambda s: (setattr(s, "x", 1), setattr(s, "y", 1)), lambda s: s.lock],
@@ -257,3 +320,47 @@ def test_it_holds_in_every_class(name: str) -> None:
     result = explore_dpor(setup, threads, holds, stop_on_first=False)
     assert (result.verdict, result.property_holds, result.failures) == ("exhausted", True, ())
     assert result.num_explored == classes
+
+
+def sections(number: int, count: int) -> Thread:
+    def thread(s: State) -> None:
+        for _ in range(count):
+            with s.lock:
+                s.log.append(number)
+
+    return thread
+
+
+def orders(threads: int, count: int) -> set[tuple[int, ...]]:
+    return set(permutations([number for number in range(threads) for _ in range(count)]))
+
+
+LOCKS: list[Callable[[], Any]] = [
+    threading.Lock,
+    threading.RLock,
+    threading.Semaphore,
+    threading.BoundedSemaphore,
+    threading.Condition,
+]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize(("threads", "count"), [(2, 1), (2, 2), (3, 1)])
+def test_a_lock_is_taken_in_every_order(lock: Callable[[], Any], threads: int, count: int) -> None:
+    check_orders(lock, threads, count)
+
+
+@pytest.mark.parametrize(("threads", "count", "number"), [(2, 3, 20), (2, 4, 70), (3, 2, 90)])
+def test_a_lock_is_taken_in_every_order_of_many(threads: int, count: int, number: int) -> None:
+    assert len(orders(threads, count)) == number
+    check_orders(threading.Lock, threads, count)
+
+
+def check_orders(lock: Callable[[], Any], threads: int, count: int) -> None:
+    """Each order in which the sections can come is one execution, whatever happens in them."""
+    setup = state(lock, log=list)
+    workers = [sections(number, count) for number in range(threads)]
+    result = explore_dpor(setup, workers, lambda s: True, observe=lambda s: tuple(s.log), stop_on_first=False)
+    expected = orders(threads, count)
+    assert result.outcomes == {repr(order): 1 for order in expected}
+    assert (result.verdict, result.num_explored) == ("exhausted", len(expected))

@@ -11,8 +11,6 @@ import os
 import re
 import threading
 import warnings
-import weakref
-from collections import defaultdict
 from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
@@ -22,7 +20,8 @@ from typing import Any
 import pytest
 from frontrun.dpor import explore_dpor
 from test_named_bugs import PROGRAMS as BUGS
-from test_named_increments import SPELLINGS, Data, increment_layer, item
+from test_named_half_changes import PROGRAMS as HALF_CHANGES
+from test_named_increments import SPELLINGS, increment_layer
 from test_named_programs import PAIRS, READERS, as_key, double_checked, keeping
 from test_named_safe_programs import PROGRAMS as SAFE
 from test_named_safe_programs import locked, state
@@ -53,30 +52,17 @@ def safe(name: str) -> Program:
     return setup, threads, lambda s: bool(holds(s))
 
 
+def half(name: str) -> Program:
+    setup, threads, observe, *_ = HALF_CHANGES[name]
+    return setup, threads, observe
+
+
 def bug(name: str) -> Program:
     return BUGS[name][:3]
 
 
-def through_a_weak_reference() -> Any:
-    made = SimpleNamespace(object=Data())
-    made.reference = weakref.ref(made.object)
-    return made
-
-
-def numbered_append(items: list[int]) -> Any:
-    def append() -> None:
-        items.append(len(items))
-
-    return SimpleNamespace(append=append, items=items)
-
-
 def merge(s: Any) -> None:
     s.entries |= {"k": s.entries.get("k", 0) + 1}
-
-
-def two_permits(s: Any) -> None:
-    with s.lock:
-        s.made = True
 
 
 def mixed(s: Any) -> None:
@@ -91,9 +77,15 @@ def complex_change(s: Any) -> None:
     s.x = sum(s.entries["list"])
 
 
-def own_storage(s: Any) -> None:
-    s.local.value = 1
-    s.local.value += 1
+def accumulating() -> Any:
+    def accumulate() -> Any:
+        total = 0
+        while True:
+            total += yield total
+
+    generator = accumulate()
+    next(generator)
+    return generator
 
 
 PROGRAMS: dict[str, Program] = {
@@ -102,13 +94,10 @@ PROGRAMS: dict[str, Program] = {
     "ObjectDunderSetattrRace": spelling("object.__setattr__"),
     "DictDirectAccessRace": spelling("attribute", "__dict__"),
     "ExecEvalRace": spelling("eval, then exec"),
+    "ExecRace": spelling("exec"),
     "GlobalSubscriptRace": spelling("global", "globals()"),
     "OperatorModuleRace": spelling("operator.setitem"),
-    "ClosureListCompoundRace": (
-        lambda: numbered_append([]),
-        [lambda s: s.append()] * 2,
-        lambda s: tuple(s.items),
-    ),
+    "ClosureListCompoundRace": half("list of a closure"),
     "TypeSetattrCompoundRace": spelling("class attribute by setattr"),
     "VarsAliasRace": spelling("attribute", "vars"),
     "CompileExecRace": spelling("compiled"),
@@ -116,20 +105,16 @@ PROGRAMS: dict[str, Program] = {
     "ExecGlobalMixedRace": spelling("global", "exec of a global"),
     "AugmentedClosureRace": spelling("cell"),
     "WrapperDescriptorRace": spelling("dict.__setitem__"),
-    "DefaultdictFactoryRace": (lambda: defaultdict(int), [item] * 2, lambda s: s["value"]),
+    "DefaultdictFactoryRace": half("missing entry"),
     "PropertyDescriptorRace": spelling("property"),
     "ChainMapLayeredRace": (dict, [increment_layer] * 2, lambda s: s["value"]),
     "ClassAssignmentRace": reader("class assignment"),
-    "WeakrefCallbackRace": (
-        through_a_weak_reference,
-        [lambda s: setattr(s.reference(), "value", s.reference().value + 1), lambda s: setattr(s.object, "value", 5)],
-        lambda s: s.object.value,
-    ),
-    "CachedPropertyRace": pair("double-checked"),
+    "WeakrefCallbackRace": half("weak reference"),
+    "CachedPropertyRace": half("lazy property"),
     "ArrayModuleRace": spelling("array element"),
-    "StarUnpackingRace": reader("starred unpacking"),
+    "StarUnpackingRace": half("starred unpacking"),
     "WalrusOperatorRace": reader("walrus"),
-    "DictMergeOperatorRace": (lambda: SimpleNamespace(entries={}), [merge] * 2, lambda s: s.entries["k"]),
+    "DictMergeOperatorRace": half("merge and store"),
     "MultipleReturnUnpackingRace": reader("returned pair"),
     "FStringEvaluationRace": reader("f-string"),
     "ComprehensionVariableCaptureRace": reader("comprehension"),
@@ -144,15 +129,11 @@ PROGRAMS: dict[str, Program] = {
     "SwapRace": reader("swap"),
     "NestedClosureCellRace": spelling("nested cell"),
     "DequeCheckThenActRace": pair("pop if any"),
-    "ReduceAccumulateRace": reader("reduce"),
+    "ReduceAccumulateRace": half("reduce"),
     "SysModulesCacheRace": reader("modules"),
     "DictGetSetdefaultRace": reader("get and setdefault"),
-    "BytearraySliceRace": reader("bytearray slice"),
-    "ListSortReverseRace": (
-        lambda: SimpleNamespace(items=[2, 3, 1]),
-        [lambda s: s.items.sort(), lambda s: s.items.reverse()],
-        lambda s: tuple(s.items),
-    ),
+    "BytearraySliceRace": half("slice of bytes"),
+    "ListSortReverseRace": half("sort and reverse"),
     "ShallowCopyRace": reader("shallow copy"),
     "BoolCoercionRace": reader("truth"),
     "InOperatorRace": reader("membership"),
@@ -163,9 +144,10 @@ PROGRAMS: dict[str, Program] = {
     "PartialApplicationRace": reader("partial"),
     "TwoPhaseUpdateRace": reader("two phases"),
     "SetAddDiscardRace": reader("set membership"),
-    "MapFilterRace": reader("map"),
-    "ZipRace": reader("zip"),
-    "StrJoinRace": reader("join"),
+    "MapFilterRace": half("lazy map"),
+    "ZipRace": half("zip"),
+    "StrJoinRace": half("join"),
+    "GeneratorSend": (accumulating, [lambda s: s.send(1), lambda s: s.send(2)], lambda s: s.send(0)),
     "OrderedDictMoveToEnd": reader("order of a dictionary"),
     "LockProtectedCounter": safe("counter under a lock"),
     "RLockReentrant": safe("re-entrant lock"),
@@ -173,11 +155,7 @@ PROGRAMS: dict[str, Program] = {
     "LockTryFinally": safe("acquire and release"),
     "MultipleLocksCorrectOrder": bug("two locks in one order"),
     "LockProtectedClosure": safe("closure under a lock"),
-    "ThreadLocalStorage": (
-        lambda: SimpleNamespace(local=threading.local()),
-        [own_storage] * 2,
-        lambda s: hasattr(s.local, "value"),
-    ),
+    "ThreadLocalStorage": safe("increments of an element for each"),
     "IndependentAttributes": safe("an attribute for each"),
     "IndependentDicts": safe("a dictionary for each"),
     "IndependentClosures": safe("a closure for each"),
@@ -198,6 +176,7 @@ PROGRAMS: dict[str, Program] = {
     ),
     "CallingPureFunctions": safe("pure functions"),
     "CreatingFreshObjects": safe("fresh objects"),
+    "LockProtectedAugmentedAssignment": safe("augmented assignment under a lock"),
     "LockProtectedDictSubscript": safe("item under a lock"),
     "LockProtectedListAppend": safe("append under a lock"),
     "LockProtectedProperty": safe("property under a lock"),
@@ -211,8 +190,9 @@ PROGRAMS: dict[str, Program] = {
     ),
     "LockProtectedSwap": safe("swap under a lock"),
     "LocalOnlyComputation": safe("locals alone"),
+    "LockProtectedClosureCell": safe("cell of a closure under a lock"),
     "LockProtectedSetattrGetattr": safe("setattr under a lock"),
-    "MultiStepIndependent": safe("a key for each"),
+    "MultiStepIndependent": safe("several steps apart"),
     "DeadlockABBA": bug("two locks in both orders"),
     "DiningPhilosophers3": bug("three philosophers"),
     "DiningPhilosophers4": bug("four philosophers"),
@@ -220,13 +200,17 @@ PROGRAMS: dict[str, Program] = {
     "TransferAuditor": bug("transfer and audit"),
     "TrylockLostWakeup": bug("trylock loses a wake-up"),
     "TrylockTimeoutZero": bug("trylock with a timeout of 0"),
+    "TrylockReentrant": bug("re-entrant trylock loses a wake-up"),
+    "TrylockLockTimeoutZero": bug("trylock of a lock with a timeout of 0"),
     "TrylockBusyRetry": bug("trylock in a loop"),
     "ResourceUsedBeforeInit": bug("used before it is made"),
     "WaitSetGap": bug("wait with a timeout, then increment"),
+    "DelayedWriter": bug("delayed write in the middle"),
     "ConditionLostWakeup": bug("notification that nobody hears"),
     "BoundedBuffer": bug("bounded buffer"),
     "WorkerStartsTwoThreads": bug("threads that a thread starts"),
     "LockedWriters4": bug("four writers under a lock"),
+    "TwoWritersThreeSlots": bug("three slots"),
 }
 
 

@@ -131,6 +131,16 @@ def test_who_both_wait_for_the_other_one_are_a_deadlock() -> None:
 def test_nobody_accepts() -> None:
     result = explore(listen, [ask, lambda _: None])
     assert (result.verdict, result.failure_kind) == ("failed", "deadlock"), result.explanation
+    assert "waits for something to come from " in (result.explanation or "")
+
+
+def test_nobody_comes() -> None:
+    def wait(server: socket.socket) -> None:
+        select.select([server], [], [])
+
+    result = explore(listen, [wait])
+    assert (result.verdict, result.failure_kind) == ("failed", "deadlock"), result.explanation
+    assert "waits for something to come from " in (result.explanation or "")
 
 
 def test_a_connection_is_refused_before_somebody_listens() -> None:
