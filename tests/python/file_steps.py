@@ -237,55 +237,53 @@ def listdir(name: str) -> Step:
     return Step(f"os.listdir({name!r})", lambda desk: sorted(os.listdir(desk.path(name))), parts)
 
 
-# What is given an open file.
+# What is given an open file, and does nothing where opening it has failed.
+
+
+def _on_file(text: str, key: str, touch: Callable[[int], Footprint], run: Callable[[int], object]) -> Step:
+    return _one(
+        text,
+        lambda desk: touch(desk.fds[key]) if key in desk.fds else (set(), set()),
+        lambda desk: run(desk.fds[key]) if key in desk.fds else "no file",
+    )
 
 
 def pread(count: int, at: int, key: str = "f") -> Step:
-    return _one(
-        f"os.pread({key}, {count}, {at})",
-        lambda desk: _read(desk.fds[key], count, at),
-        lambda desk: os.pread(desk.fds[key], count, at),
-    )
+    text = f"os.pread({key}, {count}, {at})"
+    return _on_file(text, key, lambda fd: _read(fd, count, at), lambda fd: os.pread(fd, count, at))
 
 
 def pwrite(data: bytes, at: int, key: str = "f") -> Step:
-    return _one(
-        f"os.pwrite({key}, {data!r}, {at})",
-        lambda desk: _write(desk.fds[key], len(data), at),
-        lambda desk: os.pwrite(desk.fds[key], data, at),
-    )
+    text = f"os.pwrite({key}, {data!r}, {at})"
+    return _on_file(text, key, lambda fd: _write(fd, len(data), at), lambda fd: os.pwrite(fd, data, at))
 
 
 def append(data: bytes, key: str = "f") -> Step:
     """Write to a file that is open for appending."""
-    return _one(
-        f"os.write({key}, {data!r})",
-        lambda desk: _write(desk.fds[key], len(data), None),
-        lambda desk: os.write(desk.fds[key], data),
-    )
+    text = f"os.write({key}, {data!r})"
+    return _on_file(text, key, lambda fd: _write(fd, len(data), None), lambda fd: os.write(fd, data))
 
 
 def ftruncate(length: int, key: str = "f") -> Step:
-    def touch(desk: Desk) -> Footprint:
-        status = os.fstat(desk.fds[key])
+    def touch(fd: int) -> Footprint:
+        status = os.fstat(fd)
         return set(), _truncate(status.st_ino, status.st_size, length)
 
-    return _one(f"os.ftruncate({key}, {length})", touch, lambda desk: os.ftruncate(desk.fds[key], length))
+    return _on_file(f"os.ftruncate({key}, {length})", key, touch, lambda fd: os.ftruncate(fd, length))
 
 
 def fstat_links(key: str = "f") -> Step:
-    def touch(desk: Desk) -> Footprint:
-        inode = os.fstat(desk.fds[key]).st_ino
+    def touch(fd: int) -> Footprint:
+        inode = os.fstat(fd).st_ino
         return {_end(inode), _status(inode)}, set()
 
-    return _one(f"os.fstat({key}).st_nlink", touch, lambda desk: os.fstat(desk.fds[key]).st_nlink)
+    return _on_file(f"os.fstat({key}).st_nlink", key, touch, lambda fd: os.fstat(fd).st_nlink)
 
 
 def end_of(key: str = "f") -> Step:
-    def touch(desk: Desk) -> Footprint:
-        return {_end(os.fstat(desk.fds[key]).st_ino)}, set()
-
-    return _one(f"os.lseek({key}, 0, SEEK_END)", touch, lambda desk: os.lseek(desk.fds[key], 0, os.SEEK_END))
+    text = f"os.lseek({key}, 0, SEEK_END)"
+    touch = lambda fd: ({_end(os.fstat(fd).st_ino)}, set())  # noqa: E731
+    return _on_file(text, key, touch, lambda fd: os.lseek(fd, 0, os.SEEK_END))
 
 
 # What Python makes several system calls of.
@@ -322,6 +320,31 @@ def write_text(name: str, text: str) -> Step:
     return Step(f"Path({name!r}).write_text({text!r})", lambda desk: Path(desk.path(name)).write_text(text), parts)
 
 
+def append_at(name: str, text: str) -> Step:
+    """Open a file for appending, and write where its end was then."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
+    def run(desk: Desk) -> int:
+        with open(desk.path(name), "a") as file:
+            at = file.tell()
+            file.write(text)
+        return at
+
+    def parts(desk: Desk) -> Parts:
+        yield lambda: _open(desk, name, flags)
+        fd = os.open(desk.path(name), flags)
+        try:
+            yield lambda: ({_end(os.fstat(fd).st_ino)}, set())
+            at = os.lseek(fd, 0, os.SEEK_END)
+            yield lambda: _write(fd, len(text), None)
+            os.write(fd, text.encode())
+            return at
+        finally:
+            os.close(fd)
+
+    return Step(f"open({name!r}, 'a'), tell, write({text!r})", run, parts)
+
+
 def append_text(name: str, text: str) -> Step:
     """Open a file for appending, which asks for its end, and write."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
@@ -334,6 +357,7 @@ def append_text(name: str, text: str) -> Step:
         yield lambda: _open(desk, name, flags)
         fd = os.open(desk.path(name), flags)
         try:
+            yield lambda: ({_end(os.fstat(fd).st_ino)}, set())
             yield lambda: _write(fd, len(text), None)
             return os.write(fd, text.encode())
         finally:

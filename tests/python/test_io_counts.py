@@ -10,6 +10,7 @@ import pytest
 from every_order_of_io import FileProgram, State, explore_every_order, workers_of
 from file_steps import (
     append,
+    append_at,
     append_text,
     end_of,
     exists,
@@ -79,7 +80,7 @@ PROGRAMS: dict[str, tuple[FileProgram, int]] = {
     "the number of links of a file that gets one": (program([links("a")], [link("a", "b")], files=TEN), 2),
     "the number of links of a file that loses one": (
         program([link("a", "b"), links("a")], [unlink("b")], files=TEN), 0),
-    "the number of links of an open file that is unlinked": (program([opened("a"), fstat_links()], [unlink("a")], files=TEN), 3),
+    "the number of links of an open file that is unlinked": (program([opened("a"), fstat_links()], [size("a"), unlink("a")], files=TEN), 3),
     "the end of a file that is written": (program([opened("a"), end_of()], [opened("a"), pwrite(b"x", 0)], files=TEN), 1),
     "the end of a file that grows": (program([opened("a"), end_of()], [opened("a", APPENDS), append(b"x")], files=TEN), 2),
     "a file that is cut behind what is read": (program([opened("a"), pread(2, 0)], [opened("a"), ftruncate(4)], files=TEN), 1),
@@ -88,8 +89,9 @@ PROGRAMS: dict[str, tuple[FileProgram, int]] = {
     "two unlinks of what is not there": (program(*[[unlink("d")]]*2), 1),
     "three unlinks of one": (program(*[[unlink("a")]]*3, files=TEN), 3),
     "opening for appending twice": (program(*[[append_text("a", x)] for x in "xy"], files=TEN), 2),
+    "tell": (program(*[[append_at("a", x)] for x in "xy"]), 2),
     "creation of what is there": (program(*[[opened("a", os.O_CREAT)]]*2, files=TEN), 1),
-    "rename open": (program([opened("a"), pwrite(b"x", 0)], [rename("a", "b")], files=TEN), 2),
+    "rename open": (program([rename("a", "b")], [opened("b"), pwrite(b"x", 0)], files=TEN), 2),
     "two renames": (program([rename("a", "c")], [rename("b", "c")], files=AB), 2),
     "rename chain": (program([rename("a", "b")], [rename("b", "c")], files=AB), 2),
     "rmdir": (program([rmdir("d")], [opened("d/a", MAKES)], folders=("d",)), 2),
