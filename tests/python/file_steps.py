@@ -81,7 +81,7 @@ def _open(desk: Desk, name: str, flags: int) -> Footprint:
     if found.inode is None:
         return found.seen, {found.entry} if flags & os.O_CREAT else set()
     truncates = flags & os.O_TRUNC and not flags & os.O_EXCL and not found.is_folder
-    return found.seen, {("file", found.inode)} if truncates else set()
+    return found.seen, _truncate(found.inode, found.length, 0) if truncates else set()
 
 
 def _read(fd: int, count: int, at: int) -> Footprint:
