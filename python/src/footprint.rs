@@ -11,7 +11,7 @@
 
 use crate::outside::{Books, Outside, Walk, inode_at, is_directory, walk};
 use crate::shim::{IoEvent, WRITES, kind};
-use crate::{extent, run, status};
+use crate::{endpoints, extent, run, status};
 use frontrun_formats::{Location, Operation, Part};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -99,7 +99,9 @@ fn on_descriptor(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, 
         && event.access & WRITES != 0
         && let Some(other) = event.other_file()
     {
-        footprint.writes.push(outside.contents(other, inode_at(other), false, books));
+        // The path may lead through links of `/proc`, so the descriptor tells which file it is.
+        let to = event.arguments[if event.function().starts_with("sendfile") { 0 } else { 2 }];
+        footprint.writes.push(outside.contents(other, Some(endpoints::inode(to as i32)), false, books));
     }
 }
 
@@ -179,7 +181,7 @@ fn on_two_paths(
     footprint: &mut Footprint,
 ) {
     let to = walk(event.other_path(), false);
-    footprint.reads.extend(outside.on_the_way(&to, books));
+    let way = outside.on_the_way(&to, books);
     let (found, there) = (inode_at(&from.way.target), inode_at(&to.target));
     let is_gone = there.is_none() && !outside.is_untouched(&to, books);
     let entry = outside.entry(&to, false, books);
@@ -191,6 +193,13 @@ fn on_two_paths(
             None => true,
             Some(_) => is_rename && found != there && fits,
         };
+    // A link looks for the file first, and a rename for both directories.
+    if is_rename || found.is_some() {
+        footprint.reads.extend(way);
+    }
+    if is_rename && !to.has_place() {
+        return;
+    }
     if found.is_none() {
         footprint.reads.extend(from.entry);
     } else if !succeeds {
