@@ -196,9 +196,8 @@ fn next<'e>(
     thread: usize,
     index: u32,
 ) -> Option<&'e Operation> {
-    let is_same = |operation: &Operation, block| {
-        block == Block::Alone || !matches!(operation, Operation::Touch { .. })
-    };
+    let is_same =
+        |operation: &Operation, block| block == Block::Alone || !matches!(operation, Operation::Touch { .. });
     if let Some(events) = units[thread].get(index as usize) {
         let event = &execution.events[events.start];
         return is_same(&event.operation, event.block).then_some(&event.operation);

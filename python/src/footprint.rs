@@ -13,6 +13,7 @@ use crate::outside::{Books, Outside, Walk, inode_at, is_directory, walk};
 use crate::shim::{IoEvent, WRITES, kind};
 use crate::{endpoints, extent, run, status};
 use frontrun_formats::{Location, Operation, Part};
+use rustc_hash::FxHashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -50,12 +51,12 @@ pub fn operation(event: &IoEvent) -> Option<Operation> {
     } else {
         on_path(event, &mut run.outside, &mut books, &mut footprint);
     }
-    let Footprint { mut reads, mut writes } = footprint;
-    writes.sort_unstable();
-    writes.dedup();
-    reads.sort_unstable();
-    reads.dedup();
-    reads.retain(|at| !writes.contains(at));
+    // In the order in which the call comes upon them, which is the same in every execution: objects that another thread has
+    // come upon first have other numbers there.
+    let Footprint { reads, mut writes } = footprint;
+    let mut known = FxHashSet::default();
+    writes.retain(|at| known.insert(*at));
+    let reads: Vec<_> = reads.into_iter().filter(|at| known.insert(*at)).collect();
     (!reads.is_empty() || !writes.is_empty())
         .then(|| Operation::Touch { reads: reads.into(), writes: writes.into() })
 }
@@ -221,7 +222,17 @@ fn is_empty(directory: &[u8]) -> bool {
 
 /// Notes which entries the call is about to make and to remove.
 pub fn settle(event: &IoEvent) {
-    if event.fd >= 0 || !matches!(event.kind, kind::OPEN | kind::RENAME | kind::UNLINK | kind::LINK | kind::MAKE_DIRECTORY | kind::REMOVE_DIRECTORY) {
+    if event.fd >= 0
+        || !matches!(
+            event.kind,
+            kind::OPEN
+                | kind::RENAME
+                | kind::UNLINK
+                | kind::LINK
+                | kind::MAKE_DIRECTORY
+                | kind::REMOVE_DIRECTORY
+        )
+    {
         return;
     }
     // SAFETY: the calling thread holds the turn and the lock; the borrow ends in this function.

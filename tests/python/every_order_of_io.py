@@ -7,8 +7,8 @@ follows the Mazurkiewicz class of an order: for each part, which parts of whom a
 Locations are tuples; one that is the beginning of another one contains it:
 
 * ``("names", directory)`` the entries of a directory, ``("names", directory, name)`` one of them;
-* ``("file", inode)`` all of a file, ``("file", inode, "bytes", n)`` a byte, ``("file", inode, "end")`` its length,
-  ``("file", inode, "status")`` what nobody but ``stat`` sees.
+* ``("file", inode, "bytes", n)`` a byte of a file, ``("file", inode, "end")`` its length, ``("file", inode, "status")``
+  what nobody but ``stat`` sees.
 
 A file keeps its inode as long as an order is executed: a descriptor holds it.
 """
@@ -49,8 +49,8 @@ class Step:
     """Something that a thread does: as the program does it, and as system calls with their footprints."""
 
     text: str
-    run: Callable[[Desk], object]
-    parts: Callable[[Desk], Parts]
+    run: Callable[[Any], object]
+    parts: Callable[[Any], Parts]
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,11 @@ class FileProgram:
         for name, text in self.files.items():
             (root / name).write_text(text)
 
+    def state(self, root: Path) -> State:
+        """A new state in the directory, which is prepared for it."""
+        self.prepare(root)
+        return State(self, root)
+
     def text(self) -> str:
         threads = ["; ".join(step.text for step in steps) for steps in self.threads]
         return "\n".join([f"files {self.files}, folders {list(self.folders)}", *threads])
@@ -90,6 +95,12 @@ class State:
         """What the threads got and what they left behind."""
         return self.results, tree(self.root)
 
+    def close(self) -> None:
+        """Close what the threads have opened."""
+        for desk in self.desks:
+            for fd in desk.fds.values():
+                os.close(fd)
+
 
 def tree(root: Path) -> list[tuple[str, str]]:
     """All files and directories below a directory."""
@@ -99,13 +110,13 @@ def tree(root: Path) -> list[tuple[str, str]]:
     return found
 
 
-def workers_of(program: FileProgram) -> list[Callable[[State], None]]:
+def workers_of(program: Any) -> list[Callable[[Any], None]]:
     """The threads as the program runs them."""
     return [_worker(number, steps) for number, steps in enumerate(program.threads)]
 
 
-def _worker(number: int, steps: Sequence[Step]) -> Callable[[State], None]:
-    def work(state: State) -> None:
+def _worker(number: int, steps: Sequence[Step]) -> Callable[[Any], None]:
+    def work(state: Any) -> None:
         desk, results = state.desks[number], state.results[number]
         for step in steps:
             try:
@@ -116,7 +127,7 @@ def _worker(number: int, steps: Sequence[Step]) -> Callable[[State], None]:
     return work
 
 
-def _all_parts(desk: Desk, steps: Sequence[Step], results: list[object]) -> Parts:
+def _all_parts(desk: Any, steps: Sequence[Step], results: list[object]) -> Parts:
     for step in steps:
         try:
             result = yield from step.parts(desk)
@@ -135,26 +146,24 @@ class Expected:
     outcomes: dict[str, int]
 
 
-def explore_every_order(program: FileProgram) -> Expected:
+def explore_every_order(program: Any) -> Expected:
     """Run all orders of the parts. The orders of one class must have one outcome: otherwise a footprint is wrong."""
     classes: dict[frozenset[Any], str] = {}
     choices: list[int] | None = []
     with tempfile.TemporaryDirectory() as folder:
         root = Path(os.path.realpath(folder))
         while choices is not None:
-            program.prepare(root)
-            state = State(program, root)
-            order, widths = _run(program, state, choices)
+            state = program.state(root)
+            order, widths = _run(program, state, root, choices)
             outcome = repr(state.observe())
+            state.close()
             known = classes.setdefault(class_of(order), outcome)
             assert known == outcome, f"one class, two outcomes:\n{program.text()}\n{known}\n{outcome}"
             choices = _next(choices, widths)
     return Expected(len(classes), dict(collections.Counter(classes.values())))
 
 
-def _run(
-    program: FileProgram, state: State, choices: Sequence[int]
-) -> tuple[list[tuple[int, Footprint]], list[int]]:
+def _run(program: Any, state: Any, root: Path, choices: Sequence[int]) -> tuple[list[tuple[int, Footprint]], list[int]]:
     """Run one order; who takes which part, and how many threads there were to choose from each time."""
     order: list[tuple[int, Footprint]] = []
     widths: list[int] = []
@@ -163,7 +172,7 @@ def _run(
         for number, steps in enumerate(program.threads)
     }
     pending: dict[int, Touch] = {}
-    with _kept_inodes(state.root) as keep:
+    with _kept_inodes(root) as keep:
         for number in threads:
             _advance(threads[number], number, pending)
         while pending:
@@ -173,9 +182,6 @@ def _run(
             order.append((number, footprint))
             _advance(threads[number], number, pending)
             keep()
-    for desk in state.desks:
-        for fd in desk.fds.values():
-            os.close(fd)
     return order, widths
 
 
@@ -237,4 +243,3 @@ def are_dependent(one: Footprint, other: Footprint) -> bool:
 
 def _overlap(some: set[Location], others: set[Location]) -> bool:
     return any(a[: len(b)] == b[: len(a)] for a in some for b in others)
-
