@@ -140,8 +140,7 @@ fn on_path(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footpr
             false
         }
         kind::UNLINK => {
-            // `remove` takes directories, too.
-            let removes = found.is_some() && (event.function() == "remove" || !is_directory(&way.target));
+            let removes = removes(event, &way.target);
             footprint.writes.extend(removes.then(|| outside.link_of(contents, &way, books)));
             removes
         }
@@ -149,7 +148,7 @@ fn on_path(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, footpr
         kind::REMOVE_DIRECTORY => {
             let is_there = is_directory(&way.target);
             footprint.reads.extend(is_there.then(|| outside.entries(&way.target, books)));
-            is_there && is_empty(&way.target)
+            removes(event, &way.target)
         }
         // A symbolic link, or something else that is made.
         kind::RENAME | kind::LINK if event.other_path().is_empty() => is_free,
@@ -188,12 +187,6 @@ fn on_two_paths(
     let entry = outside.entry(&to, false, books);
     let replaced = outside.contents(&to.target, there, is_gone, books);
     let is_rename = event.kind == kind::RENAME;
-    let fits = is_directory(&from.way.target) == is_directory(&to.target);
-    let succeeds = to.has_place()
-        && match there {
-            None => true,
-            Some(_) => is_rename && found != there && fits,
-        };
     // A link looks for the file first, and a rename for both directories.
     if is_rename || found.is_some() {
         footprint.reads.extend(way);
@@ -203,7 +196,7 @@ fn on_two_paths(
     }
     if found.is_none() {
         footprint.reads.extend(from.entry);
-    } else if !succeeds {
+    } else if !gives_name(event, &from.way.target, &to) {
         footprint.reads.extend(from.entry.into_iter().chain(entry));
     } else if is_rename {
         footprint.writes.extend(from.entry.into_iter().chain(entry));
@@ -214,6 +207,23 @@ fn on_two_paths(
         footprint.writes.extend(entry);
         footprint.writes.push(outside.link_of(from.contents, &to, books));
     }
+}
+
+/// Whether a call that removes what is at a path can do so.
+fn removes(event: &IoEvent, path: &[u8]) -> bool {
+    match event.kind {
+        kind::REMOVE_DIRECTORY => is_directory(path) && is_empty(path),
+        // `remove` takes directories, too.
+        _ => inode_at(path).is_some() && (event.function() == "remove" || !is_directory(path)),
+    }
+}
+
+/// Whether a rename or a link gives what is at a path its second name.
+fn gives_name(event: &IoEvent, from: &[u8], to: &Walk) -> bool {
+    let (found, there) = (inode_at(from), inode_at(&to.target));
+    let replaces =
+        || event.kind == kind::RENAME && found != there && is_directory(from) == is_directory(&to.target);
+    found.is_some() && to.has_place() && (there.is_none() || replaces())
 }
 
 fn is_empty(directory: &[u8]) -> bool {
@@ -237,23 +247,25 @@ pub fn settle(event: &IoEvent) {
     }
     // SAFETY: the calling thread holds the turn and the lock; the borrow ends in this function.
     let Some(run) = (unsafe { run::get() }) else { return };
-    let path = walk(event.path(), follows(event)).target;
-    let is_there = inode_at(&path).is_some();
+    let way = walk(event.path(), follows(event));
+    let (path, is_there) = (&way.target[..], inode_at(&way.target).is_some());
     match event.kind {
         kind::OPEN => {
             let opening = Opening::of(event);
             if opening.creates && !(opening.is_exclusive && is_there) {
-                run.outside.note_entry(&path, true);
+                run.outside.note_entry(path, true);
             }
         }
         kind::RENAME | kind::LINK if !event.other_path().is_empty() => {
-            if is_there {
-                run.outside.note_entry(&walk(event.other_path(), false).target, true);
-                run.outside.note_entry(&path, event.kind == kind::LINK && run.outside.has_made(&path));
+            let to = walk(event.other_path(), false);
+            if gives_name(event, path, &to) {
+                let stays = event.kind == kind::LINK && run.outside.has_made(path);
+                run.outside.note_entry(&to.target, true);
+                run.outside.note_entry(path, stays);
             }
         }
-        kind::LINK | kind::MAKE_DIRECTORY if !is_there => run.outside.note_entry(&path, true),
-        kind::UNLINK | kind::REMOVE_DIRECTORY => run.outside.note_entry(&path, false),
+        kind::LINK | kind::MAKE_DIRECTORY if !is_there => run.outside.note_entry(path, true),
+        kind::UNLINK | kind::REMOVE_DIRECTORY if removes(event, path) => run.outside.note_entry(path, false),
         _ => {}
     }
 }

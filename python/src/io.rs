@@ -193,12 +193,11 @@ fn opened(event: &IoEvent) {
     LATEST.set(Some((Group::Opening, event.generation)));
     if CREATES.replace(false) && event.error == 0 {
         with_lock(|| {
-            // SAFETY: the calling thread holds the turn and the lock.
-            if let Some(run) = unsafe { run::get() } {
-                if let (Some(identities), Some(file)) = (unsafe { run::identities() }, event.file()) {
-                    let mut books = Books { identities, recording: &mut run.recording };
-                    run.outside.note_birth((event.device, event.inode), file, &mut books);
-                }
+            // SAFETY: the calling thread holds the turn and the lock; the borrows end here.
+            let (run, identities) = unsafe { (run::get(), run::identities()) };
+            if let (Some(run), Some(identities), Some(file)) = (run, identities, event.file()) {
+                let mut books = Books { identities, recording: &mut run.recording };
+                run.outside.note_birth((event.device, event.inode), file, &mut books);
             }
         });
     }
