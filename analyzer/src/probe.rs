@@ -187,7 +187,8 @@ fn by_thread(
     Ok(of_thread)
 }
 
-/// The first operation of the thread's unit with this index, executed or pending.
+/// The first operation of the thread's unit with this index, executed or pending, whose operands are the same in every
+/// state. Which locations a block touches, and in which order it says so, may hang on the state.
 fn next<'e>(
     execution: &'e Execution,
     threads: &Threads,
@@ -195,12 +196,16 @@ fn next<'e>(
     thread: usize,
     index: u32,
 ) -> Option<&'e Operation> {
+    let is_same =
+        |operation: &Operation, block| block == Block::Alone || !matches!(operation, Operation::Touch { .. });
     if let Some(events) = units[thread].get(index as usize) {
-        return Some(&execution.events[events.start].operation);
+        let event = &execution.events[events.start];
+        return is_same(&event.operation, event.block).then_some(&event.operation);
     }
     let mine = |thread_id| threads.id(thread) == thread_id;
     let pending = execution.pending.iter().find(|pending| mine(pending.thread))?;
-    (units[thread].len() == index as usize).then_some(&pending.operation)
+    let is_next = units[thread].len() == index as usize && is_same(&pending.operation, pending.block);
+    is_next.then_some(&pending.operation)
 }
 
 fn deed(thread: usize, unit_index: u32, simulation: &Simulation, events: Range<usize>) -> Deed {

@@ -80,8 +80,8 @@ pub fn database_access(path: &str, changes: bool, digest: &Bound<'_, PyAny>) -> 
     let Some(me) = me() else { return Ok(()) };
     run::reach(me, controlled::last_site(), None);
     // The bytes of the file differ where the contents do not.
-    let contents =
-        with_outside(|outside, books| outside.contents_as(path.as_bytes(), books)).unwrap_or_default();
+    let contents: Vec<_> =
+        with_outside(|outside, books| outside.database(path.as_bytes(), books)).into_iter().collect();
     let is_first = |at: &Location| with_outside(|outside, _| !outside.is_touched(*at)).unwrap_or(false);
     if contents.iter().any(is_first) {
         controlled::quiet();

@@ -4,7 +4,7 @@
 //! Whoever reads beyond the end reads the length; whoever writes beyond it writes the length and the bytes in between. The
 //! end of the file is where an appending write takes place, whatever place it was given.
 //!
-//! Invariant: two calls that touch no part in common have the same results in either order.
+//! Invariant: two calls that touch no part in common have the same results in either order, and touch the same parts.
 //!
 //! Not here: calls at the position of an open file that read, since they may read on.
 
@@ -35,6 +35,13 @@ pub fn written(event: &IoEvent) -> Vec<Part> {
     let end = start.saturating_add(event.length);
     let shape = (end > length || appends).then_some(Part::Shape);
     bytes(start.min(length), end).map_or(vec![Part::Whole], |parts| parts.chain(shape).collect())
+}
+
+/// The parts that a change of the length to this one writes.
+pub fn cut(event: &IoEvent, length: u64) -> Vec<Part> {
+    let before = length_of(event.fd);
+    bytes(before.min(length), before.max(length))
+        .map_or(vec![Part::Whole], |parts| parts.chain([Part::Shape]).collect())
 }
 
 /// The bytes of a range; `None` if they are many.

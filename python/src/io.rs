@@ -130,7 +130,10 @@ unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
     }
     if !run::is_recording() {
         if event.phase == BEFORE && changes(event) {
-            with_lock(note_change);
+            with_lock(|| {
+                note_change();
+                footprint::settle(event);
+            });
         }
         if event.phase == BEFORE && locks(event) && concerns(event) {
             with_lock(|| file_locks::note(event));
@@ -190,9 +193,11 @@ fn opened(event: &IoEvent) {
     LATEST.set(Some((Group::Opening, event.generation)));
     if CREATES.replace(false) && event.error == 0 {
         with_lock(|| {
-            // SAFETY: the calling thread holds the turn and the lock.
-            if let Some(run) = unsafe { run::get() } {
-                run.outside.note_birth((event.device, event.inode));
+            // SAFETY: the calling thread holds the turn and the lock; the borrows end here.
+            let (run, identities) = unsafe { (run::get(), run::identities()) };
+            if let (Some(run), Some(identities), Some(file)) = (run, identities, event.file()) {
+                let mut books = Books { identities, recording: &mut run.recording };
+                run.outside.note_birth((event.device, event.inode), file, &mut books);
             }
         });
     }
@@ -235,6 +240,7 @@ fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
     if !granted && (is_one_left() || IS_TIDYING.get()) {
         if changes(event) {
             note_change();
+            footprint::settle(event);
         }
         return DONE;
     }
@@ -254,7 +260,8 @@ fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
     }
     CREATES.set(footprint::makes(event));
     if let Some(operation) = footprint::operation(event) {
-        run::execute(me, site, operation, 1);
+        run::execute_by_state(me, site, operation);
+        footprint::settle(event);
         controlled::enter_call();
         LATEST.set(group(event).map(|group| (group, event.generation)));
     }
@@ -297,7 +304,7 @@ fn is_standard_stream(event: &IoEvent) -> bool {
 fn group(event: &IoEvent) -> Option<Group> {
     match event.kind {
         kind::OPEN => Some(Group::Opening),
-        kind::SEEK if !footprint::looks_for_end(event) => None,
+        kind::SEEK if !footprint::looks_for_end(event) || footprint::is_to_end(event) => None,
         kind::STAT | kind::SEEK | kind::READ if event.fd >= 0 && !is_positional(event) => {
             Some(Group::Reading)
         }
@@ -315,7 +322,8 @@ fn is_absorbed(event: &IoEvent) -> bool {
         return false;
     }
     match latest {
-        Group::Opening => matches!(event.kind, kind::STAT | kind::SEEK),
+        // Whoever opens a file for appending looks where its end is.
+        Group::Opening => matches!(event.kind, kind::STAT | kind::SEEK) && !footprint::is_to_end(event),
         Group::Reading => event.kind == kind::SEEK || group(event) == Some(Group::Reading),
         Group::Listing => matches!(event.kind, kind::READ_DIRECTORY | kind::CLOSE),
         Group::Writing => event.kind == kind::CLOSE && !file_locks::is_any_held(),

@@ -8,7 +8,7 @@
 //! a lock was made · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
 //! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`tasks`] event loops, with their
 //! [`futures`] and [`attempts`] · [`database`] databases, [`io`] files,
-//! with their [`footprint`] and its [`extent`], [`file_locks`], [`channels`] between
+//! with their [`footprint`], its [`extent`] and [`status`], [`file_locks`], [`channels`] between
 //! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`] ·
 //! requests to [`servers`] on [`connections`]
 //! · [`run`] the execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the
@@ -73,6 +73,7 @@ mod simple_queue;
 mod site;
 mod sources;
 mod spinning;
+mod status;
 mod switches;
 mod switching;
 mod tasks;

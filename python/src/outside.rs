@@ -1,10 +1,11 @@
 //! What lies outside the process as the trace names it: directory entries, contents of files, open files.
 //!
 //! Model: a *path* is looked up entry by entry, from the root, through symbolic links; each lookup reads one entry of one
-//! directory. Contents are named by the path under which they are found, never by inodes, whose numbers hang on the
-//! order in which files were made. A file that has been renamed or linked has the contents of all its paths.
+//! directory. A file is known by its inode, under whatever path it is found, and by which file with that inode it is. It
+//! is called by the path under which it was found first, never by its inode, whose number hangs on the order in which
+//! files were made.
 //!
-//! Invariant: names depend on the file system and on what this execution has done so far, in its order.
+//! Invariant: a file is found first under the path that it had when the execution began, or under which it was made.
 //!
 //! Not here: which call touches what (io).
 
@@ -18,6 +19,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// How many symbolic links a path may lead through, as in the kernel.
@@ -32,8 +34,12 @@ const LONGEST_HASHED: u64 = 1 << 20;
 /// Something outside that has parts which threads share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Thing {
-    /// The bytes and the metadata of the file at a path.
+    /// The bytes and the metadata of the file that has this inode for a time, and which time that is.
+    File(Inode, u32),
+    /// What there is at a path where no file is, or a database.
     Content(Bytes),
+    /// How many names a file has.
+    Links(ObjectId),
     /// The entries of the directory at a path.
     Directory(Bytes),
     /// The lock of the database at a path.
@@ -52,8 +58,10 @@ enum Thing {
 #[derive(Debug, Default)]
 pub struct Outside {
     numbers: FxHashMap<Thing, ObjectId>,
-    /// Renames and links that have happened: what was at the first path is at the second, too.
-    moves: Vec<(Bytes, Bytes)>,
+    /// Entries that are there because this execution has made them, by path.
+    made: FxHashSet<Bytes>,
+    /// What files are called.
+    labels: FxHashMap<ObjectId, String>,
     /// Which open file a descriptor's number stood for last.
     last: FxHashMap<i32, u64>,
     /// Locations that have been touched.
@@ -128,6 +136,14 @@ fn parent_length(path: &[u8]) -> usize {
     path.iter().rposition(|byte| *byte == b'/').unwrap_or(0)
 }
 
+impl Walk {
+    /// Whether the directory is there in which the entry that is meant is, or would be.
+    pub fn has_place(&self) -> bool {
+        let (directory, _) = self.target.split_at(parent_length(&self.target));
+        directory.is_empty() || is_directory(directory)
+    }
+}
+
 impl Outside {
     /// The entries that looking up a path reads on its way, without the one that is meant.
     pub fn on_the_way(&mut self, walk: &Walk, books: &mut Books<'_>) -> Vec<Location> {
@@ -139,6 +155,19 @@ impl Outside {
         walk.last.as_ref().map(|(directory, name)| self.entry_of(directory, name, is_replaced, books))
     }
 
+    /// Whether nothing has touched the entry that is meant.
+    pub fn is_untouched(&mut self, walk: &Walk, books: &mut Books<'_>) -> bool {
+        let Some((directory, name)) = &walk.last else { return true };
+        let at = self.place_of(directory, name, books);
+        !self.is_touched(at)
+    }
+
+    fn place_of(&mut self, directory: &[u8], name: &[u8], books: &mut Books<'_>) -> Location {
+        let object = self.number(Thing::Directory(directory.into()), directory, books);
+        let key = books.recording.key(Key::Str(String::from_utf8_lossy(name).into()));
+        Location::new(object, Part::Key(key))
+    }
+
     fn entry_of(
         &mut self,
         directory: &[u8],
@@ -146,9 +175,7 @@ impl Outside {
         is_replaced: bool,
         books: &mut Books<'_>,
     ) -> Location {
-        let object = self.number(Thing::Directory(directory.into()), books);
-        let key = books.recording.key(Key::Str(String::from_utf8_lossy(name).into()));
-        let at = Location::new(object, Part::Key(key));
+        let at = self.place_of(directory, name, books);
         let path = [directory, b"/", name].concat();
         self.touch(at, is_replaced, books, || i64::from(as_path(&path).symlink_metadata().is_ok()));
         at
@@ -157,40 +184,63 @@ impl Outside {
     /// All entries of the directory at a path.
     pub fn entries(&mut self, path: &[u8], books: &mut Books<'_>) -> Location {
         let path = if path == b"/" { &[][..] } else { path };
-        Location::new(self.number(Thing::Directory(path.into()), books), Part::Whole)
+        Location::new(self.number(Thing::Directory(path.into()), path, books), Part::Whole)
     }
 
-    /// All contents of the file at a path, under all its names; `is_replaced` if it does not matter what they were.
-    pub fn contents(&mut self, path: &[u8], is_replaced: bool, books: &mut Books<'_>) -> Vec<Location> {
-        let found = self.contents_as(path, books);
-        for (at, name) in found.iter().zip(self.names_of(path)) {
-            self.touch(*at, is_replaced, books, || digest(as_path(&name)));
+    /// All contents of the file with an inode that was found at a path; `is_replaced` if it does not matter what they were.
+    pub fn contents(
+        &mut self,
+        path: &[u8],
+        inode: Option<Inode>,
+        is_replaced: bool,
+        books: &mut Books<'_>,
+    ) -> Location {
+        let birth = inode.and_then(|inode| self.births.get(&inode)).copied();
+        let thing = inode.map_or(Thing::Content(path.into()), |inode| Thing::File(inode, birth.unwrap_or(0)));
+        let object = self.number(thing, path, books);
+        // What has been made in this execution has begun with nothing.
+        let is_replaced = is_replaced || birth.is_some();
+        self.touch(Location::new(object, Part::State), is_replaced, books, || digest(as_path(path)));
+        Location::new(object, Part::Whole)
+    }
+
+    /// The contents of the database at a path, whatever they were before.
+    pub fn database(&mut self, path: &[u8], books: &mut Books<'_>) -> Location {
+        Location::new(self.number(Thing::Content(path.into()), path, books), Part::State)
+    }
+
+    /// How many names a file has.
+    pub fn links(&mut self, contents: Location, books: &mut Books<'_>) -> Location {
+        let label = self.labels.get(&contents.object).cloned().unwrap_or_default();
+        let object = self.number(Thing::Links(contents.object), label.as_bytes(), books);
+        Location::new(object, Part::Whole)
+    }
+
+    /// That a file has the name that is meant. That one name comes and another one goes is in conflict with those alone who
+    /// ask for the number of names.
+    pub fn link_of(&mut self, contents: Location, walk: &Walk, books: &mut Books<'_>) -> Location {
+        let all = self.links(contents, books);
+        let key = books.recording.key(Key::Str(String::from_utf8_lossy(&walk.target).into()));
+        Location::new(all.object, Part::Key(key))
+    }
+
+    /// Whether the entry at a path is there because this execution has made it.
+    pub fn has_made(&self, path: &[u8]) -> bool {
+        self.made.contains(path)
+    }
+
+    /// Notes that this execution makes the entry at a path, or removes it.
+    pub fn note_entry(&mut self, path: &[u8], is_there: bool) {
+        if is_there {
+            self.made.insert(path.into());
+        } else {
+            self.made.remove(path);
         }
-        found.iter().map(|at| Location::new(at.object, Part::Whole)).collect()
-    }
-
-    /// The contents of the file at a path, whatever they were before.
-    pub fn contents_as(&mut self, path: &[u8], books: &mut Books<'_>) -> Vec<Location> {
-        let numbers = self.names_of(path).into_iter().map(|name| self.number(Thing::Content(name), books));
-        numbers.map(|object| Location::new(object, Part::State)).collect()
     }
 
     /// Whether an event has touched a location.
     pub fn is_touched(&self, at: Location) -> bool {
         self.touched.contains(&at)
-    }
-
-    /// The paths under which the file at `path` may be found, as far as this execution has renamed and linked it.
-    fn names_of(&self, path: &[u8]) -> Vec<Bytes> {
-        let mut names: Vec<Bytes> = vec![path.into()];
-        for (from, to) in &self.moves {
-            for at in 0..names.len() {
-                let below = names[at].strip_prefix(&**from).filter(|rest| rest.is_empty() || rest[0] == b'/');
-                let moved = below.map(|rest| [to, rest].concat().into_boxed_slice());
-                names.extend(moved.filter(|moved| !names.contains(moved)));
-            }
-        }
-        names
     }
 
     /// Notes what the first event that touches it finds, unless what happens does not depend on that.
@@ -214,11 +264,6 @@ impl Outside {
         }
     }
 
-    /// Notes that what is at `from` is from now on at `to`, too.
-    pub fn note_move(&mut self, from: &[u8], to: &[u8]) {
-        self.moves.push((from.into(), to.into()));
-    }
-
     /// The open file behind a descriptor. A number that is not open stands for the open file that it was last, since
     /// that is who closed it.
     pub fn open_file(
@@ -240,7 +285,7 @@ impl Outside {
 
     /// The lock of the database at a path.
     pub fn lock(&mut self, path: &[u8], books: &mut Books<'_>) -> ObjectId {
-        self.number(Thing::Lock(path.into()), books)
+        self.number(Thing::Lock(path.into()), path, books)
     }
 
     /// The lock of a buffered file, an object of this class.
@@ -255,9 +300,10 @@ impl Outside {
         lock
     }
 
-    /// Notes that a file was made and has this inode now.
-    pub fn note_birth(&mut self, inode: Inode) {
+    /// Notes that a file was made at a path and has this inode now.
+    pub fn note_birth(&mut self, inode: Inode, path: &[u8], books: &mut Books<'_>) {
         *self.births.entry(inode).or_default() += 1;
+        self.contents(path, Some(inode), true, books);
     }
 
     /// The lock of a file, and which open file holds it.
@@ -281,15 +327,17 @@ impl Outside {
 
     /// The number of a channel.
     pub fn channel(&mut self, channel: &Channel, books: &mut Books<'_>) -> ObjectId {
-        self.number(Thing::Channel(channel.clone()), books)
+        self.number(Thing::Channel(channel.clone()), &[], books)
     }
 
-    fn number(&mut self, thing: Thing, books: &mut Books<'_>) -> ObjectId {
+    /// The number of a thing, which is called by a path, unless it has a name of its own.
+    fn number(&mut self, thing: Thing, path: &[u8], books: &mut Books<'_>) -> ObjectId {
         if let Some(known) = self.numbers.get(&thing) {
             return *known;
         }
         let (kind, label) = match &thing {
-            Thing::Content(path) => (outside::FILE, shown(path)),
+            Thing::File(..) | Thing::Content(_) => (outside::FILE, shown(path)),
+            Thing::Links(_) => ("names of a file", String::from_utf8_lossy(path).into()),
             Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
             Thing::Lock(path) => ("lock", format!("the lock of {}", shown(path))),
@@ -298,7 +346,12 @@ impl Outside {
             Thing::Open(generation) => ("open file", generation.to_string()),
             Thing::Channel(channel) => ("channel", channel.label().to_owned()),
         };
-        self.enter(thing, kind, &label, books)
+        let is_file = matches!(thing, Thing::File(..));
+        let object = self.enter(thing, kind, &label, books);
+        if is_file {
+            self.labels.insert(object, label);
+        }
+        object
     }
 
     fn enter(&mut self, thing: Thing, kind: &str, label: &str, books: &mut Books<'_>) -> ObjectId {
@@ -307,6 +360,16 @@ impl Outside {
         self.numbers.insert(thing, object);
         object
     }
+}
+
+/// The inode of what is at a path, which is looked up already.
+pub fn inode_at(path: &[u8]) -> Option<Inode> {
+    as_path(path).symlink_metadata().ok().map(|status| (status.dev(), status.ino()))
+}
+
+/// Whether a directory is at a path.
+pub fn is_directory(path: &[u8]) -> bool {
+    as_path(path).symlink_metadata().is_ok_and(|status| status.is_dir())
 }
 
 fn as_path(path: &[u8]) -> &Path {

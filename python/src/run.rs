@@ -341,6 +341,16 @@ pub fn execute(me: ThreadId, position: Option<&Site>, operation: Operation, resu
     execute_as(me, position, operation, result, Block::Alone);
 }
 
+/// The same for an access that hangs on a state which no table follows: a block of one event.
+pub fn execute_by_state(me: ThreadId, position: Option<&Site>, operation: Operation) {
+    // A step of a loop is a block as it is.
+    if controlled::whole_step().is_some() {
+        return execute(me, position, operation, 1);
+    }
+    execute_as(me, position, operation, 1, Block::First);
+    leave_block(me);
+}
+
 /// The same for an access in an opaque block, which it begins if `me` is not in one.
 pub fn execute_in_block(me: ThreadId, position: &Site, operation: Operation, result: u8) {
     // SAFETY: `me` holds the turn and the lock.

@@ -4,7 +4,8 @@
 
 use crate::servers::inputs;
 use crate::{
-    buffered, c_calls, controlled, dates, exits, freed, io, locks, run, simple_queue, sources, time_calls,
+    buffered, c_calls, controlled, dates, exits, freed, io, locks, run, simple_queue, sources, status,
+    time_calls,
 };
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;
@@ -103,6 +104,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
         Recording::create(file, &header).map_err(|error| PyOSError::new_err(error.to_string()))?;
     recording.inputs = inputs::recorded();
     buffered::install(py)?;
+    status::install(py)?;
     c_calls::install(py)?;
     dates::install(py)?;
     exits::install(py)?;
