@@ -164,8 +164,8 @@ def _hash(self: threading.Thread) -> int:
     return made
 
 
-# The register of the threads that have not died is kept out of sight. A thread object that nobody else holds dies with its
-# thread in the system, some time after the last step: when that is does not hang on the order of steps.
+# The register of the threads that have not died is kept out of sight. A thread object that nobody else holds dies with
+# its thread in the system, some time after the last step: when that is does not hang on the order of steps.
 
 
 def _register(self: threading.Thread) -> None:
