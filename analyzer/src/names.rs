@@ -5,8 +5,13 @@
 //! common past, and the next operation of every thread behind it), the operands correspond. Texts correspond by what
 //! they say. What has no counterpart is *foreign* and gets a number of its own: perhaps it is something that this
 //! execution touches elsewhere, perhaps not; [`Names::may_overlap`] says whether that can be excluded.
+//!
+//! What files and connections are called excludes nothing: temporary folders and ports have other names in every
+//! execution, and a renamed file is called by the name under which it was seen first. Nor does the name of an entry that
+//! only one execution knows differ from one that only the other knows.
 
 use crate::kind;
+use frontrun_formats::execution::outside;
 use frontrun_formats::{
     Execution, KeyId, Location, ObjectId, Operation, Part, StringId, ThreadId, ThreadPath, Value,
 };
@@ -15,6 +20,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 /// How the text of a key begins that is equal to itself alone.
 const BY_IDENTITY: &str = "<object ";
 
+/// Types of objects outside whose labels may be others in other executions.
+const RENAMED: [&str; 5] = [outside::FILE, outside::DIRECTORY, outside::FILE_NAMES, "open file", "channel"];
+
+/// How the label of a file's lock begins, which names the file.
+const LOCK_OF_A_FILE: &str = "the lock of ";
+
 /// The names of one execution, and numbers for what others add to them.
 pub(crate) struct Names<'e> {
     execution: &'e Execution,
@@ -22,11 +33,15 @@ pub(crate) struct Names<'e> {
     keys: FxHashMap<&'e str, KeyId>,
     /// Keys of other executions that are equal to themselves alone and have no counterpart.
     foreign_keys: FxHashSet<KeyId>,
+    /// Names of entries outside that this execution does not know, and of which execution they are.
+    foreign_entries: FxHashMap<KeyId, usize>,
     next_text: u32,
     next_key: u32,
     foreign: Vec<Foreign<'e>>,
     /// By other execution: the objects of this one that have a counterpart there.
     known: Vec<FxHashSet<ObjectId>>,
+    /// By other execution: the keys of this one that it knows as well.
+    shared_keys: Vec<FxHashSet<KeyId>>,
 }
 
 /// An object of another execution without a counterpart.
@@ -52,16 +67,20 @@ impl<'e> Names<'e> {
             texts: execution.strings.iter().map(String::as_str).zip((0..).map(StringId)).collect(),
             keys: execution.keys.iter().map(text).zip((0..).map(KeyId)).collect(),
             foreign_keys: FxHashSet::default(),
+            foreign_entries: FxHashMap::default(),
             next_text: execution.strings.len() as u32,
             next_key: execution.keys.len() as u32,
             foreign: Vec::new(),
             known: Vec::new(),
+            shared_keys: Vec::new(),
         }
     }
 
     /// A translation in which nothing corresponds yet.
     pub(crate) fn translation(&mut self, other: &'e Execution) -> Translation<'e> {
         self.known.push(FxHashSet::default());
+        let shared = other.keys.iter().filter_map(|text| self.keys.get(other.text(*text)).copied());
+        self.shared_keys.push(shared.collect());
         let number = self.known.len() - 1;
         Translation { other, number, objects: FxHashMap::default(), keys: FxHashMap::default() }
     }
@@ -88,7 +107,15 @@ impl<'e> Names<'e> {
     pub(crate) fn location(&mut self, translation: &mut Translation<'e>, at: Location) -> Location {
         let part = match at.part {
             Part::Name(text) => Part::Name(self.text(translation.other.text(text))),
-            Part::Key(key) => Part::Key(self.key(translation, key)),
+            Part::Key(key) => {
+                let id = self.key(translation, key);
+                if id.index() >= self.execution.keys.len()
+                    && is_renamed(described(translation.other, at.object))
+                {
+                    self.foreign_entries.insert(id, translation.number);
+                }
+                Part::Key(id)
+            }
             Part::Notified(thread) => Part::Notified(self.thread(translation.other, thread)),
             Part::Started(thread) => Part::Started(self.thread(translation.other, thread)),
             Part::Ended(thread) => Part::Ended(self.thread(translation.other, thread)),
@@ -156,7 +183,8 @@ impl<'e> Names<'e> {
     /// Whether a location has no counterpart, or only perhaps.
     pub(crate) fn is_foreign(&self, at: Location) -> bool {
         self.foreign(at.object).is_some()
-            || matches!(at.part, Part::Key(key) if self.foreign_keys.contains(&key))
+            || matches!(at.part, Part::Key(key)
+                if self.foreign_keys.contains(&key) || self.foreign_entries.contains_key(&key))
     }
 
     fn foreign(&self, object: ObjectId) -> Option<&Foreign<'e>> {
@@ -180,9 +208,22 @@ impl<'e> Names<'e> {
                     let text = self.execution.keys.get(key.index()).map(|text| self.execution.text(*text));
                     foreign(key) || text.is_some_and(|text| text.contains(BY_IDENTITY))
                 };
-                (foreign(one) && by_identity(other)) || (foreign(other) && by_identity(one))
+                (foreign(one) && by_identity(other))
+                    || (foreign(other) && by_identity(one))
+                    || self.may_be_one_entry(one, other)
             }
             (one, other) => one == other,
+        }
+    }
+
+    /// Whether two names of entries may be what one entry is called in two executions.
+    fn may_be_one_entry(&self, one: KeyId, other: KeyId) -> bool {
+        let number = |key: KeyId| self.foreign_entries.get(&key).copied();
+        match (number(one), number(other)) {
+            (Some(one), Some(other)) => one != other,
+            (Some(number), None) => !self.shared_keys[number].contains(&other),
+            (None, Some(number)) => !self.shared_keys[number].contains(&one),
+            (None, None) => false,
         }
     }
 
@@ -195,7 +236,9 @@ impl<'e> Names<'e> {
             let unnamed =
                 |label: &str| label.strip_prefix(foreign.type_name).is_some_and(|rest| rest.starts_with('#'));
             foreign.type_name == type_name
-                && (foreign.label == label || unnamed(foreign.label) && unnamed(label))
+                && (foreign.label == label
+                    || unnamed(foreign.label) && unnamed(label)
+                    || is_renamed((type_name, label)) && is_renamed((type_name, foreign.label)))
         };
         let known = |foreign: &Foreign, object| self.known[foreign.other].contains(&object);
         match (self.foreign(one), self.foreign(other)) {
@@ -207,6 +250,11 @@ impl<'e> Names<'e> {
             (None, None) => false,
         }
     }
+}
+
+/// Whether an object of this type and label may have another label in another execution.
+fn is_renamed((type_name, label): (&str, &str)) -> bool {
+    RENAMED.contains(&type_name) || label.starts_with(LOCK_OF_A_FILE)
 }
 
 /// Type and label of an object.

@@ -202,6 +202,8 @@ impl Execution {
 pub mod outside {
     /// The contents of a file. An initial value is a hash of them.
     pub const FILE: &str = "file";
+    /// How many names a file has.
+    pub const FILE_NAMES: &str = "names of a file";
     /// The entries of a directory. An initial value is 1 for an entry that is there.
     pub const DIRECTORY: &str = "directory";
     /// The rows of a table of a database. An initial value is a digest of all of them.

@@ -337,7 +337,7 @@ impl Outside {
         }
         let (kind, label) = match &thing {
             Thing::File(..) | Thing::Content(_) => (outside::FILE, shown(path)),
-            Thing::Links(_) => ("names of a file", String::from_utf8_lossy(path).into()),
+            Thing::Links(_) => (outside::FILE_NAMES, String::from_utf8_lossy(path).into()),
             Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
             Thing::Lock(path) => ("lock", format!("the lock of {}", shown(path))),

@@ -480,3 +480,33 @@ def test_a_line_that_was_not_flushed_is_seen_after_the_close(tmp_path: Path) -> 
     seen: list[str] = []
     result = explore(nothing, [write, read], lambda _: True, tmp_path, observe=lambda _: seen)
     assert set(result.outcomes) == {"[]", "['']", "['line']"}
+
+
+REMOVAL = """
+import os, pathlib, shutil, tempfile, threading
+root = pathlib.Path(tempfile.mkdtemp(dir=".")) / "session"
+root.mkdir()
+(root / "upload.tmp").write_text("x")
+errors = []
+def remove():
+    try:
+        shutil.rmtree(root)
+    except OSError as error:
+        errors.append(error)
+def clean():
+    try:
+        os.unlink(root / "upload.tmp")
+    except FileNotFoundError:
+        pass
+threads = [threading.Thread(target=remove), threading.Thread(target=clean)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert not errors, errors
+"""
+
+
+def test_a_folder_that_is_called_otherwise_in_each_execution_is_one_folder(explore: Explore, tmp_path: Path) -> None:
+    """Who clears up is out of scope, so what it does at another moment is seen in an execution of its own."""
+    (tmp_path / "program.py").write_text(REMOVAL)
+    code, answer = explore("--keep-going", "--include", "shutil", "program.py")
+    assert (code, answer["verdict"], answer["executions"]) == (1, "failed", 4), answer
