@@ -6,6 +6,7 @@
 
 use crate::id::{KeyId, ObjectId, ThreadId};
 use crate::location::Location;
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 /// What a thread does next, or did. The footprint may depend on the state, see [`crate::semantics::effect`].
@@ -136,6 +137,18 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Reads and writes locations, each of which is named once, in the order in which they are come upon: that is the same
+    /// in every execution, and their numbers are not. `None` if there are none.
+    pub fn touching(
+        reads: impl IntoIterator<Item = Location>,
+        writes: impl IntoIterator<Item = Location>,
+    ) -> Option<Operation> {
+        let mut known = FxHashSet::default();
+        let writes: Box<[Location]> = writes.into_iter().filter(|at| known.insert(*at)).collect();
+        let reads: Box<[Location]> = reads.into_iter().filter(|at| known.insert(*at)).collect();
+        (!known.is_empty()).then_some(Operation::Touch { reads, writes })
+    }
+
     /// Whether it is about the life of threads, not about what they share.
     pub fn is_lifecycle(&self) -> bool {
         use Operation::{End, Join, Spawn, Start};

@@ -92,10 +92,7 @@ pub unsafe fn load_several(
         for at in 0..ffi::PyTuple_Size(names) {
             add(ffi::PyTuple_GetItem(names, at));
         }
-        reads.sort_unstable();
-        reads.dedup();
-        let reads = reads.into_boxed_slice();
-        (!reads.is_empty()).then(|| (Operation::Touch { reads, writes: Box::new([]) }, 1))
+        Operation::touching(reads, []).map(|operation| (operation, 1))
     }
 }
 

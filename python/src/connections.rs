@@ -4,7 +4,7 @@
 
 use crate::outside::Books;
 use frontrun_formats::execution::outside;
-use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
+use frontrun_formats::{Location, ObjectId, Part, Value};
 use frontrun_recorder::key::Key;
 use frontrun_recorder::servers::commands;
 use frontrun_recorder::servers::postgres::Dialogue;
@@ -88,18 +88,6 @@ pub struct Servers {
     tables: FxHashMap<(String, String), Option<Rc<Table>>>,
     /// Whether something has been done of which nobody knows what it changed.
     pub is_unknown: bool,
-}
-
-/// The operation that touches these locations.
-pub fn touching(reads: &[Location], writes: &[Location]) -> Operation {
-    let mut writes = writes.to_vec();
-    writes.sort_unstable();
-    writes.dedup();
-    let mut reads = reads.to_vec();
-    reads.sort_unstable();
-    reads.dedup();
-    reads.retain(|at| !writes.contains(at));
-    Operation::Touch { reads: reads.into(), writes: writes.into() }
 }
 
 impl Servers {

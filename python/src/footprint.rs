@@ -13,7 +13,6 @@ use crate::outside::{Books, Outside, Walk, inode_at, is_directory, walk};
 use crate::shim::{IoEvent, WRITES, kind};
 use crate::{endpoints, extent, run, status};
 use frontrun_formats::{Location, Operation, Part};
-use rustc_hash::FxHashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -51,14 +50,7 @@ pub fn operation(event: &IoEvent) -> Option<Operation> {
     } else {
         on_path(event, &mut run.outside, &mut books, &mut footprint);
     }
-    // In the order in which the call comes upon them, which is the same in every execution: objects that another thread has
-    // come upon first have other numbers there.
-    let Footprint { reads, mut writes } = footprint;
-    let mut known = FxHashSet::default();
-    writes.retain(|at| known.insert(*at));
-    let reads: Vec<_> = reads.into_iter().filter(|at| known.insert(*at)).collect();
-    (!reads.is_empty() || !writes.is_empty())
-        .then(|| Operation::Touch { reads: reads.into(), writes: writes.into() })
+    Operation::touching(footprint.reads, footprint.writes)
 }
 
 /// A call on an open file.

@@ -24,9 +24,9 @@ mod unknown;
 
 use crate::connections::{Id, Servers, Speech};
 use crate::outside::Books;
+use crate::run;
 use crate::shim::{AT_MOST, BEFORE, DONE, IoEvent, kind};
-use crate::{connections, run};
-use frontrun_formats::ThreadId;
+use frontrun_formats::{Location, Operation, ThreadId};
 use frontrun_recorder::servers::{postgres as postgres_protocol, redis as redis_protocol};
 use place::here;
 
@@ -174,8 +174,9 @@ fn note_change() {
 }
 
 /// Takes one step that touches fixed locations.
-fn touch(me: ThreadId, reads: &[frontrun_formats::Location], writes: &[frontrun_formats::Location]) {
+fn touch(me: ThreadId, reads: &[Location], writes: &[Location]) {
+    let Some(operation) = Operation::touching(reads.iter().copied(), writes.iter().copied()) else { return };
     let site = here();
     run::reach(me, site, None);
-    run::execute(me, site, connections::touching(reads, writes), 1);
+    run::execute(me, site, operation, 1);
 }
