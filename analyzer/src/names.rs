@@ -21,10 +21,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 const BY_IDENTITY: &str = "<object ";
 
 /// Types of objects outside whose labels may be others in other executions.
-const RENAMED: [&str; 5] = [outside::FILE, outside::DIRECTORY, outside::FILE_NAMES, "open file", "channel"];
-
-/// How the label of a file's lock begins, which names the file.
-const LOCK_OF_A_FILE: &str = "the lock of ";
+const RENAMED: [&str; 5] =
+    [outside::FILE, outside::DIRECTORY, outside::FILE_NAMES, outside::OPEN_FILE, outside::CHANNEL];
 
 /// The names of one execution, and numbers for what others add to them.
 pub(crate) struct Names<'e> {
@@ -33,8 +31,8 @@ pub(crate) struct Names<'e> {
     keys: FxHashMap<&'e str, KeyId>,
     /// Keys of other executions that are equal to themselves alone and have no counterpart.
     foreign_keys: FxHashSet<KeyId>,
-    /// Names of entries outside that this execution does not know, and of which execution they are.
-    foreign_entries: FxHashMap<KeyId, usize>,
+    /// Names of entries outside that this execution does not know, and which other ones know them.
+    foreign_entries: FxHashMap<KeyId, FxHashSet<usize>>,
     next_text: u32,
     next_key: u32,
     foreign: Vec<Foreign<'e>>,
@@ -112,7 +110,7 @@ impl<'e> Names<'e> {
                 if id.index() >= self.execution.keys.len()
                     && is_renamed(described(translation.other, at.object))
                 {
-                    self.foreign_entries.insert(id, translation.number);
+                    self.foreign_entries.entry(id).or_default().insert(translation.number);
                 }
                 Part::Key(id)
             }
@@ -218,11 +216,15 @@ impl<'e> Names<'e> {
 
     /// Whether two names of entries may be what one entry is called in two executions.
     fn may_be_one_entry(&self, one: KeyId, other: KeyId) -> bool {
-        let number = |key: KeyId| self.foreign_entries.get(&key).copied();
-        match (number(one), number(other)) {
-            (Some(one), Some(other)) => one != other,
-            (Some(number), None) => !self.shared_keys[number].contains(&other),
-            (None, Some(number)) => !self.shared_keys[number].contains(&one),
+        let is_unknown = |key: KeyId, of: &FxHashSet<usize>| {
+            of.iter().any(|number| !self.shared_keys[*number].contains(&key))
+        };
+        match (self.foreign_entries.get(&one), self.foreign_entries.get(&other)) {
+            (Some(one), Some(other)) => {
+                one.iter().any(|number| other.iter().any(|another| number != another))
+            }
+            (Some(of), None) => is_unknown(other, of),
+            (None, Some(of)) => is_unknown(one, of),
             (None, None) => false,
         }
     }
@@ -254,7 +256,7 @@ impl<'e> Names<'e> {
 
 /// Whether an object of this type and label may have another label in another execution.
 fn is_renamed((type_name, label): (&str, &str)) -> bool {
-    RENAMED.contains(&type_name) || label.starts_with(LOCK_OF_A_FILE)
+    RENAMED.contains(&type_name) || label.starts_with(outside::LOCK_OF)
 }
 
 /// Type and label of an object.

@@ -204,6 +204,12 @@ pub mod outside {
     pub const FILE: &str = "file";
     /// How many names a file has.
     pub const FILE_NAMES: &str = "names of a file";
+    /// An open file: its position, and that it is open.
+    pub const OPEN_FILE: &str = "open file";
+    /// What is sent and received.
+    pub const CHANNEL: &str = "channel";
+    /// How the label of a lock begins that is outside; it goes on with what the lock is of.
+    pub const LOCK_OF: &str = "the lock of ";
     /// The entries of a directory. An initial value is 1 for an entry that is there.
     pub const DIRECTORY: &str = "directory";
     /// The rows of a table of a database. An initial value is a digest of all of them.

@@ -2,7 +2,7 @@
 //!
 //! Not here: when steps are taken, and which (servers).
 
-use crate::outside::Books;
+use crate::outside::{Books, lock_of};
 use frontrun_formats::execution::outside;
 use frontrun_formats::{Location, ObjectId, Part, Value};
 use frontrun_recorder::key::Key;
@@ -235,7 +235,7 @@ impl Servers {
 
     /// The lock of a row.
     pub fn lock(&mut self, server: &str, table: &Table, row: &str, books: &mut Books<'_>) -> ObjectId {
-        let label = format!("the lock of {}[{row}]", table.name);
+        let label = lock_of(&format!("{}[{row}]", table.name));
         self.object("lock", &format!("{server} {} {row}", table.name), &label, books)
     }
 

@@ -278,7 +278,7 @@ impl Outside {
         let known = self.numbers.get(&Thing::Open(generation)).copied();
         let object = known.unwrap_or_else(|| {
             let label = format!("open {}", shown(path));
-            self.enter(Thing::Open(generation), "open file", &label, books)
+            self.enter(Thing::Open(generation), outside::OPEN_FILE, &label, books)
         });
         Some(Location::new(object, Part::State))
     }
@@ -313,7 +313,7 @@ impl Outside {
             .numbers
             .get(&thing)
             .copied()
-            .unwrap_or_else(|| self.enter(thing, "lock", &format!("the lock of {}", shown(path)), books));
+            .unwrap_or_else(|| self.enter(thing, "lock", &lock_of(&shown(path)), books));
         (lock, self.lock_holders.get(&lock).copied())
     }
 
@@ -340,11 +340,11 @@ impl Outside {
             Thing::Links(_) => (outside::FILE_NAMES, String::from_utf8_lossy(path).into()),
             Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
-            Thing::Lock(path) => ("lock", format!("the lock of {}", shown(path))),
-            Thing::FileLock((_, inode), _) => ("lock", format!("the lock of file {inode}")),
-            Thing::Buffer(_) => ("lock", "the lock of a buffered file".to_owned()),
-            Thing::Open(generation) => ("open file", generation.to_string()),
-            Thing::Channel(channel) => ("channel", channel.label().to_owned()),
+            Thing::Lock(path) => ("lock", lock_of(&shown(path))),
+            Thing::FileLock((_, inode), _) => ("lock", lock_of(&format!("file {inode}"))),
+            Thing::Buffer(_) => ("lock", lock_of("a buffered file")),
+            Thing::Open(generation) => (outside::OPEN_FILE, generation.to_string()),
+            Thing::Channel(channel) => (outside::CHANNEL, channel.label().to_owned()),
         };
         let is_file = matches!(thing, Thing::File(..));
         let object = self.enter(thing, kind, &label, books);
@@ -360,6 +360,11 @@ impl Outside {
         self.numbers.insert(thing, object);
         object
     }
+}
+
+/// What a lock outside is called.
+pub fn lock_of(what: &str) -> String {
+    format!("{}{what}", outside::LOCK_OF)
 }
 
 /// The inode of what is at a path, which is looked up already.
