@@ -41,6 +41,11 @@ pub enum Decision {
     Diverged(Divergence),
 }
 
+/// What `me` should do if `next` goes next.
+fn turn_of(next: ThreadId, me: ThreadId) -> Decision {
+    if next == me { Decision::Go } else { Decision::Switch(next) }
+}
+
 /// Where and how a run left its schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
@@ -246,12 +251,10 @@ impl Gate {
             self.order.iter().copied().find(|thread| self.is_enabled(*thread))
         };
         match next {
-            Some(next) if next == me => Decision::Go,
-            Some(next) => Decision::Switch(next),
+            Some(next) => turn_of(next, me),
             None if self.threads.iter().all(|thread| thread.ended) => Decision::Go,
             None => match self.leaving.first() {
-                Some(first) if first == me => Decision::Go,
-                Some(first) => Decision::Switch(first),
+                Some(first) => turn_of(first, me),
                 None => self.elapse(me),
             },
         }
@@ -270,7 +273,7 @@ impl Gate {
         let waiting = self.order.iter().copied().filter(|thread| patience(thread).is_some());
         let Some(next) = waiting.min_by_key(|thread| patience(thread)) else { return Decision::Stuck };
         self.threads[next.index()].elapsed = true;
-        if next == me { Decision::Go } else { Decision::Switch(next) }
+        turn_of(next, me)
     }
 
     /// Whether the thread's time has run out, so that it gives up its operation.
@@ -284,12 +287,11 @@ impl Gate {
             Some(thread) if self.threads[thread.index()].ended => Actual::Ended,
             Some(thread) if !self.is_able(thread) => {
                 if let Some(next) = self.wait_in_vain(thread) {
-                    return if next == me { Decision::Go } else { Decision::Switch(next) };
+                    return turn_of(next, me);
                 }
                 Actual::Blocked
             }
-            Some(thread) if thread == me => return Decision::Go,
-            Some(thread) => return Decision::Switch(thread),
+            Some(thread) => return turn_of(thread, me),
         };
         Decision::Diverged(self.divergence(actual))
     }

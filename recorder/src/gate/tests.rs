@@ -97,15 +97,21 @@ fn a_sampled_tail_draws_from_the_enabled_threads_only() {
     }
 }
 
-#[test]
-fn a_patient_wait_elapses_only_when_nobody_is_enabled() {
-    let mut gate = Gate::new(Schedule::default());
-    let child = spawned(&mut gate);
+/// The main thread waits a second for a child that has taken the lock, with the operation in which it waits.
+fn awaited_child(gate: &mut Gate) -> (ThreadId, Operation) {
+    let child = spawned(gate);
     let join = Operation::Join { thread: child };
     let second = Some(Duration::from_secs(1));
     assert_eq!(gate.decide(ThreadId(0), Some(join.clone()), second), Decision::Switch(child));
     gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
     gate.execute(child, &LOCK, 1, Block::Alone, || 1).unwrap();
+    (child, join)
+}
+
+#[test]
+fn a_patient_wait_elapses_only_when_nobody_is_enabled() {
+    let mut gate = Gate::new(Schedule::default());
+    let (child, join) = awaited_child(&mut gate);
     assert_eq!(gate.decide(child, Some(LOCK), None), Decision::Switch(ThreadId(0)));
     assert!(gate.has_elapsed(ThreadId(0)));
     gate.execute(ThreadId(0), &Operation::Elapse { of: Box::new(join) }, 1, Block::Alone, || 1).unwrap();
@@ -117,12 +123,7 @@ fn given_up_beside_an_unknown_step() -> (Gate, ThreadId, Operation) {
     let entries = vec![entry(0), entry(1), entry(1), entry(0)];
     let threads = vec![ThreadPath::main(), ThreadPath::main().child(0)];
     let mut gate = Gate::new(Schedule { threads, entries, ..Schedule::default() });
-    let child = spawned(&mut gate);
-    let join = Operation::Join { thread: child };
-    let second = Some(Duration::from_secs(1));
-    assert_eq!(gate.decide(ThreadId(0), Some(join.clone()), second), Decision::Switch(child));
-    gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
-    gate.execute(child, &LOCK, 1, Block::Alone, || 1).unwrap();
+    let (child, join) = awaited_child(&mut gate);
     assert_eq!(gate.decide(child, None, None), Decision::Go);
     (gate, child, join)
 }
