@@ -182,9 +182,9 @@ def explore(program: Callable[[], object], options: Options, call: Call) -> Inte
         report = _search(program, options, call, traces.directory)
         reproduced = _reproduce(program, options, call, report)
         # Once it is kept, a trace can be replaced by another process that explores by the same call.
-        account = _core.explain(report["failures"][0]["trace"]) if report["failures"] else None
+        report["account"] = _core.explain(report["failures"][0]["trace"]) if report["failures"] else None
         traces.keep(report)
-        return _result(report, account, reproduced, options.sampling)
+        return _result(report, reproduced, options.sampling)
 
 
 def _search(program: Callable[[], object], options: Options, call: Call, directory: str) -> dict[str, Any]:
@@ -296,7 +296,7 @@ def _replay_if_asked(program: Callable[[], object], options: Options, call: Call
 
 
 def _result(
-    report: dict[str, Any], account: str | None, reproduced: tuple[int, int] | None, sampling: Sampling | None
+    report: dict[str, Any], reproduced: tuple[int, int] | None, sampling: Sampling | None
 ) -> InterleavingResult:
     failures = tuple(Failure(**failure) for failure in report["failures"])
     incomplete = any(report[part] for part in ("waiting", "cut_runs", "left_behind", "errors", "diverged"))
@@ -312,7 +312,7 @@ def _result(
         exhausted=not incomplete and report["bounded_by"] is None,
         bounded_by=report["bounded_by"],
         reproduced=reproduced,
-        explanation=_explain(report, failures, account, reproduced, bounds),
+        explanation=_explain(report, failures, reproduced, bounds),
         first_trace=report["first_trace"],
         races_detected=report["races"],
         most_threads=report["most_threads"],
@@ -324,15 +324,14 @@ def _result(
 def _explain(
     report: dict[str, Any],
     failures: tuple[Failure, ...],
-    account: str | None,
     reproduced: tuple[int, int] | None,
     bounds: dict[int, float],
 ) -> str | None:
-    """Say what failed and how it came about, of which ``account`` tells, or why there is no verdict."""
+    """Say what failed and how it came about, or why there is no verdict."""
     parts = []
-    if failures and account is not None:
+    if failures:
         first = failures[0]
-        parts += [f"{first.kind} after {report['executions']} executions: {first.message}", account]
+        parts += [f"{first.kind} after {report['executions']} executions: {first.message}", report["account"]]
         if first.gil_reachable is not None:
             parts.append(_core.describe_builds(first.gil_reachable))
         if reproduced is not None:

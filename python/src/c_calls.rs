@@ -334,14 +334,11 @@ fn standard(py: Python<'_>) -> PyResult<FxHashMap<usize, Action>> {
     }
     for (module, changers) in SYSTEM {
         let module = py.import(*module)?;
-        let mut functions = FxHashMap::default();
-        add_others(&mut functions, &module, A::ReadItems)?;
+        add_others(&mut table, &module, A::ReadItems)?;
         for name in changers.split_whitespace() {
             // SAFETY: a live object, with the interpreter's lock held.
-            functions.remove(&unsafe { actions::address(module.getattr(name)?.as_ptr()) });
+            table.remove(&unsafe { actions::address(module.getattr(name)?.as_ptr()) });
         }
-        functions.extend(table);
-        table = functions;
     }
     Ok(table)
 }

@@ -11,7 +11,6 @@ use crate::observed::{Observed, read, several, write};
 use crate::{class, interpreter, names, ndarray};
 use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
 use pyo3::ffi;
-use rustc_hash::FxHashSet;
 
 #[allow(non_upper_case_globals)]
 unsafe extern "C" {
@@ -174,11 +173,8 @@ pub unsafe fn get_several(dict: *mut ffi::PyObject, keys: *mut ffi::PyObject) ->
             return None;
         }
         let keys = (0..ffi::PyTuple_Size(keys)).map(|at| ffi::PyTuple_GetItem(keys, at));
-        let mut reads: Vec<Location> = keys.map(|key| dict_entry(behind(dict), key)).collect();
-        // In the order of the pattern: the numbers of keys are others in other executions.
-        let mut known = FxHashSet::default();
-        reads.retain(|at| known.insert(*at));
-        several(reads, false)
+        let reads = keys.map(|key| dict_entry(behind(dict), key));
+        Operation::touching(reads, []).map(|operation| (operation, 1))
     }
 }
 

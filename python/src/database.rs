@@ -80,19 +80,17 @@ pub fn database_access(path: &str, changes: bool, digest: &Bound<'_, PyAny>) -> 
     let Some(me) = me() else { return Ok(()) };
     run::reach(me, controlled::last_site(), None);
     // The bytes of the file differ where the contents do not.
-    let contents: Vec<_> =
-        with_outside(|outside, books| outside.database(path.as_bytes(), books)).into_iter().collect();
-    let is_first = |at: &Location| with_outside(|outside, _| !outside.is_touched(*at)).unwrap_or(false);
-    if contents.iter().any(is_first) {
+    let Some(contents) = with_outside(|outside, books| outside.database(path.as_bytes(), books)) else {
+        return Ok(());
+    };
+    if with_outside(|outside, _| !outside.is_touched(contents)).unwrap_or(false) {
         controlled::quiet();
         let found = digest.call0().and_then(|found| found.extract());
         controlled::loud();
         let found: i64 = found?;
-        with_outside(|outside, books| {
-            contents.iter().for_each(|at| outside.touch(*at, false, books, || found))
-        });
+        with_outside(|outside, books| outside.touch(contents, false, books, || found));
     }
-    touch(me, contents, changes);
+    touch(me, vec![contents], changes);
     Ok(())
 }
 

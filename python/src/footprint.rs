@@ -15,7 +15,6 @@ use crate::{endpoints, extent, run, status};
 use frontrun_formats::{Location, Operation, Part};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// Whether the call names its place in the file, so that the position plays no part.
 pub fn is_positional(event: &IoEvent) -> bool {
@@ -224,17 +223,12 @@ fn is_empty(directory: &[u8]) -> bool {
 
 /// Notes which entries the call is about to make and to remove.
 pub fn settle(event: &IoEvent) {
-    if event.fd >= 0
-        || !matches!(
-            event.kind,
-            kind::OPEN
-                | kind::RENAME
-                | kind::UNLINK
-                | kind::LINK
-                | kind::MAKE_DIRECTORY
-                | kind::REMOVE_DIRECTORY
-        )
-    {
+    let opening = Opening::of(event);
+    let names = matches!(
+        event.kind,
+        kind::RENAME | kind::UNLINK | kind::LINK | kind::MAKE_DIRECTORY | kind::REMOVE_DIRECTORY
+    );
+    if event.fd >= 0 || !(opening.creates || names) {
         return;
     }
     // SAFETY: the calling thread holds the turn and the lock; the borrow ends in this function.
@@ -242,12 +236,7 @@ pub fn settle(event: &IoEvent) {
     let way = walk(event.path(), follows(event));
     let (path, is_there) = (&way.target[..], inode_at(&way.target).is_some());
     match event.kind {
-        kind::OPEN => {
-            let opening = Opening::of(event);
-            if opening.creates && !(opening.is_exclusive && is_there) {
-                run.outside.note_entry(path, true);
-            }
-        }
+        kind::OPEN if !(opening.is_exclusive && is_there) => run.outside.note_entry(path, true),
         kind::RENAME | kind::LINK if !event.other_path().is_empty() => {
             let to = walk(event.other_path(), false);
             if gives_name(event, path, &to) {
@@ -309,8 +298,7 @@ fn has_nofollow(flags: u64) -> bool {
 
 /// Whether the call makes the file that it opens.
 pub fn makes(event: &IoEvent) -> bool {
-    let found = || Path::new(OsStr::from_bytes(&walk(event.path(), follows(event)).target)).exists();
-    event.kind == kind::OPEN && flags_of(event) & libc::O_CREAT != 0 && !found()
+    Opening::of(event).creates && inode_at(&walk(event.path(), follows(event)).target).is_none()
 }
 
 /// The flags with which a file is opened.
