@@ -4,6 +4,7 @@
 //! object. A coarse location costs executions; a missing one costs soundness.
 
 use crate::id::{KeyId, ObjectId, StringId, ThreadId};
+use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
 /// A part of an object.
@@ -60,4 +61,11 @@ impl Location {
         self.object == other.object
             && (self.part == other.part || self.part == Part::Whole || other.part == Part::Whole)
     }
+}
+
+/// Each location once, in the order in which they are come upon: that is the same in every execution, and their numbers
+/// are not.
+pub fn distinct(locations: impl IntoIterator<Item = Location>) -> Box<[Location]> {
+    let mut known = FxHashSet::default();
+    locations.into_iter().filter(|at| known.insert(*at)).collect()
 }

@@ -137,8 +137,8 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Reads and writes locations, each of which is named once, in the order in which they are come upon: that is the same
-    /// in every execution, and their numbers are not. `None` if there are none.
+    /// Reads and writes locations, each of which is named once ([`distinct`](crate::location::distinct)). `None` if there
+    /// are none.
     pub fn touching(
         reads: impl IntoIterator<Item = Location>,
         writes: impl IntoIterator<Item = Location>,

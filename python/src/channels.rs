@@ -14,6 +14,7 @@ use crate::endpoints::{self, Channel, Endpoints, address, flags, has_messages, i
 use crate::outside::{Books, Outside};
 use crate::shim::{AGAIN, DONE, IoEvent, WRITES, kind};
 use crate::{controlled, run};
+use frontrun_formats::location::distinct;
 use frontrun_formats::semantics::State;
 use frontrun_formats::semantics::channels::{ended, refused};
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
@@ -252,13 +253,11 @@ fn close(event: &IoEvent, shared: bool) -> Option<Step> {
             given_up.chain([sends.map(ended), receives.map(refused)]).collect()
         }
     };
-    let mut of: Vec<Location> = of.into_iter().flatten().collect();
+    let of = distinct(of.into_iter().flatten());
     if shared {
         return of.first().map(|at| Step::Shared(at.object));
     }
-    of.sort_unstable();
-    of.dedup();
-    (!of.is_empty()).then(|| Step::Of(Operation::ChannelClose { of: of.into() }))
+    (!of.is_empty()).then_some(Step::Of(Operation::ChannelClose { of }))
 }
 
 fn count(length: u64) -> u32 {

@@ -39,6 +39,8 @@ pub struct Transaction {
     pub is_used: bool,
     /// What its end makes visible, or lets others have.
     pub written: Vec<Location>,
+    /// What its end makes visible, unless it is rolled back: until then it has the locks of these rows.
+    pub changed: Vec<Location>,
     /// What others may wait for until its end, although it does not change.
     pub held: Vec<Location>,
     /// Locks of rows that it holds.
@@ -59,6 +61,8 @@ pub struct Plan {
     /// Locks that were taken for it alone.
     pub taken: Vec<ObjectId>,
     pub ends: bool,
+    /// It ends a transaction otherwise than by rolling back.
+    pub commits: bool,
     pub goodbye: bool,
 }
 

@@ -11,6 +11,7 @@ use crate::controlled;
 use crate::endpoints::inode;
 use crate::run;
 use crate::shim::{AGAIN, AT_ONCE, DONE, IoEvent};
+use frontrun_formats::location::distinct;
 use frontrun_formats::semantics::channels::ended;
 use frontrun_formats::{Location, Operation, Part, ThreadId};
 use libc::{c_int, c_short, pollfd};
@@ -39,10 +40,8 @@ pub fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> Option<u32> {
     let (ours, others): (Vec<Interest>, Vec<Interest>) = interests
         .into_iter()
         .partition(|interest| interest.events & libc::POLLIN != 0 && is_ours(interest.fd));
-    let mut of: Vec<Location> = ours.iter().filter_map(|interest| state(interest.fd)).collect();
-    of.sort_unstable();
-    of.dedup();
-    let wait = Operation::ChannelWait { of: of.clone().into() };
+    let of = distinct(ours.iter().filter_map(|interest| state(interest.fd)));
+    let wait = Operation::ChannelWait { of: of.clone() };
     channels::check_taker(me, &wait);
     let writes = |interest: &Interest| Interest { events: interest.events & libc::POLLOUT, ..*interest };
     let else_where = others.iter().map(|other| pollfd { fd: other.fd, events: other.events, revents: 0 });
@@ -156,7 +155,10 @@ fn registered(epoll: RawFd) -> Option<Vec<Interest>> {
         // The numbers of `epoll` and `poll` are the same.
         Some(Interest { fd, events: events as c_short & (libc::POLLIN | libc::POLLOUT) })
     };
-    Some(text.lines().filter_map(entry).collect())
+    let mut entries: Vec<Interest> = text.lines().filter_map(entry).collect();
+    // The system lists them by where its files lie in memory.
+    entries.sort_unstable_by_key(|interest| interest.fd);
+    Some(entries)
 }
 
 fn timespec(at: u64) -> Option<Duration> {

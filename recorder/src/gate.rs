@@ -337,8 +337,12 @@ impl Gate {
         block: Block,
         fingerprint: impl Fn() -> u32,
     ) -> Result<(), Divergence> {
-        if block != Block::Later {
-            self.begin_step(thread, fingerprint)?;
+        if block != Block::Later
+            && let Err(divergence) = self.begin_step(thread, fingerprint)
+        {
+            // Whoever reports the divergence wants to say what came instead.
+            self.threads[thread.index()].pending = Some(operation.clone());
+            return Err(divergence);
         }
         let seated = &mut self.threads[thread.index()];
         seated.in_block = block != Block::Alone;

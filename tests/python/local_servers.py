@@ -89,6 +89,10 @@ def postgres() -> Iterator[str]:
             settings.write(f"{_POSTGRES_SETTINGS}\nport = {port}\nunix_socket_directories = '{folder}'\n")
         command = [_program("postgres"), "-D", str(data)]
         with _running(command, port, folder.with_suffix(".log"), user):
+            # It listens before it lets anybody in.
+            ready = [_program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+            while subprocess.run(ready, check=False).returncode != 0:
+                time.sleep(0.05)
             yield f"postgresql://tester@127.0.0.1:{port}/postgres"
         folder.with_suffix(".log").unlink()
 

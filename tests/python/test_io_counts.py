@@ -1,16 +1,19 @@
 """Programs that meet in files and databases have exactly as many executions as brute force finds classes.
 
 The outcomes are the same, too, and as many classes end with each. Brute force knows nothing of frontrun: see
-`every_order_of_io.py`, and for what system calls and statements touch `file_steps.py` and `database_steps.py`.
+`every_order_of_io.py`, and for what system calls and statements touch `file_steps.py`, `database_steps.py` and
+`postgres_steps.py`.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import frontrun
+import postgres_steps as pg
 import pytest
 from database_steps import DatabaseProgram, add, delete, double, insert, read, transaction
 from every_order_of_io import FileProgram, Step, explore_every_order, workers_of
@@ -36,6 +39,7 @@ from file_steps import (
     unlink,
     write_text,
 )
+from postgres_steps import PostgresProgram, tx_add, tx_double, tx_lock
 from random_file_programs import numbered
 
 # `FRONTRUN_IO_PROGRAMS=0:1000` compares the random programs with these numbers instead.
@@ -182,6 +186,71 @@ DATABASES: dict[str, tuple[int, DatabaseProgram]] = {
     "a transaction and two reads": (10, DatabaseProgram([[transaction(add(1), add(2))], [read(1), read(2)]])),
 }
 
+# Rows of PostgreSQL are told apart.
+ROWS: dict[str, tuple[int, PostgresProgram]] = {
+    "changes of different rows": (1, PostgresProgram([[pg.add(1)], [pg.add(2)]])),
+    "changes of one row": (2, PostgresProgram([[pg.add(1)], [pg.double(1)]])),
+    "two changes of one row each": (6, PostgresProgram([[pg.add(1), pg.double(1)], [pg.double(1), pg.add(1)]])),
+    "reading before changing": (4, PostgresProgram([[pg.read(1), pg.add(1)], [pg.read(1), pg.add(1)]])),
+    "reads": (1, PostgresProgram([[pg.read(1), pg.read(2)], [pg.read(1)]])),
+    "two changes and a read": (6, PostgresProgram([[pg.add(1)], [pg.double(1)], [pg.read(1)]])),
+    "two transactions each on different rows": (
+        1,
+        PostgresProgram(
+            [
+                [pg.transaction(tx_add(1)), pg.transaction(tx_add(1))],
+                [pg.transaction(tx_add(2)), pg.transaction(tx_add(2))],
+            ]
+        ),
+    ),
+    "two transactions each on one row": (
+        6,
+        PostgresProgram(
+            [
+                [pg.transaction(tx_add(1)), pg.transaction(tx_add(1))],
+                [pg.transaction(tx_double(1)), pg.transaction(tx_double(1))],
+            ]
+        ),
+    ),
+    # What is not committed nobody sees: only the order of the reads and the commit counts.
+    "a transaction and two reads": (
+        3,
+        PostgresProgram([[pg.transaction(tx_add(1), tx_add(2))], [pg.read(1), pg.read(2)]]),
+    ),
+    # Who commits first, and whether the other one has read by then.
+    "transactions that read and then change one row": (
+        4,
+        PostgresProgram([[pg.transaction(pg.read(1), tx_add(1))], [pg.transaction(pg.read(1), tx_add(1))]]),
+    ),
+    "transactions that lock what they read": (
+        2,
+        PostgresProgram([[pg.transaction(tx_lock(1), tx_add(1))], [pg.transaction(tx_lock(1), tx_double(1))]]),
+    ),
+    "a lock and a read": (1, PostgresProgram([[pg.transaction(tx_lock(1))], [pg.read(1)]])),
+    "a read of what is rolled back": (
+        1,
+        PostgresProgram([[pg.transaction(tx_add(1), end="ROLLBACK")], [pg.read(1)]]),
+    ),
+    "a change of what is rolled back": (
+        2,
+        PostgresProgram([[pg.transaction(tx_add(1), end="ROLLBACK")], [pg.double(1)]]),
+    ),
+    # Both changes before the transaction, both behind it, or the first before and the second behind.
+    "a transaction on two rows and a change of each": (
+        3,
+        PostgresProgram([[pg.transaction(tx_add(1), tx_add(2))], [pg.double(1), pg.double(2)]]),
+    ),
+    # Who reads the other's row before it is committed: both, or one of them.
+    "transactions that read the row of the other one": (
+        3,
+        PostgresProgram([[pg.transaction(tx_add(1), pg.read(2))], [pg.transaction(tx_add(2), pg.read(1))]]),
+    ),
+    "transactions on two rows in the same order": (
+        2,
+        PostgresProgram([[pg.transaction(tx_add(1), tx_add(2))], [pg.transaction(tx_double(1), tx_double(2))]]),
+    ),
+}
+
 
 def check(each: Any, directory: Path) -> int:
     """Compare an exploration with brute force; how many classes both have found."""
@@ -205,6 +274,12 @@ def test_a_program_with_files_has_one_execution_a_class(tmp_path: Path, name: st
 def test_a_program_with_a_database_has_one_execution_a_class(tmp_path: Path, name: str) -> None:
     n_classes, each = DATABASES[name]
     assert check(each, tmp_path) == n_classes
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_program_with_postgresql_has_one_execution_a_class(tmp_path: Path, postgres: str, name: str) -> None:
+    n_classes, each = ROWS[name]
+    assert check(replace(each, address=postgres), tmp_path) == n_classes
 
 
 @pytest.mark.parametrize("first", range(FIRST, LAST, AT_A_TIME))

@@ -27,10 +27,13 @@ pub struct Locked {
 
 /// Adds what a statement touches; returns the row that has to be locked before.
 pub fn add(id: Id, asked: &Asked, plan: &mut Plan) -> Option<Locked> {
-    match sql::meaning(asked) {
+    let meaning = sql::meaning(asked);
+    // What comes after an end in one request is committed with it.
+    plan.commits |= plan.ends || meaning == Meaning::Commit;
+    match meaning {
         Meaning::Nothing => forget_isolation(id, asked),
         Meaning::Begin => reset_isolation(id),
-        Meaning::End => plan.ends = true,
+        Meaning::Commit | Meaning::Rollback => plan.ends = true,
         // What is locked from now on may be given back before the end.
         Meaning::Savepoint => make_opaque(id),
         Meaning::Unknown => add_anything(id, plan),
@@ -61,7 +64,10 @@ pub fn complete(id: Id, plan: &mut Plan) {
         let is_alone = connection.dialogue.status == Status::Idle;
         if connection.transaction.is_used && (is_alone || plan.ends || plan.goodbye) {
             let server = connection.server.clone();
+            let is_taken_back = plan.ends && !plan.commits;
             plan.writes.extend(&connection.transaction.written);
+            let seen = if is_taken_back { &mut plan.reads } else { &mut plan.writes };
+            seen.extend(&connection.transaction.changed);
             plan.reads.extend(&connection.transaction.held);
             plan.reads.push(servers.anything(&server, books));
         }
@@ -76,9 +82,9 @@ pub fn is_ordered(other: Id, plan: &Plan) -> bool {
         let overlaps = |mine: &[Location], theirs: &[Location]| {
             mine.iter().any(|mine| theirs.iter().any(|theirs| mine.overlaps(*theirs)))
         };
-        let written =
-            overlaps(&plan.reads, &transaction.written) || overlaps(&plan.writes, &transaction.written);
-        Some(written || overlaps(&plan.writes, &transaction.held))
+        let touches = |theirs: &[Location]| overlaps(&plan.reads, theirs) || overlaps(&plan.writes, theirs);
+        let seen = touches(&transaction.written) || touches(&transaction.changed);
+        Some(seen || overlaps(&plan.writes, &transaction.held))
     });
     ordered.flatten() == Some(true)
 }
@@ -89,7 +95,7 @@ pub fn note_unseen(servers: &mut Servers, id: Id, requests: &[Request], books: &
     let anything = servers.anything(&server, books);
     let Some(connection) = servers.get(id) else { return };
     let changes = |asked: &Asked| match sql::meaning(asked) {
-        Meaning::Nothing | Meaning::Begin | Meaning::End => false,
+        Meaning::Nothing | Meaning::Begin | Meaning::Commit | Meaning::Rollback => false,
         Meaning::Access { change, .. } => change.is_some(),
         Meaning::Savepoint | Meaning::Unknown => true,
     };
@@ -98,7 +104,9 @@ pub fn note_unseen(servers: &mut Servers, id: Id, requests: &[Request], books: &
         _ => false,
     };
     let ends = |request: &Request| match request {
-        Request::Statements(asked) => asked.iter().any(|asked| sql::meaning(asked) == Meaning::End),
+        Request::Statements(asked) => {
+            asked.iter().any(|asked| matches!(sql::meaning(asked), Meaning::Commit | Meaning::Rollback))
+        }
         _ => false,
     };
     if requests.iter().any(ends) {
@@ -186,7 +194,7 @@ fn add_change(
     let is_free = !transaction.is_opaque && !transaction.locked.contains(&table.name);
     let condition = table.condition(&change.rows).filter(|_| row.is_some() && is_free);
     if let (Some(condition), Some(row), true) = (condition, &row, change.kind != Kind::Insert) {
-        if is_lock { &mut transaction.held } else { &mut transaction.written }.extend(&written);
+        if is_lock { &mut transaction.held } else { &mut transaction.changed }.extend(&written);
         let lock = servers.lock(&database, table, row, books);
         if servers.get(id)?.transaction.locks.contains(&lock) {
             return None;

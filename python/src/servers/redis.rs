@@ -16,6 +16,7 @@ use super::{are_taken, note_change, touch, unknown};
 use crate::connections::{Id, Speech};
 use crate::run;
 use frontrun_formats::execution::content_hash;
+use frontrun_formats::location::distinct;
 use frontrun_formats::{Location, Operation, Part, ThreadId, Value};
 use frontrun_recorder::servers::redis::{Answer, Awaited, Dialogue, Request};
 use std::time::{Duration, Instant};
@@ -134,14 +135,12 @@ fn digest(id: Id, idle: &Dialogue, key: &[u8]) -> Option<i64> {
 /// Takes the step of a request that waits for a key, when there is one or the time has run out.
 fn take_when_there(me: ThreadId, id: Id, awaited: &Awaited, reads: &[Location], writes: &[Location]) {
     let patience = awaited.patience_ms.map(Duration::from_millis);
-    let mut of: Vec<Location> = reads.iter().chain(writes).copied().collect();
-    of.sort_unstable();
-    of.dedup();
+    let of = distinct(reads.iter().chain(writes).copied());
     loop {
         watch(|gate| gate.begin_watch(me));
         touch(me, &of, &[]);
         while !is_there(id, awaited) {
-            let wait = Operation::AwaitChange { of: of.clone().into() };
+            let wait = Operation::AwaitChange { of: of.clone() };
             if run::reach_patiently(me, here(), wait.clone(), patience) {
                 watch(|gate| gate.end_watch(me));
                 return touch(me, &of, &[]);

@@ -22,8 +22,10 @@ pub enum Meaning {
     Nothing,
     /// It begins a transaction.
     Begin,
-    /// It ends one.
-    End,
+    /// It ends one, whose changes are seen from then on.
+    Commit,
+    /// It ends one that has changed nothing.
+    Rollback,
     /// It sets or releases a savepoint.
     Savepoint,
     /// It reads tables, all rows of those that are not narrowed down, and may change one.
@@ -159,9 +161,8 @@ pub fn meaning(asked: &Asked) -> Meaning {
 fn of_statement(statement: &Statement, parameters: &[Parameter]) -> Option<Meaning> {
     match statement {
         Statement::StartTransaction { statements, .. } if statements.is_empty() => Some(Meaning::Begin),
-        Statement::Commit { chain: false, .. } | Statement::Rollback { chain: false, savepoint: None } => {
-            Some(Meaning::End)
-        }
+        Statement::Commit { chain: false, .. } => Some(Meaning::Commit),
+        Statement::Rollback { chain: false, savepoint: None } => Some(Meaning::Rollback),
         Statement::Savepoint { .. } | Statement::ReleaseSavepoint { .. } => Some(Meaning::Savepoint),
         Statement::ShowVariable { .. } | Statement::Set(_) | Statement::Deallocate { .. } => {
             Some(Meaning::Nothing)
@@ -454,8 +455,8 @@ mod tests {
     fn transactions_begin_and_end() {
         assert_eq!(of("BEGIN", &[]), Meaning::Begin);
         assert_eq!(of("BEGIN ISOLATION LEVEL SERIALIZABLE", &[]), Meaning::Begin);
-        assert_eq!(of("COMMIT", &[]), Meaning::End);
-        assert_eq!(of("ROLLBACK", &[]), Meaning::End);
+        assert_eq!(of("COMMIT", &[]), Meaning::Commit);
+        assert_eq!(of("ROLLBACK", &[]), Meaning::Rollback);
         assert_eq!(of("SAVEPOINT s", &[]), Meaning::Savepoint);
         assert_eq!(of("ROLLBACK TO SAVEPOINT s", &[]), Meaning::Unknown);
     }
