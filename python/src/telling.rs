@@ -6,6 +6,7 @@
 //!
 //! Not here: what is due (recorder, `servers::reenactment`), when these are called (servers).
 
+use crate::endpoints::address;
 use frontrun_formats::Input;
 use frontrun_recorder::servers::reenactment::{Departure, Reenactment, Told};
 use std::collections::VecDeque;
@@ -69,9 +70,9 @@ impl Telling {
     }
 
     /// After that: the number of the connection, if it is one.
-    pub fn has_connected(&mut self) -> Option<u32> {
+    pub fn has_connected(&mut self, client: RawFd) -> Option<u32> {
         let Attempt { number, listener } = self.attempt.take()?;
-        let peer = accept(&listener?).ok()?;
+        let peer = accept(&listener?, client).ok()?;
         self.peers.resize_with(self.peers.len().max(number as usize + 1), || None);
         self.peers[number as usize] = Some(Peer { socket: peer, left: VecDeque::new(), ends: false });
         self.tell();
@@ -180,6 +181,21 @@ impl Peer {
     }
 }
 
+fn accept_anybody(listener: &OwnedFd) -> io::Result<OwnedFd> {
+    if wait_for(listener.as_raw_fd(), libc::POLLIN, PATIENCE) & libc::POLLIN == 0 {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: a listening socket; nobody asks for the address.
+    let accepted =
+        unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) };
+    if accepted < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor, which nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(accepted) })
+}
+
 /// Waits until a descriptor is ready; what it is ready for.
 pub fn wait_for(fd: RawFd, events: i16, time: Duration) -> i16 {
     let mut question = libc::pollfd { fd, events, revents: 0 };
@@ -216,20 +232,15 @@ fn listen(family: i32) -> io::Result<(OwnedFd, u16)> {
     Ok((listener.into(), port))
 }
 
-/// The other end of the connection that has just been made.
-fn accept(listener: &OwnedFd) -> io::Result<File> {
-    if wait_for(listener.as_raw_fd(), libc::POLLIN, PATIENCE) & libc::POLLIN == 0 {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-    // SAFETY: a listening socket; nobody asks for the address.
-    let accepted =
-        unsafe { libc::accept4(listener.as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), flags) };
-    if accepted < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: a new descriptor, which nobody else has.
-    let accepted = unsafe { OwnedFd::from_raw_fd(accepted) };
+/// The other end of the connection that the client has just made.
+fn accept(listener: &OwnedFd, client: RawFd) -> io::Result<File> {
+    let accepted = loop {
+        let accepted = accept_anybody(listener)?;
+        // Another process may look for its own server at a port that was free a moment ago.
+        if address(accepted.as_raw_fd(), false) == address(client, true) {
+            break accepted;
+        }
+    };
     let one: i32 = 1;
     // SAFETY: a number of that size. Local sockets refuse it, which does not matter.
     unsafe {

@@ -110,7 +110,7 @@ pub fn has_connected(id: Id, event: &IoEvent) -> Option<u32> {
     if let Some(known) = number(id) {
         return Some(known);
     }
-    let told = telling().map(Telling::has_connected);
+    let told = telling().map(|telling| telling.has_connected(event.fd));
     let error = match event.error {
         libc::EINPROGRESS if inputs().is_some() => {
             let ready = telling::wait_for(event.fd, libc::POLLOUT, PATIENCE);
