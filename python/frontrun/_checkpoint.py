@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NoReturn
 
 from . import _core, _reporter, _threads
@@ -23,7 +24,6 @@ _AT_THREAD = b"thread"
 
 # Audit events that say that something outside the process has changed, or will be shared with it.
 _TOUCHING = (
-    "ctypes.",
     "ftplib.",
     "http.client.",
     "mmap.",
@@ -149,7 +149,10 @@ def _scout(program: Callable[[], object], answer: int) -> NoReturn:
 
 
 class _Traces:
-    """What a program leaves outside its process, as its audit events tell."""
+    """What a program leaves outside its process, as its audit events tell.
+
+    What C code does that ctypes has loaded they do not tell. From then on the calls of libc count, whoever makes them.
+    """
 
     def __init__(self) -> None:
         self._lasting = False
@@ -157,7 +160,7 @@ class _Traces:
 
     def is_clean(self) -> bool:
         """Whether nothing outside is other than it was at the beginning."""
-        return not self._lasting and not self._made
+        return not self._lasting and not self._made and not _core.has_touched()
 
     def watch(self, event: str, args: tuple[Any, ...]) -> None:
         """Take note of an audit event."""
@@ -165,7 +168,9 @@ class _Traces:
             self._opened(*args)
         elif event == "os.remove" and args[0] in self._made:
             self._made.discard(args[0])
-        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])):
+        elif event == "ctypes.dlopen" and args[0] is not None:
+            _core.note_touches()
+        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])) and not _is_looking_for_library():
             self._lasting = True
         elif event == "socket.bind" and not isinstance(args[1], tuple):
             # An address in the file system. Others are given back with the socket, which counts as long as it is open.
@@ -180,6 +185,14 @@ class _Traces:
             self._made.add(path)
         else:
             self._lasting = True
+
+
+def _is_looking_for_library() -> bool:
+    """Whether ctypes is asking other programs where a library is, which leaves nothing behind."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") != "ctypes.util":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _is_cache(path: object) -> bool:

@@ -65,6 +65,7 @@ mod replaced;
 mod reporter;
 mod rewriting;
 mod run;
+mod scouting;
 mod seating;
 mod servers;
 mod serving;
@@ -124,6 +125,7 @@ mod _core {
     #[pymodule_export]
     use super::futures::watch_futures;
     #[pymodule_export]
+    #[pymodule_export]
     use super::io::{leave_files, note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]
     use super::loading::instrument_exec;
@@ -131,6 +133,8 @@ mod _core {
     use super::lock_waits::{lock_holder, locks_taken};
     #[pymodule_export]
     use super::locks::{is_lock_free, observe_lock_waits};
+    #[pymodule_export]
+    use super::scouting::{has_touched, note_touches};
     #[pymodule_export]
     use super::servers::inputs::{record_inputs, tell_inputs};
     #[pymodule_export]

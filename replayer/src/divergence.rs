@@ -151,7 +151,15 @@ fn action(execution: &Execution, site: SiteId, operation: &Operation, verb: Verb
         Some(at) if at.line > 0 => format!(" ({}:{})", base_name(execution.text(at.file)), at.line),
         _ => String::new(),
     };
-    format!("{}{place}", verb.of(operation))
+    format!("{}{}{place}", verb.of(operation), touched(execution, operation))
+}
+
+/// What code out of scope touches first, which tells what it is.
+fn touched(execution: &Execution, operation: &Operation) -> String {
+    let Operation::Touch { reads, writes } = operation else { return String::new() };
+    let mut labels = writes.iter().chain(reads).map(|at| execution.label(at.object));
+    let named = labels.find(|label| !label.is_empty());
+    named.map_or_else(String::new, |label| format!(" that touches {label}"))
 }
 
 fn base_name(path: &str) -> &str {

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Explore = Callable[..., tuple[int, dict[str, Any]]]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -125,3 +127,26 @@ def test_a_test_with_a_server_is_exhausted_although_pytest_tidies_up(explore: Ex
     code, answer = explore(*PYTEST, suite(tmp_path, SERVED))
     assert (code, answer["verdict"]) == (0, "exhausted"), answer
     assert answer["executions"] >= 4
+
+
+WITH_C_CODE = """
+import ctypes, ctypes.util, os, threading
+
+began = os.getpid()
+library = ctypes.CDLL(ctypes.util.find_library("c"))
+library.{call}
+
+def test_starts_a_thread_in_the_process_that_began():
+    thread = threading.Thread(target=print)
+    thread.start()
+    thread.join()
+    assert os.getpid() == began
+"""
+
+
+@pytest.mark.parametrize(("call", "is_late"), [("getpid()", True), ('mkdir(b"made", 0o700)', False)])
+def test_runs_fork_behind_c_code_unless_it_touches_files(
+    explore: Explore, tmp_path: Path, call: str, is_late: bool
+) -> None:
+    code, _ = explore(*PYTEST, suite(tmp_path, WITH_C_CODE.format(call=call)))
+    assert code == (1 if is_late else 0)
