@@ -28,6 +28,7 @@ from . import (
     _earlier_threads,
     _first_calls,
     _preload,
+    _processes,
     _program,
     _reporter,
     _threads,
@@ -47,6 +48,7 @@ def text_of(observe: Callable[[Any], object] | None) -> Callable[[Any], str] | N
 
 
 Clock = Literal["virtual", "explored", "real"]
+Execution = Literal["thread", "process"]
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,15 @@ class Program:
     """What may be observed, if not everything may."""
     serial: bool = False
     """Whether each thread is to end before the next one starts."""
+    execution: Execution = "thread"
+    """What the workers are."""
 
     def __call__(self) -> None:
         state = self.setup()
-        started = [_thread_of(function, state) for function in self.threads]
+        if self.execution == "process":
+            started = _processes.start(self.threads, state)
+        else:
+            started = [_thread_of(function, state) for function in self.threads]
         for thread in started:
             thread.start()
             if self.serial:
