@@ -85,7 +85,7 @@ def _be_worker(function: Callable[[Any], object], state: Any) -> NoReturn:
         # Forking happened unseen; from here on the process is seen.
         _core.loud()
         _sqlite_account.ask = ask
-        _threads.at_first_start(lambda: ask("refuse", "one starts a thread"))
+        _threads.at_first_start(lambda: ask("refuse", "one starts a thread or a task"))
         sys.addaudithook(_watch)
         ask("begin")
         code = _run(function, state)
