@@ -2,7 +2,7 @@
 
 A process has its own copy of the state. What it does outside (files, databases of SQLite, sleeping) it asks its thread
 for, which makes the step on its behalf and answers when it is the process's turn. Whatever else could let processes
-meet (sockets, pipes, shared memory, signals, further processes and threads) ends the run as one that cannot be followed.
+meet (sockets, pipes, shared memory, signals, further processes and threads) ends the run: it cannot be followed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _REFUSED = {
 def start(functions: Sequence[Callable[[Any], object]], state: Any) -> list[threading.Thread]:
     """Fork a process for each worker; return the threads that stand for them, which have not been started."""
     with _threads.quietly:
-        _refuse_shared_memory()
+        shared = _shared_memory()
+        if shared is not None:
+            _core.end_unfollowed(_EXPECTED, f"setup has made shared memory ({shared})")
         _number_open_files()
         _reporter.flush_output()
         return [_fork(number, function, state) for number, function in enumerate(functions)]
@@ -60,14 +62,18 @@ def _fork(number: int, function: Callable[[Any], object], state: Any) -> threadi
     return threading.Thread(target=_Stand(number, process, socket).serve, name=name)
 
 
-def _refuse_shared_memory() -> None:
-    """End the run if processes that are forked now would share memory, which nobody sees them use."""
+def _shared_memory() -> str | None:
+    """What is mapped into this process so that others could see it: nobody sees how that is used.
+
+    The files of the system, such as tables of character sets, do not change, and of its own SQLite takes care.
+    """
     with open("/proc/self/maps") as maps:
-        shared = [line.split(maxsplit=5) for line in maps]
-    for _, access, _, _, _, *name in shared:
-        if access.startswith("rw") and access.endswith("s"):
-            what = f"setup has made shared memory ({''.join(name).strip() or 'without a name'})"
-            _core.end_unfollowed(_EXPECTED, what)
+        mapped = [line.split(maxsplit=5) for line in maps]
+    for _, access, _, _, _, *rest in mapped:
+        name = "".join(rest).strip()
+        if access.endswith("s") and not name.startswith(("/usr/", "/lib")) and not name.endswith("-shm"):
+            return name or "without a name"
+    return None
 
 
 # In the worker.
@@ -98,6 +104,10 @@ def _be_worker(function: Callable[[Any], object], state: Any) -> NoReturn:
 def _run(function: Callable[[Any], object], state: Any) -> int:
     try:
         function(state)
+        with _threads.quietly:
+            shared = _shared_memory()
+        if shared is not None:
+            ask("refuse", f"one has made shared memory ({shared})")
     except SystemExit as exit_:
         return _code_of(exit_)
     except BaseException as error:

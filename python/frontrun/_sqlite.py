@@ -36,6 +36,7 @@ _CHANGING_PRAGMA = re.compile(
     r"\b(journal_mode|user_version|application_id|wal_checkpoint|auto_vacuum)\b", re.IGNORECASE
 )
 
+
 def _words(sql: str) -> tuple[str, str]:
     """The first word of a statement, in capitals, and what follows it."""
     at = 0
@@ -224,6 +225,8 @@ def _connect_under_control(*args: Any, **kwargs: Any) -> Any:
     """Connect as ever, with the model's class if the program has none of its own."""
     if "factory" not in kwargs and len(args) <= _BEFORE_FACTORY:
         kwargs["factory"] = _Connection
+    else:
+        _sqlite_account.refuse_own_class()
     return _connect(*args, **kwargs)
 
 

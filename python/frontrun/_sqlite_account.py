@@ -149,6 +149,12 @@ class InheritedAccount:
         return self._ask("refuse", "one uses a connection to a database that was opened before it was forked")
 
 
+def refuse_own_class() -> None:
+    """End the run if a worker process makes a connection of a class of the program's: its statements are not seen."""
+    if ask is not None:
+        ask("refuse", "one connects to a database with a class of its own")
+
+
 def account(path: str, timeout: float) -> Ledger:
     """Open an account for a connection of this process."""
     return Account(path, timeout) if ask is None else DistantAccount(ask, path, timeout)

@@ -359,7 +359,9 @@ impl Outside {
             Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
             Thing::Lock(path) => ("lock", lock_of(&shown(path))),
-            Thing::FileLock((_, inode), _) | Thing::ProcessLock((_, inode), _) => ("lock", lock_of(&format!("file {inode}"))),
+            Thing::FileLock((_, inode), _) | Thing::ProcessLock((_, inode), _) => {
+                ("lock", lock_of(&format!("file {inode}")))
+            }
             Thing::Buffer(_) => ("lock", lock_of("a buffered file")),
             Thing::Open(generation) => (outside::OPEN_FILE, generation.to_string()),
             Thing::Channel(channel) => (outside::CHANNEL, channel.label().to_owned()),

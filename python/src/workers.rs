@@ -23,6 +23,7 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use std::ffi::CString;
+use std::io::ErrorKind;
 use std::os::fd::{IntoRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, PoisonError};
@@ -125,10 +126,11 @@ fn answer(socket: RawFd, code: u32, bytes: &[u8]) -> PyResult<()> {
     let clock = u64::try_from(clock::passed().as_nanos()).unwrap_or(u64::MAX);
     let answer = Answer { code, python: bytes.to_vec().into(), clock };
     match messages::send(socket, &answer) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(PyOSError::new_err(error.to_string()))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(()),
+        Err(error) => match error.kind() {
+            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Ok(()),
+            _ => Err(PyOSError::new_err(error.to_string())),
+        },
     }
 }
 
@@ -199,6 +201,8 @@ fn refuse(event: &IoEvent) {
         "one waits for descriptors"
     } else if channels::concerns(event) && !(is_file && is_copied_to_file(event)) {
         "one uses a socket or a pipe"
+    } else if matches!(event.kind, kind::READ | kind::WRITE) && event.generation != 0 && !is_file {
+        "one uses a descriptor that is no file"
     } else if event.kind == kind::MAP && is_file && maps(event) {
         "one maps a file into memory"
     } else if event.file().is_some_and(|file| file.starts_with(b"/dev/shm/")) {
@@ -255,10 +259,8 @@ fn arrive(py: Python<'_>, place: &Place) -> PyResult<()> {
     };
     // SAFETY: the interpreter's lock is held, and the texts are live. The thread keeps the site as long as it is there.
     unsafe {
-        let made = Bound::from_owned_ptr_or_err(
-            py,
-            site::new(&spec, &of, std::ptr::null_mut(), visible::hook),
-        )?;
+        let made =
+            Bound::from_owned_ptr_or_err(py, site::new(&spec, &of, std::ptr::null_mut(), visible::hook))?;
         if let Some(site) = site::of_constant(made.as_ptr()) {
             controlled::set_last_site(site);
         }

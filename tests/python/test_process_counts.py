@@ -1,7 +1,7 @@
 """Workers that are processes have exactly as many executions as brute force finds classes, as threads have.
 
-The programs are those of `test_io_counts.py`. What a worker got it leaves in a file of its own, since no other process sees
-its memory.
+The programs are those of `test_io_counts.py`. What a worker got it leaves in a file of its own, since no other process
+sees its memory.
 """
 
 from __future__ import annotations

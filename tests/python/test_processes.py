@@ -1,19 +1,14 @@
-"""Workers that are processes: what they share, what ends them, and what they must not do."""
+"""Workers that are processes: what they share, and how they end."""
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import functools
-import mmap
-import multiprocessing
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,11 +40,18 @@ def add(path: Path) -> None:
     path.write_text(str(value + 1))
 
 
-def locked(lock: Callable[[int, int], None], path: Path) -> None:
+def by_flock(path: Path) -> None:
     with open(path.with_suffix(".lock"), "w") as file:
-        lock(file.fileno(), fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_EX)
         add(path)
-        lock(file.fileno(), fcntl.LOCK_UN)
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def by_lockf(path: Path) -> None:
+    with open(path.with_suffix(".lock"), "w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        add(path)
+        fcntl.lockf(file, fcntl.LOCK_UN)
 
 
 def test_a_lost_update_is_found_replayed_and_has_a_column_for_each_worker(tmp_path: Path) -> None:
@@ -87,24 +89,23 @@ def test_the_failing_execution_is_a_trace_that_a_new_process_replays(tmp_path: P
     assert "invariant" in again.stdout, again.stdout
 
 
-@pytest.mark.parametrize("lock", [fcntl.flock, fcntl.lockf])
-def test_locks_on_files_exclude_processes(tmp_path: Path, lock: Callable[[int, int], None]) -> None:
+@pytest.mark.parametrize("work", [by_flock, by_lockf])
+def test_locks_on_files_exclude_processes(tmp_path: Path, work: Worker) -> None:
     holds = lambda path: path.read_text() == "2"  # noqa: E731
-    result = explore(tmp_path / "counter", [functools.partial(locked, lock)] * 2, holds)
-    threads = explore(tmp_path / "counter", [functools.partial(locked, fcntl.flock)] * 2, holds, execution="thread")
+    result = explore(tmp_path / "counter", [work, work], holds)
+    # Opening the file empties it, which each worker does before it locks.
+    threads = explore(tmp_path / "counter", [by_flock, by_flock], holds, execution="thread")
+    assert threads.verdict == "exhausted"
     assert (result.verdict, result.num_explored) == (threads.verdict, threads.num_explored), result.explanation
-    assert result.verdict == "exhausted"
 
 
 def test_flock_and_lockf_do_not_exclude_each_other(tmp_path: Path) -> None:
-    workers = [functools.partial(locked, fcntl.flock), functools.partial(locked, fcntl.lockf)]
-    assert explore(tmp_path / "counter", workers, lambda path: path.read_text() == "2").verdict == "failed"
+    result = explore(tmp_path / "counter", [by_flock, by_lockf], lambda path: path.read_text() == "2")
+    assert result.verdict == "failed"
 
 
 @pytest.mark.parametrize("lock", [fcntl.flock, fcntl.lockf])
-def test_a_lock_that_is_only_tried_is_refused_to_one_of_two(
-    tmp_path: Path, lock: Callable[[int, int], None]
-) -> None:
+def test_a_lock_that_is_only_tried_is_refused_to_one_of_two(tmp_path: Path, lock: Callable[[int, int], None]) -> None:
     def attempt(path: Path) -> None:
         with open(path.with_suffix(".lock"), "w") as file:
             try:
@@ -130,7 +131,7 @@ def test_closing_any_descriptor_of_the_file_gives_a_lock_of_the_process_back(tmp
 
 def test_the_end_of_a_process_gives_its_locks_back(tmp_path: Path) -> None:
     def work(path: Path) -> None:
-        path.kept = open(path.with_suffix(".lock"), "w")  # type: ignore[attr-defined]
+        path.kept = open(path.with_suffix(".lock"), "w")  # type: ignore[attr-defined]  # noqa: SIM115
         fcntl.flock(path.kept, fcntl.LOCK_EX)  # type: ignore[attr-defined]
         add(path)
 
@@ -270,143 +271,56 @@ def test_no_process_is_left_behind(tmp_path: Path, what: str) -> None:
     assert children_of_all() == set()
 
 
-def use_socket() -> None:
-    socket.create_server(("127.0.0.1", 0)).close()
+def make_bank(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP TABLE IF EXISTS account; CREATE TABLE account (balance)")
+    connection.execute("INSERT INTO account VALUES (0)")
+    connection.commit()
+    connection.close()
 
 
-def map_file() -> None:
-    with open(__file__, "rb") as file:
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def start_loop() -> None:
-    asyncio.run(asyncio.sleep(0))
-
-
-def send_signal() -> None:
-    os.kill(os.getpid(), signal.SIGUSR1)
-
-
-def lock_a_part() -> None:
-    with open("part", "w") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX, 10)
-
-
-def share_a_lock() -> None:
-    with open("part", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-
-
-def open_a_fifo() -> None:
-    os.mkfifo("fifo")
-    os.open("fifo", os.O_RDONLY | os.O_NONBLOCK)
-
-
-REFUSED: dict[str, Callable[[], object]] = {
-    "a socket or a pipe": use_socket,
-    "uses a socket or a pipe": os.pipe,
-    "a thread or a task": start_loop,
-    "maps a file": map_file,
-    "starts a thread or a task": lambda: threading.Thread(target=print).start(),
-    "starts a process": lambda: subprocess.run(["true"], check=True),
-    "forks a process": os.fork,
-    "sends a signal": send_signal,
-    "part of a file": lock_a_part,
-    "shared one is taken": share_a_lock,
-    "/dev/shm": lambda: open("/dev/shm/frontrun-test", "w").close(),
-    "by its path": open_a_fifo,
-}
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_not_followed_is_refused(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    result = explore(tmp_path / "counter", [lambda _: REFUSED[what](), add])
-    assert result.verdict == "diverged", result.explanation
-    assert result.explanation is not None
-    assert what in result.explanation
-
-
-@pytest.mark.parametrize(
-    "make", [lambda: multiprocessing.get_context("fork").Value("i"), lambda: mmap.mmap(-1, 4096)]
-)
-def test_shared_memory_is_refused(make: Callable[[], object]) -> None:
-    result = frontrun.explore(make, lambda _: None, lambda _: True, count=2, execution="process")
-    assert result.verdict == "diverged", result.explanation
-    assert "shared memory" in str(result.explanation)
-
-
-def test_a_connection_of_setup_is_refused(tmp_path: Path) -> None:
-    result = frontrun.explore(
-        lambda: sqlite3.connect(tmp_path / "bank.db"),
-        lambda connection: connection.execute("SELECT 1"),
-        lambda _: True,
-        count=2,
-        execution="process",
-    )
-    assert result.verdict == "diverged", result.explanation
-    assert "before it was forked" in str(result.explanation)
-
-
-def test_a_busy_database_is_waited_for_and_given_up(tmp_path: Path) -> None:
-    path = tmp_path / "bank.db"
-
-    def setup() -> None:
-        connection = sqlite3.connect(path)
-        connection.executescript("DROP TABLE IF EXISTS account; CREATE TABLE account (balance)")
-        connection.execute("INSERT INTO account VALUES (0)")
-        connection.commit()
+def balance(path: Path) -> int:
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute("SELECT balance FROM account").fetchone()[0])
+    finally:
         connection.close()
 
-    def deposit(_: object) -> None:
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("BEGIN IMMEDIATE")
-        (balance,) = connection.execute("SELECT balance FROM account").fetchone()
-        connection.execute("UPDATE account SET balance = ?", (balance + 1,))
+
+def deposit(begin: str, path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(begin)
+    try:
+        (found,) = connection.execute("SELECT balance FROM account").fetchone()
+        connection.execute("UPDATE account SET balance = ?", (found + 1,))
         connection.execute("COMMIT")
-        connection.close()
+    except sqlite3.OperationalError:
+        connection.execute("ROLLBACK")
+    connection.close()
 
-    def upgrade(_: object) -> None:
-        connection = sqlite3.connect(path, isolation_level=None)
-        connection.execute("BEGIN")
-        connection.execute("SELECT balance FROM account").fetchone()
-        try:
-            connection.execute("UPDATE account SET balance = balance + 1")
-            connection.execute("COMMIT")
-        except sqlite3.OperationalError:
-            connection.execute("ROLLBACK")
-        connection.close()
 
-    def balance(_: object) -> int:
-        connection = sqlite3.connect(path)
-        try:
-            return int(connection.execute("SELECT balance FROM account").fetchone()[0])
-        finally:
-            connection.close()
+@pytest.mark.parametrize("begins", [("BEGIN IMMEDIATE", "BEGIN IMMEDIATE"), ("BEGIN IMMEDIATE", "BEGIN")])
+def test_a_busy_database_is_waited_for_and_given_up_as_by_threads(tmp_path: Path, begins: tuple[str, str]) -> None:
+    def worker(begin: str) -> Worker:
+        return lambda path: deposit(begin, path)
 
-    for workers in ([deposit, deposit], [deposit, upgrade], [upgrade, upgrade]):
-        found = {
-            execution: frontrun.explore(
-                setup, workers, lambda _: True, observe=balance, execution=execution, stop_on_first=False
-            )
-            for execution in ("thread", "process")
-        }
-        thread, process = found["thread"], found["process"]
-        assert process.verdict == thread.verdict, process.explanation
-        assert process.outcomes == thread.outcomes
-        assert process.num_explored == thread.num_explored
-        assert sorted(f.message for f in process.failures) == sorted(f.message for f in thread.failures)
+    def setup() -> Path:
+        make_bank(tmp_path / "bank.db")
+        return tmp_path / "bank.db"
+
+    thread, process = (
+        frontrun.explore(
+            setup, list(map(worker, begins)), lambda _: True, observe=balance, execution=execution, stop_on_first=False
+        )
+        for execution in ("thread", "process")
+    )
+    assert process.verdict == thread.verdict == "exhausted", process.explanation
+    assert process.outcomes == thread.outcomes
+    assert process.num_explored == thread.num_explored
 
 
 def test_the_end_of_a_process_rolls_its_transaction_back(tmp_path: Path) -> None:
     path = tmp_path / "bank.db"
-
-    def setup() -> None:
-        connection = sqlite3.connect(path)
-        connection.executescript("DROP TABLE IF EXISTS account; CREATE TABLE account (balance)")
-        connection.execute("INSERT INTO account VALUES (0)")
-        connection.commit()
-        connection.close()
 
     def change(ends: bool, _: object) -> None:
         connection = sqlite3.connect(path, isolation_level=None)
@@ -416,15 +330,10 @@ def test_the_end_of_a_process_rolls_its_transaction_back(tmp_path: Path) -> None
             os._exit(0)
         connection.execute("COMMIT")
 
-    def balance(_: object) -> int:
-        connection = sqlite3.connect(path)
-        try:
-            return int(connection.execute("SELECT balance FROM account").fetchone()[0])
-        finally:
-            connection.close()
-
     workers = [functools.partial(change, True), functools.partial(change, False)]
-    result = frontrun.explore(setup, workers, lambda _: True, observe=balance, execution="process")
+    result = frontrun.explore(
+        lambda: make_bank(path), workers, lambda _: True, observe=lambda _: balance(path), execution="process"
+    )
     assert (result.verdict, result.outcomes) == ("exhausted", {"1": 2}), result.explanation
 
 
@@ -462,21 +371,3 @@ def test_random_executions_find_the_lost_update(tmp_path: Path) -> None:
         seed=1,
     )
     assert result.verdict == "failed"
-
-
-async def a_task(_: object) -> None:
-    pass
-
-
-def test_options_without_a_meaning_are_refused() -> None:
-    def run(worker: Worker = print, **options: Any) -> None:
-        frontrun.explore(list, worker, lambda _: True, count=2, **{"execution": "process", **options})
-
-    with pytest.raises(ValueError, match="no execution is called 'fork'"):
-        run(execution="fork")
-    with pytest.raises(TypeError, match="gil has no meaning"):
-        run(gil=True)
-    with pytest.raises(TypeError, match="error_on_any_race has no meaning"):
-        run(error_on_any_race=True)
-    with pytest.raises(TypeError, match="cannot be coroutine functions"):
-        run(a_task)
