@@ -86,6 +86,13 @@ pub extern "C" fn frontrun_shim_pipe(fd: libc::c_int) {
     listener::change_pipe(fd);
 }
 
+/// Numbers the openings to come from `first` on: those of processes that are forked from one and compared with each other
+/// need numbers of their own.
+#[unsafe(no_mangle)]
+pub extern "C" fn frontrun_shim_number_from(first: u64) {
+    table::number_from(first);
+}
+
 /// Puts the hooks in front of libc for the objects that are loaded now: for a process that was started without
 /// `LD_PRELOAD` and loaded this library later. May be called again when more objects have been loaded. Returns how many
 /// places now lead to a hook that did not before.

@@ -62,6 +62,11 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Descriptors from here on are asked about each time.
 const CAPACITY: usize = 1 << 16;
 
+/// Numbers the openings to come from here on.
+pub fn number_from(first: u64) {
+    GENERATION.store(first, Ordering::Relaxed);
+}
+
 /// What `fd` is open on.
 pub fn lookup(fd: c_int) -> Descriptor {
     if fd < 0 {

@@ -28,6 +28,7 @@ from . import (
     _earlier_threads,
     _first_calls,
     _preload,
+    _processes,
     _program,
     _reporter,
     _threads,
@@ -47,6 +48,7 @@ def text_of(observe: Callable[[Any], object] | None) -> Callable[[Any], str] | N
 
 
 Clock = Literal["virtual", "explored", "real"]
+Execution = Literal["thread", "process"]
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,15 @@ class Program:
     """What may be observed, if not everything may."""
     serial: bool = False
     """Whether each thread is to end before the next one starts."""
+    execution: Execution = "thread"
+    """What the workers are."""
 
     def __call__(self) -> None:
         state = self.setup()
-        started = [_thread_of(function, state) for function in self.threads]
+        if self.execution == "process":
+            started = _processes.start(self.threads, state)
+        else:
+            started = [_thread_of(function, state) for function in self.threads]
         for thread in started:
             thread.start()
             if self.serial:
@@ -181,6 +188,9 @@ def explore(program: Callable[[], object], options: Options, call: Call) -> Inte
     with _one_at_a_time, Traces(call, options.trace_dir) as traces:
         report = _search(program, options, call, traces.directory)
         reproduced = _reproduce(program, options, call, report)
+        if _is_of_processes(program):
+            # Processes have no GIL in common.
+            report["failures"] = [{**failure, "gil_reachable": None} for failure in report["failures"]]
         # Once it is kept, a trace can be replaced by another process that explores by the same call.
         report["account"] = _core.explain(report["failures"][0]["trace"]) if report["failures"] else None
         traces.keep(report)
@@ -238,9 +248,15 @@ def _run(request: _core.Request, program: Callable[[], object], options: Options
     """Be one execution."""
     if options.before is not None:
         options.before()
-    header = _program.facts(call.command, call.name, call.directory, [])
+    flags = [("execution", "process")] if _is_of_processes(program) else []
+    header = _program.facts(call.command, call.name, call.directory, flags)
     _program.begin(request, header)
     _program.leave(_program.run(program))
+
+
+def _is_of_processes(program: Callable[[], object]) -> bool:
+    """Whether the program's workers are processes."""
+    return isinstance(program, Program) and program.execution == "process"
 
 
 class _Servers:

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from . import _exploration, _threads
 from ._async_program import AsyncProgram, chosen_tasks, is_async
 from ._calls import this_call
-from ._exploration import Clock, Program, text_of
-from ._options import Strategy, options
+from ._exploration import Clock, Execution, Program, text_of
+from ._options import Strategy, check_execution, options
 from ._serial import serial_outcomes
 from ._snapshot import snapshot
 from .common import InterleavingResult
@@ -48,6 +48,7 @@ def explore(
     clock: Clock = "virtual",
     gil: bool = False,
     jobs: int | None = None,
+    execution: Execution = "thread",
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
 
@@ -88,6 +89,9 @@ def explore(
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param jobs: how many executions run at a time; one for each core by default.
+    :param execution: ``"thread"``, or ``"process"``: each worker is run in a process of its own, which is forked after
+        ``setup`` and has a copy of the state. They meet in files and in databases of SQLite. ``invariant`` and
+        ``observe`` get the parent's copy, which no worker has changed, and look at what is outside.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
     """
@@ -116,9 +120,14 @@ def explore(
     if invariant is None and not (serializable_invariant or error_on_any_race):
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"
         raise TypeError(message)
+    check_execution(execution, gil=gil, error_on_any_race=error_on_any_race)
+    if execution == "process" and serializable_invariant and observe is None:
+        message = "serializable_invariant needs observe for execution='process': no worker changes the caller's state"
+        raise TypeError(message)
     describe = text_of(observe) or (_snapshot_quietly if serializable_invariant else None)
     threads = _threads_of(workers, count)
-    program = _program(Program(setup, threads, invariant, describe), cancel, serializable_invariant)
+    program = Program(setup, threads, invariant, describe, execution=execution)
+    program = _program(program, cancel, serializable_invariant)
     call = this_call()
     if serializable_invariant:
         outcomes, failed = serial_outcomes(program, chosen, call)
@@ -136,6 +145,9 @@ def _program(program: Program, cancel: bool | Sequence[int], serializable: bool)
             message = "cancel needs workers that are coroutine functions: nobody can cancel a thread"
             raise TypeError(message)
         return program
+    if program.execution == "process":
+        message = "workers that are processes cannot be coroutine functions"
+        raise TypeError(message)
     if cancelled and serializable:
         message = "no serial order says what a cancelled worker may leave behind: cancel needs an invariant instead"
         raise TypeError(message)

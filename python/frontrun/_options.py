@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Literal
 
-from ._exploration import Clock, Options
+from ._exploration import Clock, Execution, Options
 from ._instrument import Scope
 from .bytecode import SAMPLERS, sampling
 
 Strategy = Literal["dpor", "random"]
+
+
+def check_execution(execution: Execution, **senseless: bool) -> None:
+    """Refuse what makes no sense for workers that are processes: these options."""
+    if execution not in ("thread", "process"):
+        message = f"no execution is called {execution!r}; there are 'thread' and 'process'"
+        raise ValueError(message)
+    if execution == "process":
+        if not sys.platform.startswith("linux"):
+            message = "workers can be processes on Linux only"
+            raise ValueError(message)
+        for name, is_given in senseless.items():
+            if is_given:
+                message = f"{name} has no meaning for execution='process': processes share no memory and no GIL"
+                raise TypeError(message)
 
 
 def options(

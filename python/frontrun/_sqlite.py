@@ -16,19 +16,17 @@ import os
 import re
 import sys
 import urllib.parse
-import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from . import _core
+from . import _sqlite_account
 from ._threads import quietly
 
 Result = TypeVar("Result")
 
 _connect: Any = _sqlite3.connect
 _numbers = itertools.count(1)
-_opened = itertools.count(1)
 _COMMENT = re.compile(r"\s+|--[^\n]*\n?|/\*.*?\*/", re.DOTALL)
 _WORD = re.compile(r"[A-Za-z]+")
 _READS = frozenset({"SELECT", "VALUES", "EXPLAIN", "PRAGMA", "ATTACH", "DETACH"})
@@ -37,15 +35,6 @@ _CHANGES_WITHIN = re.compile(r"\b(INSERT|UPDATE|DELETE|REPLACE)\b", re.IGNORECAS
 _CHANGING_PRAGMA = re.compile(
     r"\b(journal_mode|user_version|application_id|wal_checkpoint|auto_vacuum)\b", re.IGNORECASE
 )
-
-# Every connection that is open, by database: whose transactions others may have to wait for. No set of the library's:
-# what that does when a connection goes would count as done by the program.
-_open: dict[str, dict[int, weakref.ref[Any]]] = {}
-
-
-def _open_connections(path: str) -> list[Any]:
-    found = [reference() for reference in list(_open.get(path, {}).values())]
-    return [connection for connection in found if connection is not None]
 
 
 def _words(sql: str) -> tuple[str, str]:
@@ -75,75 +64,28 @@ class _Connection(_sqlite3.Connection):
     """A connection whose statements are steps."""
 
     def __init__(self, database: Any, timeout: float = 5.0, *args: Any, **kwargs: Any) -> None:
-        self._frontrun_timeout = timeout
-        self._frontrun_path = _path(database, kwargs.get("uri", False))
-        self._frontrun_holds = False
-        self._frontrun_has_read = False
-        _core.database_open(self._frontrun_path)
+        path = _path(database, kwargs.get("uri", False))
+        self._frontrun_account = _sqlite_account.account(path, timeout)
         with quietly:
             super().__init__(database, 0.0, *args, **kwargs)
-        of_database = _open.setdefault(self._frontrun_path, {})
-        key = next(_opened)
-        of_database[key] = weakref.ref(self, lambda _: of_database.pop(key, None))
 
     def _frontrun_step(self, kind: str, call: Callable[[], Result]) -> Result:
         """Make a statement a step."""
-        if kind in {"change", "lock"}:
-            self._frontrun_take_lock()
-        if kind == "end" and self._frontrun_holds:
-            self._frontrun_await_readers()
-        if kind not in {"begin", "lock"}:
-            path = self._frontrun_path
-            changes = kind == "change" or (kind == "end" and self._frontrun_holds)
-            _core.database_access(path, changes, lambda: _digest(path))
+        account = _sqlite_account.here(self._frontrun_account)
+        is_logged = kind == "end" and account.holds() and self._frontrun_is_logged()
+        if not account.prepare(kind, is_logged):
+            message = "database is locked"
+            raise _sqlite3.OperationalError(message)
         try:
             with quietly:
                 return call()
         finally:
-            self._frontrun_settle(kind)
+            account.settle(kind, self.in_transaction)
 
-    def _frontrun_take_lock(self) -> None:
-        path = self._frontrun_path
-        if self._frontrun_holds:
-            return
-        held = any(other._frontrun_holds for other in _open_connections(path))
-        if not _core.database_lock(path, self._frontrun_timeout, held):
-            message = "database is locked"
-            raise _sqlite3.OperationalError(message)
-        self._frontrun_holds = True
-
-    def _frontrun_await_readers(self) -> None:
-        """Wait until nobody else has a transaction that has read, unless these read from the log."""
+    def _frontrun_is_logged(self) -> bool:
+        """Whether who reads does so from a log, and is in nobody's way."""
         with quietly:
-            is_logged = super().execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-        if is_logged:
-            return
-        others = _open_connections(self._frontrun_path)
-        for other in sorted(others, key=lambda connection: connection._frontrun_number):
-            if other is not self and other._frontrun_has_read:
-                name = other._frontrun_reading()
-                if _core.database_lock(name, self._frontrun_timeout, True):
-                    _core.database_unlock(name)
-
-    _frontrun_number = 0
-
-    def _frontrun_reading(self) -> str:
-        """The lock that stands for this connection's transaction as far as it has only read."""
-        if self._frontrun_number == 0:
-            self._frontrun_number = next(_numbers)
-        return f"{self._frontrun_path} (reader {self._frontrun_number})"
-
-    def _frontrun_settle(self, kind: str) -> None:
-        """Bring what is held in line with the transaction."""
-        in_transaction = self.in_transaction
-        if in_transaction and kind == "read" and not self._frontrun_holds and not self._frontrun_has_read:
-            self._frontrun_has_read = _core.database_lock(self._frontrun_reading(), 0.0, False)
-        if not in_transaction and self._frontrun_has_read:
-            self._frontrun_has_read = False
-            _core.database_unlock(self._frontrun_reading())
-        if not in_transaction and self._frontrun_holds:
-            self._frontrun_holds = False
-            _core.database_unlock(self._frontrun_path)
+            return bool(super().execute("PRAGMA journal_mode").fetchone()[0] == "wal")
 
     def cursor(self, factory: Any = None) -> Any:
         return super().cursor(_Cursor if factory is None else factory)
@@ -178,12 +120,9 @@ class _Connection(_sqlite3.Connection):
 
     def _frontrun_release(self) -> None:
         """Give back what a connection holds that is closed within a transaction."""
-        if self._frontrun_has_read:
-            self._frontrun_has_read = False
-            _core.database_unlock(self._frontrun_reading())
-        if self._frontrun_holds:
-            self._frontrun_holds = False
-            _core.database_unlock(self._frontrun_path)
+        account: _sqlite_account.Ledger | None = self.__dict__.get("_frontrun_account")
+        if account is not None:
+            _sqlite_account.here(account).release()
 
     def __enter__(self) -> Any:
         return self
@@ -264,7 +203,7 @@ def _path(database: Any, uri: bool) -> str:
     return os.path.realpath(name)
 
 
-def _digest(path: str) -> int:
+def digest(path: str) -> int:
     """A number that tells different contents of a database apart, as far as it is small and nobody is writing to it."""
     try:
         if os.path.getsize(path) > _LARGEST_COMPARED:
@@ -286,6 +225,8 @@ def _connect_under_control(*args: Any, **kwargs: Any) -> Any:
     """Connect as ever, with the model's class if the program has none of its own."""
     if "factory" not in kwargs and len(args) <= _BEFORE_FACTORY:
         kwargs["factory"] = _Connection
+    else:
+        _sqlite_account.refuse_own_class()
     return _connect(*args, **kwargs)
 
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ._calls import this_call
-from ._exploration import Clock, Options, Program, explore, text_of
+from ._exploration import Clock, Execution, Options, Program, explore, text_of
 from ._instrument import Scope
+from ._options import check_execution
 from .common import InterleavingResult
 
 __all__ = ["InterleavingResult", "explore_dpor"]
@@ -39,6 +40,7 @@ def explore_dpor(
     clock: Clock = "virtual",
     gil: bool = False,
     workers: int | None = None,
+    execution: Execution = "thread",
 ) -> InterleavingResult:
     """Run ``threads`` on fresh state in every order that can make a difference, and check ``invariant`` after each.
 
@@ -64,8 +66,12 @@ def explore_dpor(
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param workers: how many executions run at a time; one for each core by default.
+    :param execution: ``"thread"``, or ``"process"``: each worker is run in a process of its own, which is forked after
+        ``setup`` and has a copy of the state. They meet in files and in databases of SQLite. ``invariant`` and
+        ``observe`` get the parent's copy, which no worker has changed, and look at what is outside.
     :returns: verdict, failures with their traces, outcomes.
     """
+    check_execution(execution, gil=gil)
     del max_branches, detect_io, deadlock_timeout
     options = Options(
         scope=Scope(tuple(include), tuple(exclude), tuple(trace_packages), trust=tuple(trust)),
@@ -80,4 +86,5 @@ def explore_dpor(
         clock=clock,
         gil=gil,
     )
-    return explore(Program(setup, tuple(threads), invariant, text_of(observe)), options, this_call())
+    program = Program(setup, tuple(threads), invariant, text_of(observe), execution=execution)
+    return explore(program, options, this_call())

@@ -170,3 +170,8 @@ pub fn now(clock: libc::clockid_t) -> Option<i64> {
 pub fn ahead() -> i64 {
     now(UPTIME).map_or(0, |now| now - shown_by(UPTIME))
 }
+
+/// Sets how much time has passed: another process that shares the clock has had the turn.
+pub fn set_passed(nanos: u64) {
+    NANOS.store(nanos, Ordering::Relaxed);
+}

@@ -249,6 +249,17 @@ pub fn inode(fd: RawFd) -> Inode {
     (status.st_dev, status.st_ino)
 }
 
+/// The length of the file behind a descriptor.
+pub fn length(fd: RawFd) -> u64 {
+    let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: the buffer is valid, and all-zero is a valid status.
+    let status = unsafe {
+        libc::fstat(fd, status.as_mut_ptr());
+        status.assume_init()
+    };
+    u64::try_from(status.st_size).unwrap_or(0)
+}
+
 /// The flags of an open file.
 pub fn flags(fd: RawFd) -> c_int {
     // SAFETY: reads flags of an open file.

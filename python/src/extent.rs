@@ -8,7 +8,7 @@
 //!
 //! Not here: calls at the position of an open file that read, since they may read on.
 
-use crate::endpoints::flags;
+use crate::behind::{flags, length_of};
 use crate::shim::IoEvent;
 use frontrun_formats::Part;
 
@@ -48,15 +48,4 @@ pub fn cut(event: &IoEvent, length: u64) -> Vec<Part> {
 fn bytes(start: u64, end: u64) -> Option<impl Iterator<Item = Part>> {
     let (start, end) = (u32::try_from(start).ok()?, u32::try_from(end).ok()?);
     (u64::from(end.saturating_sub(start)) <= MANY).then(|| (start..end).map(Part::Index))
-}
-
-/// The length of the file behind a descriptor.
-fn length_of(fd: i32) -> u64 {
-    let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
-    // SAFETY: the buffer is valid, and all-zero is a valid status.
-    let status = unsafe {
-        libc::fstat(fd, status.as_mut_ptr());
-        status.assume_init()
-    };
-    u64::try_from(status.st_size).unwrap_or(0)
 }

@@ -11,7 +11,7 @@
 
 use crate::outside::{Books, Outside, Walk, inode_at, is_directory, walk};
 use crate::shim::{IoEvent, WRITES, kind};
-use crate::{endpoints, extent, run, status};
+use crate::{behind, extent, run, status};
 use frontrun_formats::{Location, Operation, Part};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -92,8 +92,8 @@ fn on_descriptor(event: &IoEvent, outside: &mut Outside, books: &mut Books<'_>, 
         && let Some(other) = event.other_file()
     {
         // The path may lead through links of `/proc`, so the descriptor tells which file it is.
-        let to = event.arguments[if event.function().starts_with("sendfile") { 0 } else { 2 }];
-        footprint.writes.push(outside.contents(other, Some(endpoints::inode(to as i32)), false, books));
+        let to = behind::inode(event.copied_to());
+        footprint.writes.push(outside.contents(other, Some(to), false, books));
     }
 }
 

@@ -104,7 +104,11 @@ pub fn install() {
 /// The library's callback.
 unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
     // SAFETY: the library passes a valid event.
-    let event = unsafe { &*event };
+    tell(unsafe { &*event })
+}
+
+/// Sees a call of the calling thread, or of the process on whose behalf it is here, and answers as a callback does.
+pub fn tell(event: &IoEvent) -> u32 {
     if OWNER.load(Ordering::Relaxed) != std::process::id() as i32 {
         return DONE;
     }
@@ -269,7 +273,7 @@ fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
 }
 
 /// Whether the call is about files of the program.
-fn concerns(event: &IoEvent) -> bool {
+pub fn concerns(event: &IoEvent) -> bool {
     let Some(file) = event.file() else { return false };
     !is_foreign(file) && !is_database(file) && !is_standard_stream(event)
 }
@@ -295,7 +299,7 @@ pub fn note_streams(fds: Vec<i32>) {
 }
 
 /// What is printed is not shared state: the files behind the standard streams, under whatever descriptor.
-fn is_standard_stream(event: &IoEvent) -> bool {
+pub fn is_standard_stream(event: &IoEvent) -> bool {
     let file = (event.device, event.inode);
     event.inode != 0
         && ((0..3).any(|fd| inode(fd) == file) || STREAMS.lock().is_ok_and(|streams| streams.contains(&file)))

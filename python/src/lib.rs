@@ -10,6 +10,8 @@
 //! [`futures`] and [`attempts`] · [`database`] databases, [`io`] files,
 //! with their [`footprint`], its [`extent`] and [`status`], [`file_locks`], [`channels`] between
 //! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`] ·
+//! [`worker`] processes, the [`workers`] that stand for them, their [`messages`], what is [`behind`] their descriptors, and
+//! the end of [`processes`] ·
 //! requests to [`servers`] on [`connections`]
 //! · [`run`] the execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the
 //! loop for Python callers · [`sources`]
@@ -23,6 +25,7 @@ mod actions;
 mod attempts;
 mod attribute;
 mod behalf;
+mod behind;
 mod block;
 mod buffered;
 mod c_calls;
@@ -55,11 +58,13 @@ mod loading;
 mod lock_waits;
 mod locks;
 mod made;
+mod messages;
 mod names;
 mod ndarray;
 mod observed;
 mod operators;
 mod outside;
+mod processes;
 mod readiness;
 mod replaced;
 mod reporter;
@@ -82,6 +87,8 @@ mod telling;
 mod threads;
 mod time_calls;
 mod visible;
+mod worker;
+mod workers;
 
 /// Runs the command line; returns the exit code. `argv` is `sys.argv`, `python` `sys.executable`, `preload` the path
 /// of the LD_PRELOAD library.
@@ -152,6 +159,10 @@ mod _core {
         abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, is_concurrent,
         join, loud, pause, primitive, quiet, report_exception, report_failure, spawn,
     };
+    #[pymodule_export]
+    use super::worker::ask_run;
+    #[pymodule_export]
+    use super::workers::{answer_worker, end_worker, fork_worker, next_question};
     #[pymodule_export]
     use super::{cli_main, note_makers, remember_sources, rewrite};
     use pyo3::prelude::*;

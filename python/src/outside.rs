@@ -46,6 +46,8 @@ enum Thing {
     Lock(Bytes),
     /// The lock of a file that has this inode for a time, and which time that is.
     FileLock(Inode, u32),
+    /// The lock that processes have on such a file, by `fcntl`.
+    ProcessLock(Inode, u32),
     /// The lock that a buffered file has in C.
     Buffer(ObjectId),
     /// An open file: its position, and that it is open.
@@ -306,15 +308,31 @@ impl Outside {
         self.contents(path, Some(inode), true, books);
     }
 
-    /// The lock of a file, and which open file holds it.
-    pub fn file_lock(&mut self, inode: Inode, path: &[u8], books: &mut Books<'_>) -> (ObjectId, Option<u64>) {
-        let thing = Thing::FileLock(inode, self.births.get(&inode).copied().unwrap_or(0));
+    /// The lock of a file and which open file holds it, or the one that is `of_processes` and which process does.
+    pub fn file_lock(
+        &mut self,
+        inode: Inode,
+        of_processes: bool,
+        path: &[u8],
+        books: &mut Books<'_>,
+    ) -> (ObjectId, Option<u64>) {
+        let birth = self.births.get(&inode).copied().unwrap_or(0);
+        let thing =
+            if of_processes { Thing::ProcessLock(inode, birth) } else { Thing::FileLock(inode, birth) };
         let lock = self
             .numbers
             .get(&thing)
             .copied()
             .unwrap_or_else(|| self.enter(thing, "lock", &lock_of(&shown(path)), books));
         (lock, self.lock_holders.get(&lock).copied())
+    }
+
+    /// The locks of files whose holders are among these.
+    pub fn locks_held_by(&self, holders: std::ops::Range<u64>) -> Vec<ObjectId> {
+        let held = self.lock_holders.iter().filter(|(_, holder)| holders.contains(holder));
+        let mut locks: Vec<ObjectId> = held.map(|(lock, _)| *lock).collect();
+        locks.sort_unstable();
+        locks
     }
 
     /// Sets which open file holds a lock; returns which one did.
@@ -341,7 +359,9 @@ impl Outside {
             Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
             Thing::Lock(path) => ("lock", lock_of(&shown(path))),
-            Thing::FileLock((_, inode), _) => ("lock", lock_of(&format!("file {inode}"))),
+            Thing::FileLock((_, inode), _) | Thing::ProcessLock((_, inode), _) => {
+                ("lock", lock_of(&format!("file {inode}")))
+            }
             Thing::Buffer(_) => ("lock", lock_of("a buffered file")),
             Thing::Open(generation) => (outside::OPEN_FILE, generation.to_string()),
             Thing::Channel(channel) => (outside::CHANNEL, channel.label().to_owned()),

@@ -90,7 +90,50 @@ pub struct IoEvent {
     other_path_length: usize,
 }
 
+/// The texts of an event that another process was told of.
+pub struct Texts<'a> {
+    pub resource: &'a [u8],
+    pub other: &'a [u8],
+    pub path: &'a [u8],
+    pub other_path: &'a [u8],
+    pub function: &'a CStr,
+}
+
 impl IoEvent {
+    /// An event of another process, without anything but its texts. They have to outlive it.
+    pub fn with_texts(texts: &Texts<'_>) -> IoEvent {
+        IoEvent {
+            size: size_of::<IoEvent>() as u32,
+            kind: 0,
+            phase: BEFORE,
+            access: 0,
+            fd: -1,
+            error: 0,
+            generation: 0,
+            resource: texts.resource.as_ptr(),
+            resource_length: texts.resource.len(),
+            other: texts.other.as_ptr(),
+            other_length: texts.other.len(),
+            offset: -1,
+            length: 0,
+            result: 0,
+            device: 0,
+            inode: 0,
+            function: texts.function.as_ptr(),
+            arguments: [0; 8],
+            path: texts.path.as_ptr(),
+            path_length: texts.path.len(),
+            other_path: texts.other_path.as_ptr(),
+            other_path_length: texts.other_path.len(),
+        }
+    }
+
+    /// The name of the second thing that is touched.
+    pub fn other(&self) -> &[u8] {
+        // SAFETY: names are never freed.
+        unsafe { std::slice::from_raw_parts(self.other, self.other_length) }
+    }
+
     /// The name of what is touched.
     pub fn resource(&self) -> &[u8] {
         // SAFETY: names are never freed.
@@ -104,8 +147,7 @@ impl IoEvent {
 
     /// The absolute path of the second file that is touched.
     pub fn other_file(&self) -> Option<&[u8]> {
-        // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts(self.other, self.other_length) }.strip_prefix(b"file:")
+        self.other().strip_prefix(b"file:")
     }
 
     /// The path that was passed, as an absolute one.
@@ -120,6 +162,11 @@ impl IoEvent {
         unsafe { std::slice::from_raw_parts(self.other_path, self.other_path_length) }
     }
 
+    /// The descriptor that the call has the system copy to.
+    pub fn copied_to(&self) -> c_int {
+        self.arguments[if self.function().starts_with("sendfile") { 0 } else { 2 }] as c_int
+    }
+
     /// The name of the libc function.
     pub fn function(&self) -> &str {
         // SAFETY: a static name.
@@ -132,6 +179,7 @@ struct Shim {
     register: unsafe extern "C" fn(Option<Callback>) -> u32,
     control: unsafe extern "C" fn(u32) -> u32,
     pipe: unsafe extern "C" fn(c_int),
+    number_from: unsafe extern "C" fn(u64),
     /// For a library that was loaded late.
     attach: Option<unsafe extern "C" fn() -> u32>,
 }
@@ -175,6 +223,7 @@ fn find(handle: *mut c_void, late: bool) -> Result<Shim, String> {
     let (abi, register) = (symbol(c"frontrun_io_abi")?, symbol(c"frontrun_shim_register")?);
     let (control, attach) = (symbol(c"frontrun_shim_control")?, symbol(c"frontrun_shim_attach")?);
     let pipe = symbol(c"frontrun_shim_pipe")?;
+    let number_from = symbol(c"frontrun_shim_number_from")?;
     // SAFETY: functions of these names have these signatures, which the version vouches for.
     unsafe {
         let abi: unsafe extern "C" fn() -> u32 = std::mem::transmute(abi);
@@ -188,6 +237,7 @@ fn find(handle: *mut c_void, late: bool) -> Result<Shim, String> {
             ),
             control: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(u32) -> u32>(control),
             pipe: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(c_int)>(pipe),
+            number_from: std::mem::transmute::<*mut c_void, unsafe extern "C" fn(u64)>(number_from),
             attach: late.then_some(std::mem::transmute::<*mut c_void, unsafe extern "C" fn() -> u32>(attach)),
         })
     }
@@ -214,5 +264,13 @@ pub fn write_to(fd: c_int) {
     if let Some(shim) = SHIM.get() {
         // SAFETY: the library's function of that name.
         unsafe { (shim.pipe)(fd) };
+    }
+}
+
+/// Has the library number the files that are opened from now on from `first` on.
+pub fn number_from(first: u64) {
+    if let Some(shim) = SHIM.get() {
+        // SAFETY: the library's function of that name.
+        unsafe { (shim.number_from)(first) };
     }
 }

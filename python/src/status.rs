@@ -17,6 +17,11 @@ pub fn is_asked_for() -> bool {
     IS_ASKED_FOR.get()
 }
 
+/// Sets whether a process on whose behalf the calling thread is here asks for a status.
+pub fn set_asked_for(is: bool) {
+    IS_ASKED_FOR.set(is);
+}
+
 macro_rules! functions {
     ($($name:ident, $original:ident;)*) => {
         $(

@@ -295,7 +295,7 @@ pub fn report_exception(message: String, details: String) {
     note(FailureKind::Exception, message, details);
 }
 
-/// Notes a failure of the given kind ("invariant", "assertion", "exit_code", "exception").
+/// Notes a failure of the given kind ("invariant", "assertion", "exit_code", "exception", "crash").
 #[pyfunction]
 pub fn report_failure(kind: &str, message: String, details: String) -> PyResult<()> {
     let kind = match kind {
@@ -303,6 +303,7 @@ pub fn report_failure(kind: &str, message: String, details: String) -> PyResult<
         "assertion" => FailureKind::Assertion,
         "exit_code" => FailureKind::ExitCode,
         "exception" => FailureKind::Exception,
+        "crash" => FailureKind::Crash,
         _ => return Err(PyValueError::new_err(format!("no failure is called {kind}"))),
     };
     note(kind, message, details);

@@ -2,8 +2,8 @@
 
 use crate::clock;
 use crate::replaced::{Object, Original, controlled, replace, step};
-use crate::{controlled as thread, run};
-use frontrun_formats::Operation;
+use crate::{controlled as thread, run, worker};
+use frontrun_formats::{Operation, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::c_void;
@@ -16,23 +16,34 @@ static SLEEP: Original = Original::new();
 unsafe extern "C" fn sleep(module: Object, seconds: *mut c_void, b: *mut c_void) -> Object {
     // SAFETY: called through the function's definition with one argument.
     unsafe {
-        let Some(me) = controlled(module) else { return SLEEP.call(module, seconds, b) };
+        let me = controlled(module);
+        if me.is_none() && !worker::is_visible() {
+            return SLEEP.call(module, seconds, b);
+        }
         let duration = ffi::PyFloat_AsDouble(seconds.cast());
         if duration < 0.0 || !ffi::PyErr_Occurred().is_null() {
             ffi::PyErr_Clear();
             return SLEEP.call(module, seconds, b);
         }
         let duration = Duration::try_from_secs_f64(duration).unwrap_or(Duration::MAX);
-        if clock::has_rested_enough() && !duration.is_zero() {
-            // Nothing ends it but its time.
-            let of = Box::new([]);
-            run::reach_patiently(me, thread::last_site(), Operation::AwaitChange { of }, Some(duration));
-        } else {
-            clock::advance(duration);
-            run::rest(me, thread::last_site());
-            step(me, Operation::Pause, false, 1);
+        match me {
+            Some(me) => rest(me, duration),
+            None => worker::sleep(duration),
         }
         ffi::Py_NewRef(ffi::Py_None())
+    }
+}
+
+/// The step that a sleep of the calling thread is.
+pub fn rest(me: ThreadId, duration: Duration) {
+    if clock::has_rested_enough() && !duration.is_zero() {
+        // Nothing ends it but its time.
+        let of = Box::new([]);
+        run::reach_patiently(me, thread::last_site(), Operation::AwaitChange { of }, Some(duration));
+    } else {
+        clock::advance(duration);
+        run::rest(me, thread::last_site());
+        step(me, Operation::Pause, false, 1);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::observed::{Observed, read, write};
 use crate::site::{Seen, Site};
 use crate::{
     attribute, behalf, callbacks, calls, class, container, controlled, epoch, iteration, names, operators,
-    run, spinning, switching,
+    run, spinning, switching, worker,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -33,10 +33,26 @@ pub unsafe extern "C" fn hook(
     if run::is_recording() {
         // SAFETY: the slot belongs to the type of sites, and bytecode called it.
         unsafe { reached(&*site.cast::<Site>()) }
+    } else if worker::is_active() {
+        // SAFETY: as above.
+        unsafe { passed(&*site.cast::<Site>()) };
+        0
     } else if epoch::has_advanced() && controlled::is_stale() {
         controlled::refuse()
     } else {
         0
+    }
+}
+
+/// Notes where a worker process is. What it does to its memory nobody shares.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn passed(site: &'static Site) {
+    let Some(me) = controlled::visible_thread() else { return };
+    // SAFETY: bytecode called the hook, so the current frame is that of the site.
+    if unsafe { behalf::counts(me, Frame::current(), site.seen) }.is_some() {
+        controlled::set_last_site(site);
     }
 }
 

@@ -94,7 +94,11 @@ impl Books {
                 self.report.switched |= alone;
                 self.report.blocks |= !alone;
             }
-            self.report.trusted |= execution.header.environment.flags.iter().any(|(flag, _)| flag == "trust");
+            let flags = &execution.header.environment.flags;
+            // What processes do outside is all that they share, whatever code does it.
+            self.report.switched |=
+                flags.iter().any(|(flag, value)| flag == "execution" && value == "process");
+            self.report.trusted |= flags.iter().any(|(flag, _)| flag == "trust");
             self.report.left_behind += u64::from(execution.leaves_threads_behind());
             if let Some(observed) = execution.observed.as_ref().filter(|_| !examined.beyond_gil) {
                 *self.report.outcomes.entry(observed.clone()).or_default() += 1;

@@ -6,7 +6,7 @@
 //! Not here: what a run is and how its threads take turns (run).
 
 use super::{FORKED, IDENTITIES, IN_CALLER, LAST_FAILURE, RECORDING, RUN, get};
-use crate::{epoch, reporter, sources};
+use crate::{epoch, processes, reporter, sources};
 use frontrun_formats::file::End;
 use frontrun_formats::semantics::waits::loops;
 use frontrun_formats::{Block, Failure, FailureKind, Operation, Outcome, Pending, SiteId};
@@ -112,6 +112,7 @@ fn place(site: Option<SiteId>) -> String {
 /// Flushes the program's output and ends the process: other threads are parked for good.
 pub fn leave(code: i32) -> ! {
     reporter::flush_output();
+    processes::end_all();
     // SAFETY: ends the process.
     unsafe { libc::_exit(code) }
 }
