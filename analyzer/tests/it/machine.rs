@@ -107,12 +107,10 @@ impl Machine<'_> {
 
     /// Who goes before the lowest thread if that clears an event: the lowest one that waits for it and is enabled.
     fn first_to_notice(&self, lowest: usize) -> usize {
-        let Some(Op::EventClear(cleared)) = self.next[lowest] else { return lowest };
-        let waits = |thread: &usize| match &self.next[*thread] {
-            Some(Op::EventWait(awaited)) => *awaited == cleared && self.enabled(*thread),
-            Some(Op::Patiently(op)) => **op == Op::EventWait(cleared) && self.enabled(*thread),
-            _ => false,
-        };
+        let next = |thread: usize| self.next[thread].as_ref().map(memory::operation);
+        let Some(Operation::EventClear { event }) = next(lowest) else { return lowest };
+        let waits =
+            |thread: &usize| next(*thread) == Some(Operation::EventWait { event }) && self.enabled(*thread);
         let waiting = (0..self.next.len()).filter(waits);
         waiting.min_by_key(|thread| self.paths[*thread].clone()).unwrap_or(lowest)
     }
