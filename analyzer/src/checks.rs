@@ -2,7 +2,7 @@
 //!
 //! # Model
 //! The run rule (algorithm, section 3): the fixed schedule in its order, then always the lowest enabled thread,
-//! until nobody is enabled. The last step of the fixed schedule was made by an analysis that predicted its
+//! until nobody is enabled. If that thread is to clear an event, one that waits for it and is enabled goes before it. The last step of the fixed schedule was made by an analysis that predicted its
 //! past: its chunk is exactly what its head newly depends on.
 
 use crate::cut::{Cut, covered};
@@ -65,7 +65,7 @@ pub(crate) fn prefix(execution: &Execution, threads: &Threads, units: &Units) ->
     Ok(())
 }
 
-/// Refuses a run in which, behind the prefix, a thread went first although a lower one was enabled.
+/// Refuses a run in which, behind the prefix, a thread went first although it was another's turn.
 pub(crate) fn lowest(trace: &Trace) -> Result<(), AnalyzeError> {
     let execution = trace.execution;
     let start = execution.header.schedule.entries.len();
@@ -74,7 +74,8 @@ pub(crate) fn lowest(trace: &Trace) -> Result<(), AnalyzeError> {
         let position = trace.units.events(unit).start;
         let event = &execution.events[position];
         let mine = trace.threads.rank(event.thread)?;
-        if (0..mine).any(|thread| turn.enabled(thread)) {
+        let lowest = (0..mine).find(|thread| turn.enabled(*thread)).unwrap_or(mine);
+        if turn.first_to_notice(lowest) != mine {
             let thread = execution.path(event.thread).cloned().unwrap_or_default();
             return Err(AnalyzeError::NotLowest { position, thread });
         }
@@ -99,6 +100,26 @@ impl<'t, 'e> Turn<'t, 'e> {
         };
         let width = trace.width();
         Turn { trace, units: (0..width).map(executed).collect(), cut: (0..width).map(nodes).collect() }
+    }
+
+    /// Who goes before the lowest enabled thread, if that clears an event: one that waits for it. Otherwise that thread.
+    fn first_to_notice(&self, lowest: usize) -> usize {
+        let Some(&Operation::EventClear { event }) = self.next(lowest) else { return lowest };
+        let waits = |thread: &usize| {
+            self.next(*thread) == Some(&Operation::EventWait { event }) && self.enabled(*thread)
+        };
+        (0..self.trace.width()).find(waits).unwrap_or(lowest)
+    }
+
+    /// What the thread does next.
+    fn next(&self, thread: usize) -> Option<&'e Operation> {
+        let trace = self.trace;
+        match trace.units_of[thread].get(self.units[thread]) {
+            Some(unit) => Some(&trace.execution.events[trace.units.events(*unit as usize).start].operation),
+            None => {
+                trace.pending.iter().find(|pending| pending.thread == thread).map(|subject| subject.operation)
+            }
+        }
     }
 
     /// Whether the thread could go on.

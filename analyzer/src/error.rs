@@ -78,7 +78,7 @@ pub enum AnalyzeError {
         /// What it was about to do.
         operation: Box<Operation>,
     },
-    /// A thread other than the lowest enabled one went first, behind the fixed prefix.
+    /// A thread other than the one whose turn it is, mostly the lowest enabled one, went first, behind the fixed prefix.
     #[error("event {position}: {thread} went first although a lower thread was enabled")]
     NotLowest {
         /// Position in the trace.

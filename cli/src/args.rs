@@ -111,6 +111,9 @@ pub struct Scope {
     /// (waits may give up at any moment), or real
     #[arg(long, value_enum, default_value_t = Clock::Virtual)]
     pub clock: Clock,
+    /// Let waits on a `threading.Condition` end although nobody has notified them, once in each thread of an execution
+    #[arg(long)]
+    pub spurious_wakeups: bool,
 }
 
 /// A scope that has a name.

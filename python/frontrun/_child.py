@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _checkpoint, _core, _preload, _program, _threads
+from . import _checkpoint, _core, _preload, _program, _spurious, _threads
 from ._instrument import Scope, instrument_existing, instrument_later
 
 _VARIABLE = "FRONTRUN_CONFIG"
@@ -36,6 +36,9 @@ def main() -> None:
     program = _load(words)
     _core.set_clock(config["clock"])
     flags = [*scope.flags(), ("clock", config["clock"])]
+    if config["spurious_wakeups"]:
+        _spurious.allow(True)
+        flags.append(("spurious-wakeups", "yes"))
     flags += _inputs(config)
     header = _program.facts(config["command"], None, os.getcwd(), flags)
     random.seed(0)

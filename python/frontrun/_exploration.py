@@ -31,6 +31,7 @@ from . import (
     _processes,
     _program,
     _reporter,
+    _spurious,
     _threads,
 )
 from ._calls import Call
@@ -171,6 +172,8 @@ class Options:
     gil: bool = False
     """Whether only executions count that an interpreter with a GIL can have."""
     clock: Clock = "virtual"
+    spurious_wakeups: bool = False
+    """Whether waits on conditions may end although nobody has notified them."""
     sampling: Sampling | None = None
     before: Callable[[], object] | None = None
     """What each execution's process does first, before it is under control."""
@@ -200,6 +203,7 @@ def explore(program: Callable[[], object], options: Options, call: Call) -> Inte
 def _search(program: Callable[[], object], options: Options, call: Call, directory: str) -> dict[str, Any]:
     """Run the executions, and return the native loop's report."""
     _core.set_clock(options.clock)
+    _spurious.allow(options.spurious_wakeups)
     servers = _Servers(program, options, call, options.workers or len(os.sched_getaffinity(0)))
     try:
         return _core.explore_served(
@@ -308,6 +312,7 @@ def _replay_if_asked(program: Callable[[], object], options: Options, call: Call
     del os.environ[_REPLAY]
     _prepare(options.scope)
     _core.set_clock(options.clock)
+    _spurious.allow(options.spurious_wakeups)
     _run(_core.Request(asked["out"], asked["schedule"]), program, options, call)
 
 

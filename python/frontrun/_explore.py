@@ -47,6 +47,7 @@ def explore(
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
     gil: bool = False,
+    spurious_wakeups: bool = False,
     jobs: int | None = None,
     execution: Execution = "thread",
 ) -> InterleavingResult:
@@ -88,6 +89,8 @@ def explore(
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
+    :param spurious_wakeups: waits on a ``threading.Condition`` in code in scope may end although nobody has notified
+        them, once in each thread of an execution.
     :param jobs: how many executions run at a time; one for each core by default.
     :param execution: ``"thread"``, or ``"process"``: each worker is run in a process of its own, which is forked after
         ``setup`` and has a copy of the state. They meet in files and in databases of SQLite. ``invariant`` and
@@ -116,6 +119,7 @@ def explore(
         jobs=jobs,
         clock=clock,
         gil=gil,
+        spurious_wakeups=spurious_wakeups,
     )
     if invariant is None and not (serializable_invariant or error_on_any_race):
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import _core, _primitives, _program, _threads
+from . import _core, _primitives, _program, _spurious, _threads
 from ._instrument import Scope, instrument_existing
 
 GRACE = 1.0
@@ -142,6 +142,7 @@ def _begin(request: _core.Request, scope: Scope) -> Callable[[], None]:
     try:
         _core.begin_run(request, _program.facts(sys.orig_argv, None, os.getcwd(), []), in_caller=True)
         _threads.install(in_caller=True)
+        _spurious.allow(False)
         _primitives.install()
     except BaseException:
         end()

@@ -50,6 +50,7 @@ def options(
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
     gil: bool = False,
+    spurious_wakeups: bool = False,
     jobs: int | None = None,
 ) -> Options:
     """Bring together what was asked for; refuse options that the chosen strategy would ignore."""
@@ -77,6 +78,7 @@ def options(
         workers=jobs,
         clock=clock,
         gil=gil,
+        spurious_wakeups=spurious_wakeups,
         fail_on_race=error_on_any_race,
         sampling=plan,
     )

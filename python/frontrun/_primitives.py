@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from . import _core, _replaced
+from . import _core, _replaced, _spurious
 from ._threads import quietly
 
 _Event: Any = threading.Event
@@ -98,12 +98,18 @@ def _is_modelled(condition: Any) -> bool:
 
 
 def condition_wait(self: Any, timeout: float | None = None) -> bool:
-    if not _is_modelled(self):
+    modelled = _is_modelled(self)
+    if modelled:
+        with quietly:
+            if not self._is_owned():
+                message = "cannot wait on un-acquired lock"
+                raise RuntimeError(message)
+    spurious = _spurious.chosen(timeout) if _core.is_concurrent() else None
+    if spurious is not None:
+        _spurious.wait(spurious, self, self._lock if modelled else None)
+        return True
+    if not modelled:
         return bool(_originals[_Condition, "wait"](self, timeout))
-    with quietly:
-        if not self._is_owned():
-            message = "cannot wait on un-acquired lock"
-            raise RuntimeError(message)
     _core.primitive("condition_wait", self, 0, lock=self._lock)
     with quietly:
         saved = self._release_save()
@@ -164,6 +170,7 @@ _originals = {which: _replaced.original_of(function) for which, function in _fun
 
 def install() -> None:
     """Put the models in place, for the rest of this process."""
+    _spurious.forget()
     for (cls, name), function in _functions.items():
         _replaced.replace(function, _MODELS[cls][name])
 

@@ -47,7 +47,7 @@ class _Quietly:
 quietly = _Quietly()
 
 
-def _caller() -> tuple[str, str, int]:
+def caller() -> tuple[str, str, int]:
     """Where the program, or its call of this package, starts a thread: file, function, line."""
     frame = sys._getframe(2)
     while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
@@ -77,7 +77,7 @@ def start(self: threading.Thread) -> None:
     if _core.current() is None or _number(self) is not None:
         _start(self)
         return
-    number = _core.spawn(self.name, *_caller())
+    number = _core.spawn(self.name, *caller())
     with quietly:
         self.__dict__[_NUMBER] = number
         _core.note_streams(_reporter.stream_descriptors())
@@ -233,5 +233,5 @@ def uninstall() -> None:
 def wrap_raw(arguments: tuple[Any, ...]) -> tuple[tuple[Any, ...], int]:
     """Return the arguments of ``start_new_thread`` that run its function under control, and the thread's number."""
     function, args, *rest = arguments
-    number = _core.spawn(getattr(function, "__name__", "thread"), *_caller())
+    number = _core.spawn(getattr(function, "__name__", "thread"), *caller())
     return (run_raw, (number, function, args, rest[0] if rest else {})), number

@@ -39,6 +39,7 @@ def explore_dpor(
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
     gil: bool = False,
+    spurious_wakeups: bool = False,
     workers: int | None = None,
     execution: Execution = "thread",
 ) -> InterleavingResult:
@@ -65,6 +66,8 @@ def explore_dpor(
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
+    :param spurious_wakeups: waits on a ``threading.Condition`` in code in scope may end although nobody has notified
+        them, once in each thread of an execution.
     :param workers: how many executions run at a time; one for each core by default.
     :param execution: ``"thread"``, or ``"process"``: each worker is run in a process of its own, which is forked after
         ``setup`` and has a copy of the state. They meet in files and in databases of SQLite. ``invariant`` and
@@ -85,6 +88,7 @@ def explore_dpor(
         workers=workers,
         clock=clock,
         gil=gil,
+        spurious_wakeups=spurious_wakeups,
     )
     program = Program(setup, tuple(threads), invariant, text_of(observe), execution=execution)
     return explore(program, options, this_call())

@@ -104,17 +104,22 @@ pub fn forget_rests() {
 /// Lets time pass while the calling thread rests. On the real clock the calling thread sleeps, with the turn in its hand but
 /// not the interpreter's lock.
 pub fn advance(time: Duration) {
+    give_up(time, time);
+}
+
+/// The same for a thread that has waited for `time`, of which all but `rest` passed while others gave up waiting.
+pub fn give_up(time: Duration, rest: Duration) {
     RESTED.set(RESTED.get().saturating_add(time.max(SHORTEST_REST)));
     if KIND.load(Ordering::Relaxed) == REAL {
         // SAFETY: the calling thread holds the interpreter's lock, and takes it again.
         unsafe {
             let state = ffi::PyEval_SaveThread();
-            std::thread::sleep(time);
+            std::thread::sleep(rest);
             ffi::PyEval_RestoreThread(state);
         }
         return;
     }
-    pass(time);
+    pass(rest);
 }
 
 fn pass(time: Duration) {

@@ -157,7 +157,7 @@ mod _core {
     #[pymodule_export]
     use super::threads::{
         abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, is_concurrent,
-        join, loud, pause, primitive, quiet, report_exception, report_failure, spawn,
+        is_in_scope, join, loud, pause, primitive, quiet, report_exception, report_failure, spawn,
     };
     #[pymodule_export]
     use super::worker::ask_run;

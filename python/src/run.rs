@@ -232,11 +232,10 @@ pub fn reach_patiently(
 ) -> bool {
     reach_within(me, position, Some(operation.clone()), patience);
     // SAFETY: `me` holds the turn and the lock.
-    if !unsafe { get() }.is_some_and(|run| run.gate.has_elapsed(me)) {
-        return false;
-    }
+    let gate = unsafe { get() }.map(|run| &run.gate).filter(|gate| gate.has_elapsed(me));
+    let Some(gate) = gate else { return false };
     if let Some(time) = patience.filter(|time| *time < Duration::MAX) {
-        clock::advance(time);
+        clock::give_up(time, gate.time_until(me));
     }
     execute(me, position, Operation::Elapse { of: Box::new(operation) }, 1);
     true

@@ -168,8 +168,7 @@ pub fn next_in_loop(current: u32) -> PyResult<u32> {
     let current = ThreadId(current);
     // SAFETY: the calling thread holds the turn and the lock.
     let run = unsafe { run::get() }.ok_or_else(over)?;
-    let (pending, patience) = run.gate.proposed(current);
-    match run.gate.decide(current, pending, patience) {
+    match run.gate.decide_as_proposed(current) {
         Decision::Go => Ok(current.0),
         Decision::Switch(next) => {
             run.turn = next;

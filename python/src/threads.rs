@@ -8,6 +8,7 @@
 
 use crate::clock::{self, Wait};
 use crate::replaced::step;
+use crate::site::Seen;
 use crate::{controlled, joining, names, run, seating};
 use frontrun_formats::{Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyValueError};
@@ -28,6 +29,12 @@ pub fn current() -> PyResult<Option<u32>> {
 #[pyfunction]
 pub fn is_concurrent() -> bool {
     run::is_recording() && controlled::visible_thread().is_some()
+}
+
+/// Whether the code that the calling thread came to last is in scope, so that threads switch in it wherever it matters.
+#[pyfunction]
+pub fn is_in_scope() -> bool {
+    controlled::last_site().is_some_and(|site| matches!(site.seen, Seen::InScope | Seen::Made))
 }
 
 /// Makes what follows on this thread invisible until `loud()`.
@@ -233,6 +240,7 @@ pub fn primitive(
         "condition_notify" => Operation::ConditionNotify { condition: id, count },
         _ => return Err(PyValueError::new_err(format!("no primitive operation is called {kind}"))),
     };
+    run::announce(me, &operation);
     joining::reach(me);
     go_on()?;
     let result = run::predict(me, &operation);

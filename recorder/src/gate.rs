@@ -13,6 +13,7 @@
 //! Not here: waiting (parking), what is written down (recording), how threads are drawn (sampling).
 
 mod leaving;
+mod patience;
 mod tail;
 mod watching;
 
@@ -77,8 +78,8 @@ struct Seated {
     pending: Option<Operation>,
     /// What it is about to do where that cannot block, if anybody needs to know.
     announced: Option<Operation>,
-    /// How long it is willing to wait, where it is not for ever.
-    patience: Option<Duration>,
+    /// Until when it is willing to wait, where it is not for ever.
+    deadline: Option<Duration>,
     /// Its time has run out: it may go on although its operation is not enabled.
     elapsed: bool,
     children: u32,
@@ -131,6 +132,9 @@ pub struct Gate {
     /// Which children of the main thread make the next steps, where the caller says so.
     turns: VecDeque<ThreadPath>,
     leaving: Leaving,
+    /// The latest deadline that somebody has given up at. Giving up comes after everything before it, so executions of
+    /// one class agree about when a wait began by this clock; by no other they do.
+    now: Duration,
 }
 
 impl Gate {
@@ -158,6 +162,7 @@ impl Gate {
             draws,
             turns,
             leaving: Leaving::default(),
+            now: Duration::ZERO,
         }
     }
 
@@ -178,18 +183,18 @@ impl Gate {
         id
     }
 
-    /// Says what a thread that does not decide for itself would do next, and how long it is willing to wait for that:
+    /// Says what a thread that does not decide for itself would do next, and until when it is willing to wait for that:
     /// a task, on whose behalf its event loop asks.
-    pub fn propose(&mut self, thread: ThreadId, next: Operation, patience: Option<Duration>) {
+    pub fn propose(&mut self, thread: ThreadId, next: Operation, deadline: Option<Duration>) {
         let seated = &mut self.threads[thread.index()];
-        (seated.pending, seated.patience) = (Some(next), patience);
+        (seated.pending, seated.deadline) = (Some(next), deadline);
         self.stale = true;
     }
 
-    /// What a thread would do next, where that can block, and how long it is willing to wait for it.
+    /// What a thread would do next, where that can block, and until when it is willing to wait for it.
     pub fn proposed(&self, thread: ThreadId) -> (Option<Operation>, Option<Duration>) {
         let seated = &self.threads[thread.index()];
-        (seated.pending.clone(), seated.patience)
+        (seated.pending.clone(), seated.deadline)
     }
 
     /// The path of a thread.
@@ -217,9 +222,10 @@ impl Gate {
         self.state.values.contains_key(&at)
     }
 
-    /// Notes what `me` is about to do, where the draws hang on it.
+    /// Notes what `me` is about to do, where the decision hangs on it.
     pub fn announce(&mut self, me: ThreadId, operation: &Operation) {
-        if self.draws.is_some() || !self.turns.is_empty() {
+        let clears = matches!(operation, Operation::EventClear { .. });
+        if clears || self.draws.is_some() || !self.turns.is_empty() {
             self.threads[me.index()].announced = Some(operation.clone());
         }
     }
@@ -232,10 +238,15 @@ impl Gate {
         pending: Option<Operation>,
         patience: Option<Duration>,
     ) -> Decision {
+        let deadline = patience.map(|time| self.now.saturating_add(time));
         let seated = &mut self.threads[me.index()];
-        seated.pending = pending;
-        seated.patience = patience;
-        seated.in_block = false;
+        (seated.pending, seated.deadline) = (pending, deadline);
+        self.decide_as_proposed(me)
+    }
+
+    /// The same for a thread that [has proposed](Gate::propose) what it does next.
+    pub fn decide_as_proposed(&mut self, me: ThreadId) -> Decision {
+        self.threads[me.index()].in_block = false;
         if let Some(entry) = self.schedule.entries.get(self.executed) {
             return self.follow(me, entry.thread as usize);
         }
@@ -245,10 +256,11 @@ impl Gate {
             self.take_turn()
         } else {
             if !self.stale && self.is_enabled(me) {
-                return Decision::Go;
+                return turn_of(self.first_to_notice(me), me);
             }
             self.stale = false;
-            self.order.iter().copied().find(|thread| self.is_enabled(*thread))
+            let lowest = self.order.iter().copied().find(|thread| self.is_enabled(*thread));
+            lowest.map(|lowest| self.first_to_notice(lowest))
         };
         match next {
             Some(next) => turn_of(next, me),
@@ -266,21 +278,6 @@ impl Gate {
         seated.pending.as_ref().or(seated.announced.as_ref())
     }
 
-    /// Nobody is enabled: time passes until the first thread gives up waiting. Which one that is must not hang on when
-    /// each began to wait, since executions of one class differ in that; so the least patient one is first.
-    fn elapse(&mut self, me: ThreadId) -> Decision {
-        let patience = |thread: &ThreadId| self.threads[thread.index()].patience;
-        let waiting = self.order.iter().copied().filter(|thread| patience(thread).is_some());
-        let Some(next) = waiting.min_by_key(|thread| patience(thread)) else { return Decision::Stuck };
-        self.threads[next.index()].elapsed = true;
-        turn_of(next, me)
-    }
-
-    /// Whether the thread's time has run out, so that it gives up its operation.
-    pub fn has_elapsed(&self, thread: ThreadId) -> bool {
-        self.threads[thread.index()].elapsed
-    }
-
     fn follow(&mut self, me: ThreadId, entry: usize) -> Decision {
         let actual = match self.resolved.get(entry).copied().flatten() {
             None => Actual::NoSuchThread,
@@ -294,18 +291,6 @@ impl Gate {
             Some(thread) => return turn_of(thread, me),
         };
         Decision::Diverged(self.divergence(actual))
-    }
-
-    /// Who goes next where the schedule has `thread` give up waiting: `thread`, if nobody else can go on. Of others it may
-    /// not be known yet that they have to wait: they go until they do. `None` if somebody could make a step.
-    fn wait_in_vain(&mut self, thread: ThreadId) -> Option<ThreadId> {
-        self.threads[thread.index()].patience?;
-        let mut enabled = self.order.iter().copied().filter(|other| self.is_enabled(*other)).peekable();
-        let Some(first) = enabled.peek().copied() else {
-            self.threads[thread.index()].elapsed = true;
-            return Some(thread);
-        };
-        enabled.all(|other| self.next_of(other).is_none()).then_some(first)
     }
 
     fn divergence(&self, actual: Actual) -> Divergence {
@@ -344,9 +329,12 @@ impl Gate {
             self.threads[thread.index()].pending = Some(operation.clone());
             return Err(divergence);
         }
+        if matches!(operation, Operation::Elapse { .. }) {
+            self.let_time_pass(thread);
+        }
         let seated = &mut self.threads[thread.index()];
         seated.in_block = block != Block::Alone;
-        (seated.pending, seated.announced, seated.patience, seated.elapsed) = (None, None, None, false);
+        (seated.pending, seated.announced, seated.deadline, seated.elapsed) = (None, None, None, false);
         seated.rests_again = false;
         self.leaving.count();
         self.take_note(thread, operation, result);

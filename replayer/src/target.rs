@@ -34,6 +34,8 @@ pub struct Target {
     pub trust: Vec<String>,
     /// The program's clock: `virtual`, `explored` or `real`.
     pub clock: String,
+    /// Whether waits on conditions may end although nobody has notified them.
+    pub spurious_wakeups: bool,
     /// Whether what servers tell the program is recorded.
     pub record_io: bool,
     /// Globs on what is not to be in such a recording.
@@ -93,6 +95,7 @@ impl Target {
         if let Some(clock) = flags("clock").pop() {
             target.clock = clock;
         }
+        target.spurious_wakeups = !flags("spurious-wakeups").is_empty();
         target.call = header.target.call.clone();
         if !header.environment.hash_seed.is_empty() {
             target.hash_seed = header.environment.hash_seed.clone();

@@ -35,7 +35,9 @@ def describe(threads: Program) -> str:
 
 
 Place = tuple[int, Any]
-State = tuple[tuple[Any, ...], tuple[Place, ...], tuple[tuple[Any, ...], ...]]
+# What is shared, where the threads are, their results, and the time: now, and when each made its last step.
+Time = tuple[int, tuple[int, ...]]
+State = tuple[tuple[Any, ...], tuple[Place, ...], tuple[tuple[Any, ...], ...], Time]
 
 
 class Model:
@@ -49,7 +51,7 @@ class Model:
 
     def run(self) -> None:
         count = len(self._threads)
-        first: State = (self._pack(MODEL_STATE), ((0, 0),) * count, ((),) * count)
+        first: State = (self._pack(MODEL_STATE), ((0, 0),) * count, ((),) * count, (0, (0,) * count))
         seen, frontier = {first}, [first]
         while frontier:
             state = frontier.pop()
@@ -71,15 +73,16 @@ class Model:
             yield from self._step(state, me, gives_up=False)
 
     def _give_up(self, state: State) -> Iterator[State]:
-        """Nobody can go on, so the first one that does not wait for ever stops waiting."""
-        for me in range(len(self._threads)):
+        """Nobody can go on, so the one that has waited longest stops waiting, of those that do not wait for ever."""
+        waiting_since = state[3][1]
+        for me in sorted(range(len(self._threads)), key=lambda me: (waiting_since[me], me)):
             after = list(self._step(state, me, gives_up=True))
             if after:
                 yield from after
                 return
 
     def _step(self, state: State, me: int, *, gives_up: bool) -> Iterator[State]:
-        packed, places, results = state
+        packed, places, results, (now, since) = state
         at, phase = places[me]
         if at == len(self._threads[me]):
             return
@@ -91,7 +94,11 @@ class Model:
         changes, following, result = done
         place = (at + 1, 0) if following is DONE else (at, following)
         new = results if result is NO_RESULT else _replaced(results, me, (*results[me], result))
-        yield self._pack({**shared, **changes}), _replaced(places, me, place), new
+        if gives_up:
+            # They all wait for equally long.
+            now = max(now, since[me] + 1)
+        time = now, _replaced(since, me, now)
+        yield self._pack({**shared, **changes}), _replaced(places, me, place), new, time
 
 
 def _replaced(values: tuple[Any, ...], at: int, value: Any) -> tuple[Any, ...]:

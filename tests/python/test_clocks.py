@@ -215,3 +215,41 @@ def test_the_command_line_and_its_traces_know_the_clock(explore: Any, frontrun: 
     assert explore("late.py")[1]["verdict"] == "exhausted"
     assert explore("--clock", "explored", "-o", "out", "late.py")[1]["verdict"] == "failed"
     assert "AssertionError" in frontrun("replay", "out/failure-1.frz").stdout
+
+
+def test_who_polls_for_short_times_does_not_keep_another_from_waking_up() -> None:
+    def poll(p: Any) -> None:
+        while not p.done:
+            time.sleep(0.1)
+
+    def poll_ever_more_slowly(p: Any) -> None:
+        pause = 0.1
+        for _ in range(7):
+            time.sleep(pause)
+            pause *= 2
+        p.done = True
+
+    def explored(threads: list[Callable[[Any], None]]) -> Any:
+        return explore_dpor(
+            lambda: SimpleNamespace(done=False), threads, lambda _: True, max_executions=3, reproduce_on_failure=0
+        )
+
+    for threads in ([poll, poll_ever_more_slowly], [poll_ever_more_slowly, poll]):
+        result = explored(threads)
+        assert not result.failures, result.explanation
+
+
+def test_time_passes_for_all_who_wait() -> None:
+    def wait(p: Any) -> None:
+        began = time.monotonic()
+        assert not p.events.pop().wait(5)
+        p.took.append(round(time.monotonic() - began))
+
+    def setup() -> SimpleNamespace:
+        return SimpleNamespace(events=[threading.Event() for _ in range(2)], took=[], began=time.monotonic())
+
+    def invariant(p: Any) -> bool:
+        return p.took == [5, 5] and round(time.monotonic() - p.began) == 5
+
+    result = explore_dpor(setup, [wait, wait], invariant)
+    assert result.property_holds, result.explanation

@@ -66,6 +66,7 @@ pub fn run(program: &Program, schedule: &Schedule) -> Run {
     loop {
         let lowest =
             (0..n).filter(|thread| machine.enabled(*thread)).min_by_key(|t| machine.paths[*t].clone());
+        let lowest = lowest.map(|thread| machine.first_to_notice(thread));
         match (lowest, machine.first_to_give_up()) {
             (Some(thread), _) => machine.step(thread),
             (None, Some(thread)) => machine.give_up(thread),
@@ -102,6 +103,16 @@ impl Machine<'_> {
         self.log.push((thread, index, effect));
         self.results[thread].push(value);
         self.next[thread] = self.program.next(thread, &self.results[thread]);
+    }
+
+    /// Who goes before the lowest thread if that clears an event: the lowest one that waits for it and is enabled.
+    fn first_to_notice(&self, lowest: usize) -> usize {
+        let next = |thread: usize| self.next[thread].as_ref().map(memory::operation);
+        let Some(Operation::EventClear { event }) = next(lowest) else { return lowest };
+        let waits =
+            |thread: &usize| next(*thread) == Some(Operation::EventWait { event }) && self.enabled(*thread);
+        let waiting = (0..self.next.len()).filter(waits);
+        waiting.min_by_key(|thread| self.paths[*thread].clone()).unwrap_or(lowest)
     }
 
     /// Who gives up, if nobody is enabled.

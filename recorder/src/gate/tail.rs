@@ -8,6 +8,19 @@ use super::Gate;
 use frontrun_formats::{Operation, ThreadId, semantics};
 
 impl Gate {
+    /// Who goes before the lowest thread if that is to clear an event: a thread that waits for the event, which has been set.
+    /// It would be woken up by that, so it goes on before it could miss it.
+    pub(super) fn first_to_notice(&self, lowest: ThreadId) -> ThreadId {
+        let Some(&Operation::EventClear { event }) = self.threads[lowest.index()].announced.as_ref() else {
+            return lowest;
+        };
+        let waits = |thread: &ThreadId| {
+            self.threads[thread.index()].pending == Some(Operation::EventWait { event })
+                && self.is_enabled(*thread)
+        };
+        self.order.iter().copied().find(waits).unwrap_or(lowest)
+    }
+
     /// Draws one of the enabled threads, if there are any.
     pub(super) fn draw(&mut self) -> Option<ThreadId> {
         let enabled: Vec<ThreadId> =

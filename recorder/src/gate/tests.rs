@@ -142,3 +142,49 @@ fn who_makes_a_step_where_another_was_to_give_up_diverges() {
     let divergence = gate.execute(child, &Operation::Pause, 1, Block::Alone, || 1).unwrap_err();
     assert_eq!((divergence.thread, divergence.actual), (ThreadPath::main(), Actual::Blocked));
 }
+
+#[test]
+fn who_waits_for_an_event_that_is_set_goes_before_it_is_cleared() {
+    let mut gate = Gate::new(Schedule::default());
+    let (child, event) = (spawned(&mut gate), ObjectId(7));
+    let go = |gate: &mut Gate, thread, operation: &Operation| {
+        gate.execute(thread, operation, 1, Block::Alone, || 1).unwrap();
+    };
+    let (wait, clear) = (Operation::EventWait { event }, Operation::EventClear { event });
+    assert_eq!(
+        gate.decide(ThreadId(0), Some(Operation::Join { thread: child }), None),
+        Decision::Switch(child)
+    );
+    go(&mut gate, child, &Operation::Start);
+    let other = gate.seat(child);
+    go(&mut gate, child, &Operation::Spawn { thread: other });
+    assert_eq!(gate.decide(child, Some(Operation::Join { thread: other }), None), Decision::Switch(other));
+    go(&mut gate, other, &Operation::Start);
+    assert_eq!(gate.decide(other, Some(wait.clone()), None), Decision::Stuck);
+    gate.threads[child.index()].pending = None;
+    go(&mut gate, child, &Operation::EventSet { event });
+    gate.announce(child, &clear);
+    assert_eq!(gate.decide(child, None, None), Decision::Switch(other));
+    go(&mut gate, other, &wait);
+    assert_eq!(gate.decide(other, None, None), Decision::Switch(child));
+    go(&mut gate, child, &clear);
+}
+
+#[test]
+fn who_began_to_wait_earlier_gives_up_before_one_that_waits_again_and_again() {
+    let mut gate = Gate::new(Schedule::default());
+    let child = spawned(&mut gate);
+    let sleep = Operation::AwaitChange { of: Box::new([]) };
+    let seconds = |count| Some(Duration::from_secs(count));
+    assert_eq!(gate.decide(ThreadId(0), Some(sleep.clone()), seconds(5)), Decision::Switch(child));
+    gate.execute(child, &Operation::Start, 1, Block::Alone, || 1).unwrap();
+    for _ in 0..2 {
+        assert_eq!(gate.decide(child, Some(sleep.clone()), seconds(2)), Decision::Go);
+        assert!(gate.has_elapsed(child));
+        assert_eq!(gate.time_until(child), Duration::from_secs(2));
+        gate.execute(child, &Operation::Elapse { of: Box::new(sleep.clone()) }, 1, Block::Alone, || 1)
+            .unwrap();
+    }
+    assert_eq!(gate.decide(child, Some(sleep.clone()), seconds(2)), Decision::Switch(ThreadId(0)));
+    assert_eq!(gate.time_until(ThreadId(0)), Duration::from_secs(1));
+}
