@@ -111,6 +111,10 @@ pub struct Scope {
     /// (waits may give up at any moment), or real
     #[arg(long, value_enum, default_value_t = Clock::Virtual)]
     pub clock: Clock,
+    /// Let threads switch inside C code that iterates, too, such as `list(ordered.keys())`, as they can on a free-threaded
+    /// build of CPython
+    #[arg(long)]
+    pub free_threaded: bool,
 }
 
 /// A scope that has a name.
@@ -232,7 +236,7 @@ pub struct Explore {
     #[arg(long)]
     pub fail_on_race: bool,
     /// Count only executions that a CPython with a GIL can have: it switches threads at fewer places
-    #[arg(long)]
+    #[arg(long, conflicts_with = "free_threaded")]
     pub gil: bool,
     /// Look for more failures after the first one
     #[arg(long)]

@@ -36,6 +36,9 @@ def main() -> None:
     program = _load(words)
     _core.set_clock(config["clock"])
     flags = [*scope.flags(), ("clock", config["clock"])]
+    _core.set_free_threaded(config["free_threaded"])
+    if config["free_threaded"]:
+        flags.append(("free-threaded", "true"))
     flags += _inputs(config)
     header = _program.facts(config["command"], None, os.getcwd(), flags)
     random.seed(0)

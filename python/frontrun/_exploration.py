@@ -163,10 +163,17 @@ class Options:
     fail_on_race: bool = False
     gil: bool = False
     """Whether only executions count that an interpreter with a GIL can have."""
+    free_threaded: bool = False
+    """Whether threads switch inside C code that iterates, too, as they can on a free-threaded build."""
     clock: Clock = "virtual"
     sampling: Sampling | None = None
     before: Callable[[], object] | None = None
     """What each execution's process does first, before it is under control."""
+
+    def __post_init__(self) -> None:
+        if self.gil and self.free_threaded:
+            message = "gil=True and free_threaded=True exclude each other"
+            raise ValueError(message)
 
 
 def explore(program: Callable[[], object], options: Options, call: Call) -> InterleavingResult:
@@ -238,6 +245,7 @@ def _run(request: _core.Request, program: Callable[[], object], options: Options
     """Be one execution."""
     if options.before is not None:
         options.before()
+    _core.set_free_threaded(options.free_threaded)
     header = _program.facts(call.command, call.name, call.directory, [])
     _program.begin(request, header)
     _program.leave(_program.run(program))

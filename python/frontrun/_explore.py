@@ -47,6 +47,7 @@ def explore(
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
     gil: bool = False,
+    free_threaded: bool = False,
     jobs: int | None = None,
 ) -> InterleavingResult:
     """Run workers on fresh state in different orders, each worker in a thread, and check what comes of it.
@@ -87,6 +88,8 @@ def explore(
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
+    :param free_threaded: let threads switch inside C code that iterates, too, such as ``list(ordered.keys())``, as they
+        can on a free-threaded build of CPython.
     :param jobs: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes; see
         :meth:`~frontrun.common.InterleavingResult.assert_holds`.
@@ -112,6 +115,7 @@ def explore(
         jobs=jobs,
         clock=clock,
         gil=gil,
+        free_threaded=free_threaded,
     )
     if invariant is None and not (serializable_invariant or error_on_any_race):
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"

@@ -34,6 +34,7 @@ def options(
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
     gil: bool = False,
+    free_threaded: bool = False,
     jobs: int | None = None,
 ) -> Options:
     """Bring together what was asked for; refuse options that the chosen strategy would ignore."""
@@ -61,6 +62,7 @@ def options(
         workers=jobs,
         clock=clock,
         gil=gil,
+        free_threaded=free_threaded,
         fail_on_race=error_on_any_race,
         sampling=plan,
     )

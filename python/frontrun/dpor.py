@@ -38,6 +38,7 @@ def explore_dpor(
     trust: Sequence[str] = (),
     clock: Clock = "virtual",
     gil: bool = False,
+    free_threaded: bool = False,
     workers: int | None = None,
 ) -> InterleavingResult:
     """Run ``threads`` on fresh state in every order that can make a difference, and check ``invariant`` after each.
@@ -63,6 +64,8 @@ def explore_dpor(
     :param clock: what time is to the threads: ``"virtual"`` (sleeps take none, and waits of a second or more give up
         when nothing else can happen), ``"explored"`` (waits may give up at any moment), ``"real"``.
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
+    :param free_threaded: let threads switch inside C code that iterates, too, such as ``list(ordered.keys())``, as they
+        can on a free-threaded build of CPython.
     :param workers: how many executions run at a time; one for each core by default.
     :returns: verdict, failures with their traces, outcomes.
     """
@@ -79,5 +82,6 @@ def explore_dpor(
         workers=workers,
         clock=clock,
         gil=gil,
+        free_threaded=free_threaded,
     )
     return explore(Program(setup, tuple(threads), invariant, text_of(observe)), options, this_call())

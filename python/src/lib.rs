@@ -32,6 +32,8 @@ mod channels;
 mod class;
 mod clock;
 mod connections;
+mod consumers;
+mod consumption;
 mod container;
 mod controlled;
 mod database;
@@ -43,6 +45,7 @@ mod exploring;
 mod extent;
 mod file_locks;
 mod footprint;
+mod free_threading;
 mod freed;
 mod futures;
 mod handed;
@@ -50,6 +53,7 @@ mod hash_table;
 mod interpreter;
 mod io;
 mod iteration;
+mod iterators;
 mod joining;
 mod loading;
 mod lock_waits;
@@ -121,6 +125,8 @@ mod _core {
     use super::database::{database_access, database_lock, database_open, database_unlock};
     #[pymodule_export]
     use super::exploring::{confirm_served, describe_builds, explain, explore_served, socket_pairs, turns};
+    #[pymodule_export]
+    use super::free_threading::set_free_threaded;
     #[pymodule_export]
     use super::futures::watch_futures;
     #[pymodule_export]

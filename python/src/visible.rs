@@ -6,14 +6,16 @@
 //!
 //! Not here: attributes, containers and calls, which have modules of their own.
 
+use crate::callbacks::Steps;
+use crate::consumption::Consumption;
 use crate::handed::{Handed, Look};
 use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::{Seen, Site};
 use crate::{
-    attribute, behalf, callbacks, calls, class, container, controlled, epoch, iteration, names, operators,
-    run, spinning, switching,
+    attribute, behalf, callbacks, calls, class, container, controlled, epoch, free_threading, iteration, names,
+    operators, run, spinning, switching,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -59,20 +61,28 @@ unsafe fn reached(site: &'static Site) -> c_int {
         if matches!(site.kind, SiteKind::ForIter | SiteKind::Send | SiteKind::YieldValue) {
             spinning::progress();
         }
-        let Some(mut observed) = observe(site, frame) else { return 0 };
+        let whole = seen != Seen::InScope || run::is_in_block(me);
+        let look = || look(site, frame, whole);
+        let (observed, mut steps) = look();
+        let Some(mut observed) = observed else {
+            if steps != Steps::None {
+                callbacks::enter(site, frame, steps);
+            }
+            return 0;
+        };
         if site.in_loop && site.kind != SiteKind::Return && only_reads(&observed.0) {
             if spinning::await_change(me, site, frame) {
-                callbacks::enter(site, frame);
+                callbacks::enter(site, frame, steps);
                 return if controlled::is_stale() { controlled::refuse() } else { 0 };
             }
             if let Operation::ListGet { .. } = observed.0 {
                 // A watch that has begun here has to be told the length.
-                observed = observe(site, frame).unwrap_or(observed);
+                observed = look().0.unwrap_or(observed);
             }
         }
         if run::is_in_block(me) {
             switching::at_hook(|| run::execute_in_block(me, site, observed.0, observed.1));
-            callbacks::enter(site, frame);
+            callbacks::enter(site, frame, Steps::None);
             return 0;
         }
         run::announce(me, &observed.0);
@@ -81,7 +91,8 @@ unsafe fn reached(site: &'static Site) -> c_int {
                 return controlled::refuse();
             }
             controlled::set_last_site(site);
-            observed = observe(site, frame).unwrap_or((Operation::Pause, 1));
+            let (again, split) = look();
+            (observed, steps) = (again.unwrap_or((Operation::Pause, 1)), split);
         } else if controlled::is_stale() {
             return controlled::refuse();
         }
@@ -89,9 +100,24 @@ unsafe fn reached(site: &'static Site) -> c_int {
             Seen::Atomic => run::execute_in_block(me, site, observed.0, observed.1),
             _ => run::execute(me, Some(site), observed.0, observed.1),
         });
-        callbacks::enter(site, frame);
+        callbacks::enter(site, frame, steps);
     }
     0
+}
+
+/// The operation of the instruction at `site`, in the present state, and whether its C code has steps of its own, which
+/// that of a block (`whole`) never has.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn look(site: &Site, frame: Frame, whole: bool) -> (Option<Observed>, Steps) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match if whole { None } else { free_threading::split(site, frame) } {
+            Some((consumption, steps)) => (consumption.begin(steps), steps),
+            None => (observe(site, frame), Steps::None),
+        }
+    }
 }
 
 /// The operation of the instruction at `site`, in the present state.
@@ -152,10 +178,20 @@ unsafe fn leave(frame: Frame) -> Option<Observed> {
         if callbacks::is_last(&instruction, frame, caller) {
             return pause;
         }
-        let Some((operation, _)) = observe(&*instruction.site, caller) else { return pause };
-        let (me, run) = (controlled::visible_thread()?, run::get()?);
+        let site = &*instruction.site;
         let mut handed = Handed::default();
-        for operation in pause.map(|(operation, _)| operation).into_iter().chain([operation]) {
+        let operation = match Consumption::at(site, caller).filter(|_| instruction.steps != Steps::None) {
+            Some(consumption) => {
+                consumption.between(instruction.steps, &mut handed);
+                None
+            }
+            None => {
+                let Some((operation, _)) = observe(site, caller) else { return pause };
+                Some(operation)
+            }
+        };
+        let (me, run) = (controlled::visible_thread()?, run::get()?);
+        for operation in pause.map(|(operation, _)| operation).into_iter().chain(operation) {
             callbacks::again(operation, me, run.gate.state(), &mut handed);
         }
         handed.observed()

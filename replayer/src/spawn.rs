@@ -120,6 +120,7 @@ fn config(
         "redact": target.redact,
         "hermetic": told.map(path_text).transpose()?,
         "clock": target.clock,
+        "free_threaded": target.free_threaded,
         "timeout_ms": timeout.map(|timeout| timeout.as_millis() as u64),
         "parent": parent,
         "command": target.command_line(),

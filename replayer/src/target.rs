@@ -34,6 +34,8 @@ pub struct Target {
     pub trust: Vec<String>,
     /// The program's clock: `virtual`, `explored` or `real`.
     pub clock: String,
+    /// Whether threads switch inside C code that iterates, too.
+    pub free_threaded: bool,
     /// Whether what servers tell the program is recorded.
     pub record_io: bool,
     /// Globs on what is not to be in such a recording.
@@ -93,6 +95,7 @@ impl Target {
         if let Some(clock) = flags("clock").pop() {
             target.clock = clock;
         }
+        target.free_threaded = !flags("free-threaded").is_empty();
         target.call = header.target.call.clone();
         if !header.environment.hash_seed.is_empty() {
             target.hash_seed = header.environment.hash_seed.clone();

@@ -50,6 +50,7 @@ fn target(words: &[OsString], scope: &Scope, host: &Host) -> Result<Target, CliE
     target.record_io = scope.record_io;
     target.redact = scope.redact.clone();
     target.clock = scope.clock.name().to_owned();
+    target.free_threaded = scope.free_threaded;
     spawn::find_module(&target)?;
     Ok(target)
 }
