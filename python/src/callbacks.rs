@@ -130,6 +130,7 @@ fn reach(kind: SiteKind) -> usize {
         K::Call | K::CallKw => 4,
         K::ForIter => 2,
         K::CallFunctionEx
+        | K::GetIter
         | K::Compare
         | K::Contains
         | K::BinaryOp

@@ -87,6 +87,26 @@ pub unsafe fn operands(site: &Site, frame: Frame) -> Option<Operands> {
     }
 }
 
+/// Whether the call at `site` makes an iterator and takes nothing from it, or from those that it is made of.
+///
+/// # Safety
+/// As for [`operands`].
+pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
+    if !matches!(site.kind, SiteKind::Call | SiteKind::CallKw | SiteKind::CallFunctionEx) {
+        return false;
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        let callable = operands(site, frame).map_or(std::ptr::null_mut(), |operands| operands.callable);
+        if callable.is_null() || ffi::PyFunction_Check(callable) != 0 {
+            return false;
+        }
+        let is_iterator =
+            ffi::PyType_Check(callable) != 0 && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>());
+        is_iterator || actions::at(address(callable)) == Some(Action::ReadShape)
+    }
+}
+
 /// `f(*args)`: the callable and what is spread. Below the arguments lies the callable, on 3.13 with a null between.
 unsafe fn spread(site: &Site, frame: Frame) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
     // SAFETY: as for `operands`.

@@ -144,23 +144,37 @@ impl Consumption {
             if matches!(self.does, Does::Appends | Does::Adds | Does::Writes) {
                 handed.write(self.target, Look::Items);
             }
-            if matches!(self.does, Does::Writes | Does::Unpacks)
-                && container::family(self.iterable) == Family::Dict
-            {
-                // One that is not like `dict` is asked for the value of each of its keys.
+            if self.asks_for_values() {
                 handed.read(self.iterable, Look::Items);
             }
         }
     }
 
-    /// What the C code does once it has been given `element`.
+    /// Whether the iterable is a dictionary that is not like `dict`: it is asked for a list of its keys, and then for the
+    /// value of each of these.
+    unsafe fn asks_for_values(&self) -> bool {
+        matches!(self.does, Does::Writes | Does::Unpacks)
+            // SAFETY: as for `at`.
+            && unsafe { container::family(self.iterable) } == Family::Dict
+    }
+
+    /// What the C code does once `iterator` has given it `element`.
     ///
     /// # Safety
-    /// As for [`Consumption::at`]; `element` is live.
-    pub unsafe fn taken(&self, element: Object, steps: Steps) -> Option<Observed> {
+    /// As for [`Consumption::at`]; the objects are live.
+    pub unsafe fn taken(&self, iterator: Object, element: Object, steps: Steps) -> Option<Observed> {
         let mut handed = Handed::default();
         // SAFETY: as the caller promises.
         unsafe {
+            if self.asks_for_values() {
+                // The list of keys is its own.
+                let is_of_list = ffi::Py_TYPE(iterator) == &raw mut ffi::PyListIter_Type;
+                match (is_of_list, self.does) {
+                    (false, _) => return None,
+                    (true, Does::Unpacks) => return container::get(self.iterable, element),
+                    (true, _) => {}
+                }
+            }
             if self.kind == Kind::Stepping {
                 // It is this element, and no other, that is put into the target.
                 match self.does {

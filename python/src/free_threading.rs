@@ -84,7 +84,7 @@ unsafe extern "C" fn step(iterator: Object) -> Object {
         if element.is_null() {
             return element;
         }
-        let taken = || consumption().and_then(|(of, steps)| of.taken(element, steps));
+        let taken = || consumption().and_then(|(of, steps)| of.taken(iterator, element, steps));
         if !make(me, site, taken) {
             ffi::Py_DECREF(element);
             return ptr::null_mut();

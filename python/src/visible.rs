@@ -65,7 +65,9 @@ unsafe fn reached(site: &'static Site) -> c_int {
         let look = || look(site, frame, whole);
         let (observed, mut steps) = look();
         let Some(mut observed) = observed else {
-            if steps != Steps::None {
+            // A function that it calls may return an iterator, of which this instruction takes nothing.
+            let makes_iterator = site.kind == SiteKind::GetIter || calls::makes_iterator(site, frame);
+            if steps != Steps::None || makes_iterator {
                 callbacks::enter(site, frame, steps);
             }
             return 0;
@@ -150,7 +152,7 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::InplaceOp => operators::in_place(site.arg, operand(2), operand(1)),
             K::IsTrue => container::truth(operand(1)),
             K::MatchKeys => container::get_several(operand(2), operand(1)),
-            K::GetIter | K::GetLen => container::read_shape(operand(1)),
+            K::GetIter | K::GetYieldFromIter | K::GetLen => container::read_shape(operand(1)),
             K::ForIter => iteration::next(operand(1)),
             K::UnpackSequence | K::UnpackEx | K::ListExtend | K::SetUpdate | K::DictUpdate | K::DictMerge => {
                 operators::items(operand(1))
@@ -159,8 +161,8 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
             K::Enter => enter(site, frame),
-            K::YieldValue | K::Return | K::Reraise => leave(frame),
-            K::Send => iteration::resume(operand(2)),
+            K::YieldValue | K::Return | K::Reraise => leave(site, frame),
+            K::Send => iteration::send(operand(2)),
             _ => None,
         }
     }
@@ -170,31 +172,56 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
 ///
 /// # Safety
 /// As for [`reached`].
-unsafe fn leave(frame: Frame) -> Option<Observed> {
+unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
     // SAFETY: the frame is live, and an instruction that is under way has its operands where its site says.
     unsafe {
         let pause = iteration::pause(frame.generator());
-        let Some((instruction, caller)) = callbacks::instruction_behind(frame) else { return pause };
-        if callbacks::is_last(&instruction, frame, caller) {
-            return pause;
-        }
-        let site = &*instruction.site;
+        let behind = callbacks::instruction_behind(frame);
         let mut handed = Handed::default();
-        let operation = match Consumption::at(site, caller).filter(|_| instruction.steps != Steps::None) {
-            Some(consumption) => {
-                consumption.between(instruction.steps, &mut handed);
+        let operation = match behind {
+            None => None,
+            // What it makes is advanced by instructions of their own.
+            Some((instruction, _)) if (*instruction.site).kind == SiteKind::GetIter => return pause,
+            Some((instruction, caller)) if callbacks::is_last(&instruction, frame, caller) => return pause,
+            Some((instruction, caller)) if instruction.steps != Steps::None => {
+                if let Some(consumption) = Consumption::at(&*instruction.site, caller) {
+                    consumption.between(instruction.steps, &mut handed);
+                }
                 None
             }
-            None => {
-                let Some((operation, _)) = observe(site, caller) else { return pause };
-                Some(operation)
-            }
+            Some((instruction, caller)) => observe(&*instruction.site, caller),
         };
+        let takes_at_once = |(instruction, caller): (callbacks::Instruction, Frame)| {
+            instruction.steps == Steps::None && !calls::makes_iterator(&*instruction.site, caller)
+        };
+        if behind.is_none_or(takes_at_once) {
+            handed.read(iterator_for_c(site, frame), Look::Deep);
+        }
         let (me, run) = (controlled::visible_thread()?, run::get()?);
-        for operation in pause.map(|(operation, _)| operation).into_iter().chain(operation) {
+        for (operation, _) in pause.into_iter().chain(operation) {
             callbacks::again(operation, me, run.gate.state(), &mut handed);
         }
         handed.observed()
+    }
+}
+
+/// The iterator over something built-in that a function, such as `__iter__`, returns to C code, which goes through it without
+/// an instruction that would tell; null if it is none.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn iterator_for_c(site: &Site, frame: Frame) -> *mut ffi::PyObject {
+    // SAFETY: the frame is live; what is returned is the topmost operand, unless it is a constant.
+    unsafe {
+        let (_, variables) = frame.progress();
+        if site.kind != SiteKind::Return
+            || site.top as usize <= variables
+            || frame.caller_through_c().is_none()
+        {
+            return std::ptr::null_mut();
+        }
+        let returned = frame.slot(site.top as usize - 1);
+        if iteration::is_of_container(returned) { returned } else { std::ptr::null_mut() }
     }
 }
 
