@@ -101,8 +101,8 @@ pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
         if callable.is_null() || ffi::PyFunction_Check(callable) != 0 {
             return false;
         }
-        let is_iterator =
-            ffi::PyType_Check(callable) != 0 && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>());
+        let is_iterator = ffi::PyType_Check(callable) != 0
+            && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>());
         is_iterator || actions::at(address(callable)) == Some(Action::ReadShape)
     }
 }

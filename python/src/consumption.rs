@@ -11,8 +11,8 @@
 //! all that the C code touches is touched by these steps: what cannot be told apart stays one step. So does what compares
 //! elements that can change, since those from earlier steps are compared, too.
 
-use crate::calls::{self, Operands};
 use crate::callbacks::Steps;
+use crate::calls::{self, Operands};
 use crate::consumers::{self, Consumer, Does, Over, kinds};
 use crate::container::{self, Family};
 use crate::handed::{self, Handed, Look};

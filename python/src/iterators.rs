@@ -200,9 +200,9 @@ unsafe fn sources(iterator: Object) -> Vec<Object> {
                 found.push(child);
             } else if ffi::PyTuple_CheckExact(child) != 0 {
                 let items = (0..ffi::PyTuple_Size(child)).map(|at| ffi::PyTuple_GetItem(child, at));
-                found.extend(items.filter(|item| {
-                    !item.is_null() && (*ffi::Py_TYPE(*item)).tp_iternext.is_some()
-                }));
+                found.extend(
+                    items.filter(|item| !item.is_null() && (*ffi::Py_TYPE(*item)).tp_iternext.is_some()),
+                );
             }
         }
         found

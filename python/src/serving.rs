@@ -4,8 +4,8 @@
 
 use crate::servers::inputs;
 use crate::{
-    buffered, c_calls, controlled, dates, exits, free_threading, freed, io, locks, run, simple_queue, sources, status,
-    time_calls,
+    buffered, c_calls, controlled, dates, exits, free_threading, freed, io, locks, run, simple_queue,
+    sources, status, time_calls,
 };
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;

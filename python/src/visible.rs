@@ -14,8 +14,8 @@ use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::{Seen, Site};
 use crate::{
-    attribute, behalf, callbacks, calls, class, container, controlled, epoch, free_threading, iteration, names,
-    operators, run, spinning, switching,
+    attribute, behalf, callbacks, calls, class, container, controlled, epoch, free_threading, iteration,
+    names, operators, run, spinning, switching,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
