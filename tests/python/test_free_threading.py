@@ -1,4 +1,4 @@
-"""With ``free_threaded=True`` C code that iterates is what the loop in Python is, unless it locks what it iterates over."""
+"""With ``free_threaded=True`` C code that iterates is what a Python loop is, unless it locks what it iterates over."""
 
 from __future__ import annotations
 
