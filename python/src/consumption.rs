@@ -334,7 +334,7 @@ unsafe fn is_taken_at_once(iterable: Object, at_once: u8) -> bool {
     }
 }
 
-/// Whether elements of a container, or of what an iterator is over, are containers themselves.
+/// Whether elements of a container, or of what an iterator is over, can change: they are containers, or hold some.
 unsafe fn holds_containers(iterable: Object) -> bool {
     // SAFETY: as for `Consumption::at`; what an iterator or a container holds is live.
     unsafe {
@@ -342,9 +342,10 @@ unsafe fn holds_containers(iterable: Object) -> bool {
         if container::family(iterable) == Family::Other {
             containers = handed::children(iterable);
         }
-        containers
-            .into_iter()
-            .flat_map(|container| handed::children(container))
-            .any(|element| container::family(element) != Family::Other)
+        containers.into_iter().flat_map(|container| handed::children(container)).any(|element| {
+            let mut content = Handed::default();
+            content.read(element, Look::Deep);
+            content.observed().is_some()
+        })
     }
 }

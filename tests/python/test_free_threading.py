@@ -61,6 +61,13 @@ def gather(iterable: Iterable[Any]) -> list[Any]:
     return gathered
 
 
+def gather_numbered(iterable: Iterable[Any]) -> list[Any]:
+    gathered = []
+    for _, element in enumerate(iterable):
+        gathered.append(element)
+    return gathered
+
+
 def total(iterable: Iterable[Any]) -> Any:
     """`sum(iterable)`, in Python."""
     result = 0
@@ -140,7 +147,7 @@ LOOPS: dict[str, Program] = {
     "enumerate": (three, lambda c: list(enumerate(c)), lambda c: list(enumerate(gather(c))), store_two),
     "filter": (three, lambda c: list(filter(None, c)), gather, store_two),
     "islice": (three, lambda c: list(islice(c, 2)), lambda c: [c[0], c[1]], lambda c: c.__setitem__(0, 9)),
-    "loop over enumerate": (three, lambda c: [x for _, x in enumerate(c)], gather, store_two),
+    "loop over enumerate": (three, gather_numbered, gather, store_two),
     "spread arguments": (ordered, lambda c: list(*(c.keys(),)), lambda c: gather(c.keys()), move),
 }
 
@@ -173,7 +180,7 @@ def test_c_code_that_iterates_has_the_executions_of_the_loop(name: str) -> None:
     assert split.num_explored == looped.num_explored
 
 
-# C code that locks what it iterates over.
+# C code that locks what it iterates over, or of which it cannot be told apart what each step touches.
 AT_ONCE: dict[str, tuple[Callable[[], Any], Callable[[Any], object], Callable[[Any], object]]] = {
     "list of a list": (three, list, store_two),
     "list of a dictionary": (plain, list, add_one),
@@ -193,6 +200,7 @@ AT_ONCE: dict[str, tuple[Callable[[], Any], Callable[[Any], object], Callable[[A
     "join of keys": (plain, lambda c: ",".join(c.keys()), add_one),
     "values added to a list": (plain, lambda c: [0].extend(c.values()), change_two),
     "a copy": (three, lambda c: c.copy(), append),
+    "comparison of what can change": (lambda: [([1],), ([2],)], max, lambda c: c[0][0].append(4)),
     "what others cannot change": (three, lambda _: sum((1, 2)), append),
 }
 
