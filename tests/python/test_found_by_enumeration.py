@@ -56,6 +56,33 @@ class Bag:
         return iter(self.items)
 
 
+class Account:
+    rate = 1
+
+    def raised(self) -> int:
+        return self.rate
+
+
+class Saving(Account):
+    pass
+
+
+class Young(Saving):
+    pass
+
+
+def rate_of_class(s: Any) -> None:
+    s.seen = Young.rate
+
+
+def rate_of_instance(s: Any) -> None:
+    s.seen = Young().rate
+
+
+def change_rate(_: Any) -> None:
+    Saving.rate = 0
+
+
 def one_by_one(items: list[int]) -> Iterator[int]:
     yield from items
 
@@ -86,6 +113,20 @@ def of_bag(consume: Callable[[Bag], object]) -> Any:
 
 # What makes the state, the threads, what is observed, every outcome, and the number of executions.
 PROGRAMS: dict[str, tuple[Callable[[], Any], list[Callable[[Any], object]], Callable[[Any], object], set[str], int]] = {
+    "an attribute that a class between comes to have": (
+        SimpleNamespace,
+        [rate_of_class, change_rate],
+        lambda s: s.seen,
+        {"0", "1"},
+        2,
+    ),
+    "an attribute that a class comes to have before that of its base": (
+        SimpleNamespace,
+        [rate_of_instance, change_rate],
+        lambda s: s.seen,
+        {"0", "1"},
+        2,
+    ),
     "list of what __iter__ returns": (*of_bag(list), {"[1, 2]", "[9, 2]"}, 2),
     "sum of what __iter__ returns": (*of_bag(sum), {"3", "11"}, 2),
     "display of what __iter__ returns": (*of_bag(lambda bag: [*bag]), {"[1, 2]", "[9, 2]"}, 2),
