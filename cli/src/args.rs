@@ -114,6 +114,10 @@ pub struct Scope {
     /// Let waits on a `threading.Condition` end although nobody has notified them, once in each thread of an execution
     #[arg(long)]
     pub spurious_wakeups: bool,
+    /// Let threads switch inside C code that iterates, too, such as `list(ordered.keys())`, as they can on a free-threaded
+    /// build of CPython
+    #[arg(long)]
+    pub free_threaded: bool,
 }
 
 /// A scope that has a name.
@@ -235,7 +239,7 @@ pub struct Explore {
     #[arg(long)]
     pub fail_on_race: bool,
     /// Count only executions that a CPython with a GIL can have: it switches threads at fewer places
-    #[arg(long)]
+    #[arg(long, conflicts_with = "free_threaded")]
     pub gil: bool,
     /// Look for more failures after the first one
     #[arg(long)]

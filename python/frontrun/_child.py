@@ -39,6 +39,9 @@ def main() -> None:
     if config["spurious_wakeups"]:
         _spurious.allow(True)
         flags.append(("spurious-wakeups", "yes"))
+    _core.set_free_threaded(config["free_threaded"])
+    if config["free_threaded"]:
+        flags.append(("free-threaded", "true"))
     flags += _inputs(config)
     header = _program.facts(config["command"], None, os.getcwd(), flags)
     random.seed(0)

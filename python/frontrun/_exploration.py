@@ -171,12 +171,19 @@ class Options:
     fail_on_race: bool = False
     gil: bool = False
     """Whether only executions count that an interpreter with a GIL can have."""
+    free_threaded: bool = False
+    """Whether threads switch inside C code that iterates, too, as they can on a free-threaded build."""
     clock: Clock = "virtual"
     spurious_wakeups: bool = False
     """Whether waits on conditions may end although nobody has notified them."""
     sampling: Sampling | None = None
     before: Callable[[], object] | None = None
     """What each execution's process does first, before it is under control."""
+
+    def __post_init__(self) -> None:
+        if self.gil and self.free_threaded:
+            message = "gil=True and free_threaded=True exclude each other"
+            raise ValueError(message)
 
 
 def explore(program: Callable[[], object], options: Options, call: Call) -> InterleavingResult:
@@ -252,6 +259,7 @@ def _run(request: _core.Request, program: Callable[[], object], options: Options
     """Be one execution."""
     if options.before is not None:
         options.before()
+    _core.set_free_threaded(options.free_threaded)
     flags = [("execution", "process")] if _is_of_processes(program) else []
     header = _program.facts(call.command, call.name, call.directory, flags)
     _program.begin(request, header)

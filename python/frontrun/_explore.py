@@ -48,6 +48,7 @@ def explore(
     clock: Clock = "virtual",
     gil: bool = False,
     spurious_wakeups: bool = False,
+    free_threaded: bool = False,
     jobs: int | None = None,
     execution: Execution = "thread",
 ) -> InterleavingResult:
@@ -91,6 +92,8 @@ def explore(
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param spurious_wakeups: waits on a ``threading.Condition`` in code in scope may end although nobody has notified
         them, once in each thread of an execution.
+    :param free_threaded: let threads switch inside C code that iterates, too, such as ``list(ordered.keys())``, as they
+        can on a free-threaded build of CPython.
     :param jobs: how many executions run at a time; one for each core by default.
     :param execution: ``"thread"``, or ``"process"``: each worker is run in a process of its own, which is forked after
         ``setup`` and has a copy of the state. They meet in files and in databases of SQLite. ``invariant`` and
@@ -120,6 +123,7 @@ def explore(
         clock=clock,
         gil=gil,
         spurious_wakeups=spurious_wakeups,
+        free_threaded=free_threaded,
     )
     if invariant is None and not (serializable_invariant or error_on_any_race):
         message = "an invariant is needed, or serializable_invariant, or error_on_any_race"

@@ -51,6 +51,7 @@ def options(
     clock: Clock = "virtual",
     gil: bool = False,
     spurious_wakeups: bool = False,
+    free_threaded: bool = False,
     jobs: int | None = None,
 ) -> Options:
     """Bring together what was asked for; refuse options that the chosen strategy would ignore."""
@@ -79,6 +80,7 @@ def options(
         clock=clock,
         gil=gil,
         spurious_wakeups=spurious_wakeups,
+        free_threaded=free_threaded,
         fail_on_race=error_on_any_race,
         sampling=plan,
     )

@@ -40,6 +40,7 @@ def explore_dpor(
     clock: Clock = "virtual",
     gil: bool = False,
     spurious_wakeups: bool = False,
+    free_threaded: bool = False,
     workers: int | None = None,
     execution: Execution = "thread",
 ) -> InterleavingResult:
@@ -68,6 +69,8 @@ def explore_dpor(
     :param gil: count only executions that an interpreter with a GIL can have, which switches threads at fewer places.
     :param spurious_wakeups: waits on a ``threading.Condition`` in code in scope may end although nobody has notified
         them, once in each thread of an execution.
+    :param free_threaded: let threads switch inside C code that iterates, too, such as ``list(ordered.keys())``, as they
+        can on a free-threaded build of CPython.
     :param workers: how many executions run at a time; one for each core by default.
     :param execution: ``"thread"``, or ``"process"``: each worker is run in a process of its own, which is forked after
         ``setup`` and has a copy of the state. They meet in files and in databases of SQLite. ``invariant`` and
@@ -89,6 +92,7 @@ def explore_dpor(
         clock=clock,
         gil=gil,
         spurious_wakeups=spurious_wakeups,
+        free_threaded=free_threaded,
     )
     program = Program(setup, tuple(threads), invariant, text_of(observe), execution=execution)
     return explore(program, options, this_call())

@@ -1,14 +1,14 @@
 //! Attributes: which object really holds the value that `object.name` reads or writes, found without running
 //! any Python code.
 //!
-//! Model: an instance's attribute is the entry `name` of the instance; one that the class provides is read in
-//! both, since a later store in either changes what is seen. Slots belong to the instance. A module's attributes
+//! Model: an instance's attribute is the entry `name` of the instance; one that a class provides is read there, too, and in
+//! the classes that are searched before, since a later store in any of them changes what is seen. Slots belong to the instance. A module's attributes
 //! are the entries of its dictionary, the same that its functions use as globals. A property, and a class with its
 //! own `__getattribute__` or `__setattr__`, run Python code that is recorded itself.
 
 use crate::class;
 use crate::names::{self, Name};
-use crate::observed::{Observed, read, write};
+use crate::observed::{Observed, read, several, write};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;
 
@@ -47,16 +47,10 @@ pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observe
         if is_data_descriptor(found) {
             return load_descriptor(object, name, found);
         }
-        let holder = holder(class, name.object);
-        match (has_dict(class), holder) {
-            (true, Some(holder)) => {
-                let reads = Box::new([entry(object, name), entry(holder.cast(), name)]);
-                Some((Operation::Touch { reads, writes: Box::new([]) }, 1))
-            }
-            (true, None) => Some(read(entry(object, name))),
-            (false, Some(holder)) => Some(read(entry(holder.cast(), name))),
-            (false, None) => None,
-        }
+        let own = has_dict(class).then_some(object);
+        let classes = searched(class, name.object).unwrap_or_default();
+        let holders = own.into_iter().chain(classes.into_iter().map(|class| class.cast()));
+        several(holders.map(|holder| entry(holder, name)).collect(), false)
     }
 }
 
@@ -239,12 +233,10 @@ unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Opti
         if !class::is_heap(class) {
             return None;
         }
-        match holder(class, name.object) {
-            Some(holder) if holder != class => {
-                let reads = Box::new([entry(class.cast(), name), entry(holder.cast(), name)]);
-                Some((Operation::Touch { reads, writes: Box::new([]) }, 1))
+        match searched(class, name.object) {
+            Some(classes) => {
+                several(classes.into_iter().map(|class| entry(class.cast(), name)).collect(), false)
             }
-            Some(_) => Some(read(entry(class.cast(), name))),
             None if class::lookup(class, name.object).is_null()
                 && class::lookup(ffi::Py_TYPE(class.cast()), name.object).is_null() =>
             {
@@ -255,18 +247,26 @@ unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Opti
     }
 }
 
-/// The first class in the resolution order that can change and has `name` in its own dictionary.
-unsafe fn holder(class: *mut ffi::PyTypeObject, name: *mut ffi::PyObject) -> Option<*mut ffi::PyTypeObject> {
+/// The classes in the resolution order that can change, up to the first one that has `name` in its own dictionary: one in
+/// front of that may come to have it, too. `None` if none has it.
+unsafe fn searched(
+    class: *mut ffi::PyTypeObject,
+    name: *mut ffi::PyObject,
+) -> Option<Vec<*mut ffi::PyTypeObject>> {
     // SAFETY: `tp_mro` is a tuple of types; a heap type has a dictionary with string keys.
     unsafe {
         let order = (*class).tp_mro;
         if order.is_null() {
             return None;
         }
+        let mut searched = Vec::new();
         for at in 0..ffi::PyTuple_Size(order) {
             let candidate = ffi::PyTuple_GetItem(order, at).cast::<ffi::PyTypeObject>();
-            if class::is_heap(candidate) && class::dict_has((*candidate).tp_dict, name) {
-                return Some(candidate);
+            if class::is_heap(candidate) {
+                searched.push(candidate);
+                if class::dict_has((*candidate).tp_dict, name) {
+                    return Some(searched);
+                }
             }
         }
         None

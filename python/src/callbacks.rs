@@ -23,6 +23,17 @@ const DEEPEST: usize = 64;
 /// Size of a code unit in bytes.
 const UNIT: usize = 2;
 
+/// Whether the C code of an instruction that iterates is a step for each element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steps {
+    /// It is one step, apart from callbacks.
+    None,
+    /// It is, and nobody else holds the iterator that it is given, if it is given one.
+    Own,
+    /// It is, and others hold that iterator, too.
+    Shared,
+}
+
 /// An instruction that runs C code on what threads share.
 #[derive(Clone, Copy)]
 pub struct Instruction {
@@ -31,6 +42,8 @@ pub struct Instruction {
     hook: usize,
     /// The instruction's site.
     pub site: *const Site,
+    /// How it iterates.
+    pub steps: Steps,
 }
 
 thread_local! {
@@ -41,7 +54,7 @@ thread_local! {
 ///
 /// # Safety
 /// Called from the hook of `site`.
-pub unsafe fn enter(site: &Site, frame: Frame) {
+pub unsafe fn enter(site: &Site, frame: Frame, steps: Steps) {
     if reach(site.kind) == 0 {
         return;
     }
@@ -56,7 +69,7 @@ pub unsafe fn enter(site: &Site, frame: Frame) {
         if under_way.len() == DEEPEST {
             under_way.remove(0);
         }
-        under_way.push(Instruction { frame, hook, site });
+        under_way.push(Instruction { frame, hook, site, steps });
     });
 }
 
@@ -68,11 +81,22 @@ pub unsafe fn instruction_behind(frame: Frame) -> Option<(Instruction, Frame)> {
     // SAFETY: callers of a live frame are live.
     unsafe {
         let caller = frame.caller_through_c()?;
-        let address = caller.address();
-        let known = UNDER_WAY.with_borrow(|known| known.iter().rfind(|at| at.frame == address).copied())?;
-        let distance = caller.instruction().wrapping_sub(known.hook) / UNIT;
+        Some((instruction_of(caller)?, caller))
+    }
+}
+
+/// The instruction of `frame` that is under way, if it runs C code that touches anything.
+///
+/// # Safety
+/// The frame is live.
+pub unsafe fn instruction_of(frame: Frame) -> Option<Instruction> {
+    let address = frame.address();
+    let known = UNDER_WAY.with_borrow(|known| known.iter().rfind(|at| at.frame == address).copied())?;
+    // SAFETY: the frame is live; sites live as long as the code that has them, which is under way if the place fits.
+    unsafe {
+        let distance = frame.instruction().wrapping_sub(known.hook) / UNIT;
         let reach = reach((*known.site).kind);
-        (1..=reach).contains(&distance).then_some((known, caller))
+        (1..=reach).contains(&distance).then_some(known)
     }
 }
 
@@ -106,6 +130,7 @@ fn reach(kind: SiteKind) -> usize {
         K::Call | K::CallKw => 4,
         K::ForIter => 2,
         K::CallFunctionEx
+        | K::GetIter
         | K::Compare
         | K::Contains
         | K::BinaryOp

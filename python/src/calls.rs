@@ -28,45 +28,107 @@ struct Call<'a> {
     arguments: &'a [*mut ffi::PyObject],
 }
 
+/// The operands of a call: what is called, the object whose method it is if that is apart, and all arguments.
+pub struct Operands {
+    pub callable: *mut ffi::PyObject,
+    receiver: *mut ffi::PyObject,
+    pub arguments: smallvec::SmallVec<[*mut ffi::PyObject; 8]>,
+}
+
+impl Operands {
+    /// The object that the callable is a method of, if it is one.
+    ///
+    /// # Safety
+    /// The instruction that the operands are of is under way.
+    pub unsafe fn bound(&self) -> Option<*mut ffi::PyObject> {
+        // SAFETY: as the caller promises.
+        unsafe { bound(self.callable, self.receiver) }
+    }
+}
+
 /// The operation of the call at `site`, if it is one.
 ///
 /// # Safety
 /// Called from the hook of `site`, with its frame.
 pub unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
+    // SAFETY: as the caller promises; the arguments of a spread are the topmost operand but for keywords.
+    unsafe {
+        match operands(site, frame) {
+            Some(Operands { callable, receiver, arguments }) => {
+                resolve(&Call { callable, receiver, arguments: &arguments })
+            }
+            None => {
+                let (callable, arguments) = spread(site, frame)?;
+                spread_later(callable, arguments)
+            }
+        }
+    }
+}
+
+/// The operands of the call at `site`; `None` if it has yet to make a tuple of what it spreads.
+///
+/// # Safety
+/// Called from the hook of `site`, with its frame, or while its instruction is under way.
+pub unsafe fn operands(site: &Site, frame: Frame) -> Option<Operands> {
     // SAFETY: the site knows where callable and arguments lie.
     unsafe {
         let (below, count) = match site.kind {
             SiteKind::CallKw => (1, site.arg as usize),
-            SiteKind::CallFunctionEx => return observe_spread(site, frame),
+            SiteKind::CallFunctionEx => return spread_operands(site, frame),
             _ => (0, site.arg as usize),
         };
         let end = site.top as usize - below;
         let first = frame.slot(end - count - 2);
         let second = frame.slot(end - count - 1);
-        let arguments: smallvec::SmallVec<[*mut ffi::PyObject; 8]> =
-            (end - count..end).map(|at| frame.slot(at)).collect();
+        let arguments = (end - count..end).map(|at| frame.slot(at)).collect();
         let (callable, receiver) =
             if cfg!(Py_3_13) || !first.is_null() { (first, second) } else { (second, std::ptr::null_mut()) };
-        resolve(&Call { callable, receiver, arguments: &arguments })
+        Some(Operands { callable, receiver, arguments })
     }
 }
 
-/// `f(*args)`: the arguments are a tuple, if it is already one.
-unsafe fn observe_spread(site: &Site, frame: Frame) -> Option<Observed> {
-    // SAFETY: as for `observe`; below the arguments lies the callable, on 3.13 with a null between.
+/// Whether the call at `site` makes an iterator and takes nothing from it, or from those that it is made of.
+///
+/// # Safety
+/// As for [`operands`].
+pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
+    if !matches!(site.kind, SiteKind::Call | SiteKind::CallKw | SiteKind::CallFunctionEx) {
+        return false;
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        let callable = operands(site, frame).map_or(std::ptr::null_mut(), |operands| operands.callable);
+        if callable.is_null() || ffi::PyFunction_Check(callable) != 0 {
+            return false;
+        }
+        let is_iterator = ffi::PyType_Check(callable) != 0
+            && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>());
+        is_iterator || actions::at(address(callable)) == Some(Action::ReadShape)
+    }
+}
+
+/// `f(*args)`: the callable and what is spread. Below the arguments lies the callable, on 3.13 with a null between.
+unsafe fn spread(site: &Site, frame: Frame) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
+    // SAFETY: as for `operands`.
     unsafe {
         let at = site.top as usize - 1 - (site.arg & 1) as usize;
         let callable = frame.slot(if cfg!(Py_3_13) { at - 2 } else { at - 1 });
         let tuple = frame.slot(at);
-        if callable.is_null() || tuple.is_null() {
-            return None;
-        }
-        if ffi::PyTuple_CheckExact(tuple) == 0 {
-            return spread_later(callable, tuple);
-        }
-        let arguments: Vec<_> =
-            (0..ffi::PyTuple_Size(tuple)).map(|nth| ffi::PyTuple_GetItem(tuple, nth)).collect();
-        resolve(&Call { callable, receiver: std::ptr::null_mut(), arguments: &arguments })
+        (!callable.is_null() && !tuple.is_null()).then_some((callable, tuple))
+    }
+}
+
+/// `f(*args)`, where the arguments are a tuple already.
+unsafe fn spread_operands(site: &Site, frame: Frame) -> Option<Operands> {
+    // SAFETY: as for `operands`.
+    unsafe {
+        let (callable, tuple) = spread(site, frame)?;
+        let is_tuple = ffi::PyTuple_CheckExact(tuple) != 0;
+        is_tuple.then(|| Operands {
+            callable,
+            receiver: std::ptr::null_mut(),
+            arguments: (0..ffi::PyTuple_Size(tuple)).map(|nth| ffi::PyTuple_GetItem(tuple, nth)).collect(),
+        })
     }
 }
 
@@ -105,14 +167,35 @@ unsafe fn resolve(call: &Call<'_>) -> Option<Observed> {
             return call_object(call);
         }
         let action = actions::at(address);
-        let is_function = ffi::PyCFunction_Check(callable) != 0;
-        let bound = if is_function { interpreter::builtin_self(callable) } else { call.receiver };
-        let is_method = !bound.is_null() && ffi::PyModule_Check(bound) == 0 && ffi::PyType_Check(bound) == 0;
-        match (is_method, call.arguments.split_first()) {
-            (true, _) => act(action, bound, call.arguments),
-            (false, Some((first, rest))) => act(action, *first, rest),
-            (false, None) => None,
+        match (bound(callable, call.receiver), call.arguments.split_first()) {
+            (Some(bound), _) => act(action, bound, call.arguments),
+            (None, Some((first, rest))) => act(action, *first, rest),
+            (None, None) => None,
         }
+    }
+}
+
+/// The object that C code is called as a method of, if it is.
+unsafe fn bound(callable: *mut ffi::PyObject, receiver: *mut ffi::PyObject) -> Option<*mut ffi::PyObject> {
+    // SAFETY: as for `observe`.
+    unsafe {
+        let is_function = ffi::PyCFunction_Check(callable) != 0;
+        let bound = if is_function { interpreter::builtin_self(callable) } else { receiver };
+        let is_method = !bound.is_null() && ffi::PyModule_Check(bound) == 0 && ffi::PyType_Check(bound) == 0;
+        is_method.then_some(bound)
+    }
+}
+
+/// The operation of `list.append`.
+///
+/// # Safety
+/// A live list; the caller holds the turn and the lock.
+pub unsafe fn append(object: *mut ffi::PyObject) -> Observed {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let list = names::number(object);
+        container::note_length(object, list);
+        (Operation::ListAppend { list }, 1)
     }
 }
 
@@ -255,11 +338,7 @@ unsafe fn act(
                 container::keyed(object, argument?, |set, key| Operation::SetAdd { set, key })
             }
             Some(Action::Clear) => Some((Operation::Clear { container: names::number(object) }, 1)),
-            Some(Action::Append) => {
-                let list = names::number(object);
-                container::note_length(object, list);
-                Some((Operation::ListAppend { list }, 1))
-            }
+            Some(Action::Append) => Some(append(object)),
             Some(Action::Pop) => Some(pop(object, argument)),
             Some(Action::Insert) => Some(container::list_change(object, 1)),
             Some(Action::Permute) => Some(container::list_change(object, 0)),

@@ -328,7 +328,7 @@ pub unsafe fn whole_of(object: *mut ffi::PyObject) -> Option<Location> {
 ///
 /// # Safety
 /// As for [`get`].
-unsafe fn behind(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+pub unsafe fn behind(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: as the caller promises; the exact types select the layout.
     unsafe {
         match family(object) {

@@ -185,7 +185,10 @@ fn levels(look: Look) -> u32 {
 }
 
 /// What the garbage collector reaches from an object in one step.
-unsafe fn children(object: *mut ffi::PyObject) -> Vec<*mut ffi::PyObject> {
+///
+/// # Safety
+/// A live object; the caller holds the lock.
+pub unsafe fn children(object: *mut ffi::PyObject) -> Vec<*mut ffi::PyObject> {
     unsafe extern "C" fn collect(child: *mut ffi::PyObject, found: *mut c_void) -> c_int {
         // SAFETY: `children` passes its vector.
         unsafe { (*found.cast::<Vec<*mut ffi::PyObject>>()).push(child) };
@@ -221,7 +224,10 @@ unsafe fn is_atom(object: *mut ffi::PyObject) -> bool {
 }
 
 /// Whether an object is a number or a text, perhaps of a class of its own such as an enumeration: C code changes none.
-unsafe fn is_value(object: *mut ffi::PyObject) -> bool {
+///
+/// # Safety
+/// A live object.
+pub unsafe fn is_value(object: *mut ffi::PyObject) -> bool {
     // SAFETY: a live object.
     unsafe {
         ffi::PyLong_Check(object) != 0

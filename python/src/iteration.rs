@@ -74,6 +74,36 @@ pub unsafe fn resume(receiver: *mut ffi::PyObject) -> Option<Observed> {
     }
 }
 
+/// Whatever is behind `yield from` or `await` goes on: a generator, or an iterator over something built-in.
+///
+/// # Safety
+/// As for [`resume`].
+pub unsafe fn send(receiver: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe { if is_of_container(receiver) { next(receiver) } else { resume(receiver) } }
+}
+
+/// Whether an object is an iterator of C code that takes its elements from a container, or from other iterators: neither
+/// a generator nor what a coroutine waits for.
+///
+/// # Safety
+/// `object` is live or null.
+pub unsafe fn is_of_container(object: *mut ffi::PyObject) -> bool {
+    if object.is_null() {
+        return false;
+    }
+    // SAFETY: a live object has a live type, whose name lives as long.
+    unsafe {
+        let class = ffi::Py_TYPE(object);
+        let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
+        let of = |module: &[u8]| name.starts_with(module);
+        let is_core = !name.contains(&b'.') && !of(b"async_generator") && !of(b"coroutine");
+        handed::is_native_iterator(class)
+            && class != &raw mut ffi::PyGen_Type
+            && (is_core || of(b"collections.") || of(b"_collections.") || of(b"itertools.") || of(b"array."))
+    }
+}
+
 /// The step over `container`, and the position where others may hold the iterator too. An exhausted iterator
 /// looks at nothing.
 unsafe fn advance(

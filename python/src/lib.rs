@@ -35,6 +35,8 @@ mod channels;
 mod class;
 mod clock;
 mod connections;
+mod consumers;
+mod consumption;
 mod container;
 mod controlled;
 mod database;
@@ -46,6 +48,7 @@ mod exploring;
 mod extent;
 mod file_locks;
 mod footprint;
+mod free_threading;
 mod freed;
 mod futures;
 mod handed;
@@ -53,6 +56,7 @@ mod hash_table;
 mod interpreter;
 mod io;
 mod iteration;
+mod iterators;
 mod joining;
 mod loading;
 mod lock_waits;
@@ -129,6 +133,8 @@ mod _core {
     use super::database::{database_access, database_lock, database_open, database_unlock};
     #[pymodule_export]
     use super::exploring::{confirm_served, describe_builds, explain, explore_served, socket_pairs, turns};
+    #[pymodule_export]
+    use super::free_threading::set_free_threaded;
     #[pymodule_export]
     use super::futures::watch_futures;
     #[pymodule_export]

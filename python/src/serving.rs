@@ -4,8 +4,8 @@
 
 use crate::servers::inputs;
 use crate::{
-    buffered, c_calls, controlled, dates, exits, freed, io, locks, run, simple_queue, sources, status,
-    time_calls,
+    buffered, c_calls, controlled, dates, exits, free_threading, freed, io, locks, run, simple_queue,
+    sources, status, time_calls,
 };
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;
@@ -108,6 +108,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     c_calls::install(py)?;
     dates::install(py)?;
     exits::install(py)?;
+    free_threading::install(py)?;
     locks::install(py)?;
     simple_queue::install(py)?;
     time_calls::install(py)?;

@@ -6,14 +6,16 @@
 //!
 //! Not here: attributes, containers and calls, which have modules of their own.
 
+use crate::callbacks::Steps;
+use crate::consumption::Consumption;
 use crate::handed::{Handed, Look};
 use crate::interpreter::Frame;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::site::{Seen, Site};
 use crate::{
-    attribute, behalf, callbacks, calls, class, container, controlled, epoch, iteration, names, operators,
-    run, spinning, switching, worker,
+    attribute, behalf, callbacks, calls, class, container, controlled, epoch, free_threading, iteration,
+    names, operators, run, spinning, switching, worker,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -75,20 +77,30 @@ unsafe fn reached(site: &'static Site) -> c_int {
         if matches!(site.kind, SiteKind::ForIter | SiteKind::Send | SiteKind::YieldValue) {
             spinning::progress();
         }
-        let Some(mut observed) = observe(site, frame) else { return 0 };
+        let whole = seen != Seen::InScope || run::is_in_block(me);
+        let look = || look(site, frame, whole);
+        let (observed, mut steps) = look();
+        let Some(mut observed) = observed else {
+            // A function that it calls may return an iterator, of which this instruction takes nothing.
+            let makes_iterator = site.kind == SiteKind::GetIter || calls::makes_iterator(site, frame);
+            if steps != Steps::None || makes_iterator {
+                callbacks::enter(site, frame, steps);
+            }
+            return 0;
+        };
         if site.in_loop && site.kind != SiteKind::Return && only_reads(&observed.0) {
             if spinning::await_change(me, site, frame) {
-                callbacks::enter(site, frame);
+                callbacks::enter(site, frame, steps);
                 return if controlled::is_stale() { controlled::refuse() } else { 0 };
             }
             if let Operation::ListGet { .. } = observed.0 {
                 // A watch that has begun here has to be told the length.
-                observed = observe(site, frame).unwrap_or(observed);
+                observed = look().0.unwrap_or(observed);
             }
         }
         if run::is_in_block(me) {
             switching::at_hook(|| run::execute_in_block(me, site, observed.0, observed.1));
-            callbacks::enter(site, frame);
+            callbacks::enter(site, frame, Steps::None);
             return 0;
         }
         run::announce(me, &observed.0);
@@ -97,7 +109,8 @@ unsafe fn reached(site: &'static Site) -> c_int {
                 return controlled::refuse();
             }
             controlled::set_last_site(site);
-            observed = observe(site, frame).unwrap_or((Operation::Pause, 1));
+            let (again, split) = look();
+            (observed, steps) = (again.unwrap_or((Operation::Pause, 1)), split);
         } else if controlled::is_stale() {
             return controlled::refuse();
         }
@@ -105,9 +118,24 @@ unsafe fn reached(site: &'static Site) -> c_int {
             Seen::Atomic => run::execute_in_block(me, site, observed.0, observed.1),
             _ => run::execute(me, Some(site), observed.0, observed.1),
         });
-        callbacks::enter(site, frame);
+        callbacks::enter(site, frame, steps);
     }
     0
+}
+
+/// The operation of the instruction at `site`, in the present state, and whether its C code has steps of its own, which
+/// that of a block (`whole`) never has.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn look(site: &Site, frame: Frame, whole: bool) -> (Option<Observed>, Steps) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match if whole { None } else { free_threading::split(site, frame) } {
+            Some((consumption, steps)) => (consumption.begin(steps), steps),
+            None => (observe(site, frame), Steps::None),
+        }
+    }
 }
 
 /// The operation of the instruction at `site`, in the present state.
@@ -140,7 +168,7 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::InplaceOp => operators::in_place(site.arg, operand(2), operand(1)),
             K::IsTrue => container::truth(operand(1)),
             K::MatchKeys => container::get_several(operand(2), operand(1)),
-            K::GetIter | K::GetLen => container::read_shape(operand(1)),
+            K::GetIter | K::GetYieldFromIter | K::GetLen => container::read_shape(operand(1)),
             K::ForIter => iteration::next(operand(1)),
             K::UnpackSequence | K::UnpackEx | K::ListExtend | K::SetUpdate | K::DictUpdate | K::DictMerge => {
                 operators::items(operand(1))
@@ -149,8 +177,8 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::Call | K::CallKw | K::CallFunctionEx => calls::observe(site, frame),
             K::MatchClass => attribute::load_several(operand(3), operand(2), operand(1), site.arg),
             K::Enter => enter(site, frame),
-            K::YieldValue | K::Return | K::Reraise => leave(frame),
-            K::Send => iteration::resume(operand(2)),
+            K::YieldValue | K::Return | K::Reraise => leave(site, frame),
+            K::Send => iteration::send(operand(2)),
             _ => None,
         }
     }
@@ -160,21 +188,56 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
 ///
 /// # Safety
 /// As for [`reached`].
-unsafe fn leave(frame: Frame) -> Option<Observed> {
+unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
     // SAFETY: the frame is live, and an instruction that is under way has its operands where its site says.
     unsafe {
         let pause = iteration::pause(frame.generator());
-        let Some((instruction, caller)) = callbacks::instruction_behind(frame) else { return pause };
-        if callbacks::is_last(&instruction, frame, caller) {
-            return pause;
-        }
-        let Some((operation, _)) = observe(&*instruction.site, caller) else { return pause };
-        let (me, run) = (controlled::visible_thread()?, run::get()?);
+        let behind = callbacks::instruction_behind(frame);
         let mut handed = Handed::default();
-        for operation in pause.map(|(operation, _)| operation).into_iter().chain([operation]) {
+        let operation = match behind {
+            None => None,
+            // What it makes is advanced by instructions of their own.
+            Some((instruction, _)) if (*instruction.site).kind == SiteKind::GetIter => return pause,
+            Some((instruction, caller)) if callbacks::is_last(&instruction, frame, caller) => return pause,
+            Some((instruction, caller)) if instruction.steps != Steps::None => {
+                if let Some(consumption) = Consumption::at(&*instruction.site, caller) {
+                    consumption.between(instruction.steps, &mut handed);
+                }
+                None
+            }
+            Some((instruction, caller)) => observe(&*instruction.site, caller),
+        };
+        let takes_at_once = |(instruction, caller): (callbacks::Instruction, Frame)| {
+            instruction.steps == Steps::None && !calls::makes_iterator(&*instruction.site, caller)
+        };
+        if behind.is_none_or(takes_at_once) {
+            handed.read(iterator_for_c(site, frame), Look::Deep);
+        }
+        let (me, run) = (controlled::visible_thread()?, run::get()?);
+        for (operation, _) in pause.into_iter().chain(operation) {
             callbacks::again(operation, me, run.gate.state(), &mut handed);
         }
         handed.observed()
+    }
+}
+
+/// The iterator over something built-in that a function, such as `__iter__`, returns to C code, which goes through it without
+/// an instruction that would tell; null if it is none.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn iterator_for_c(site: &Site, frame: Frame) -> *mut ffi::PyObject {
+    // SAFETY: the frame is live; what is returned is the topmost operand, unless it is a constant.
+    unsafe {
+        let (_, variables) = frame.progress();
+        if site.kind != SiteKind::Return
+            || site.top as usize <= variables
+            || frame.caller_through_c().is_none()
+        {
+            return std::ptr::null_mut();
+        }
+        let returned = frame.slot(site.top as usize - 1);
+        if iteration::is_of_container(returned) { returned } else { std::ptr::null_mut() }
     }
 }
 

@@ -121,6 +121,7 @@ fn config(
         "hermetic": told.map(path_text).transpose()?,
         "clock": target.clock,
         "spurious_wakeups": target.spurious_wakeups,
+        "free_threaded": target.free_threaded,
         "timeout_ms": timeout.map(|timeout| timeout.as_millis() as u64),
         "parent": parent,
         "command": target.command_line(),

@@ -36,6 +36,8 @@ pub struct Target {
     pub clock: String,
     /// Whether waits on conditions may end although nobody has notified them.
     pub spurious_wakeups: bool,
+    /// Whether threads switch inside C code that iterates, too.
+    pub free_threaded: bool,
     /// Whether what servers tell the program is recorded.
     pub record_io: bool,
     /// Globs on what is not to be in such a recording.
@@ -96,6 +98,7 @@ impl Target {
             target.clock = clock;
         }
         target.spurious_wakeups = !flags("spurious-wakeups").is_empty();
+        target.free_threaded = !flags("free-threaded").is_empty();
         target.call = header.target.call.clone();
         if !header.environment.hash_seed.is_empty() {
             target.hash_seed = header.environment.hash_seed.clone();

@@ -46,8 +46,97 @@ def assign_slice(s: Any) -> None:
     s.target[:] = s.source
 
 
+class Bag:
+    """Its iterator is one of C code, which C code goes through."""
+
+    def __init__(self) -> None:
+        self.items = [1, 2]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.items)
+
+
+class Account:
+    rate = 1
+
+    def raised(self) -> int:
+        return self.rate
+
+
+class Saving(Account):
+    pass
+
+
+class Young(Saving):
+    pass
+
+
+def rate_of_class(s: Any) -> None:
+    s.seen = Young.rate
+
+
+def rate_of_instance(s: Any) -> None:
+    s.seen = Young().rate
+
+
+def change_rate(_: Any) -> None:
+    Saving.rate = 0
+
+
+def one_by_one(items: list[int]) -> Iterator[int]:
+    yield from items
+
+
+def together(*given: int) -> tuple[int, ...]:
+    return given
+
+
+def add_up(bag: Bag) -> int:
+    total = 0
+    for item in bag:
+        total += item
+    return total
+
+
+def store_first(s: Any) -> None:
+    s.bag.items[0] = 9
+
+
+def of_bag(consume: Callable[[Bag], object]) -> Any:
+    """A program whose threads take all of a bag, and change it."""
+    return (
+        lambda: SimpleNamespace(bag=Bag(), seen=None),
+        [lambda s: setattr(s, "seen", consume(s.bag)), store_first],
+        lambda s: s.seen,
+    )
+
+
 # What makes the state, the threads, what is observed, every outcome, and the number of executions.
 PROGRAMS: dict[str, tuple[Callable[[], Any], list[Callable[[Any], object]], Callable[[Any], object], set[str], int]] = {
+    "an attribute that a class between comes to have": (
+        SimpleNamespace,
+        [rate_of_class, change_rate],
+        lambda s: s.seen,
+        {"0", "1"},
+        2,
+    ),
+    "an attribute that a class comes to have before that of its base": (
+        SimpleNamespace,
+        [rate_of_instance, change_rate],
+        lambda s: s.seen,
+        {"0", "1"},
+        2,
+    ),
+    "list of what __iter__ returns": (*of_bag(list), {"[1, 2]", "[9, 2]"}, 2),
+    "sum of what __iter__ returns": (*of_bag(sum), {"3", "11"}, 2),
+    "display of what __iter__ returns": (*of_bag(lambda bag: [*bag]), {"[1, 2]", "[9, 2]"}, 2),
+    "membership in what __iter__ returns": (*of_bag(lambda bag: 9 in bag), {"False", "True"}, 2),
+    "union with what __iter__ returns": (*of_bag(lambda bag: set().union(bag)), {"{1, 2}", "{9, 2}"}, 2),
+    "arguments that __iter__ returns": (*of_bag(lambda bag: together(*bag)), {"(1, 2)", "(9, 2)"}, 2),
+    "iter of what __iter__ returns": (*of_bag(lambda bag: list(iter(bag))), {"[1, 2]", "[9, 2]"}, 2),
+    "zip of what __iter__ returns": (*of_bag(lambda bag: list(zip(bag))), {"[(1,), (2,)]", "[(9,), (2,)]"}, 2),
+    "loop over what __iter__ returns": (*of_bag(add_up), {"3", "11"}, 2),
+    "yield from a list": (*of_bag(lambda bag: list(one_by_one(bag.items))), {"[1, 2]", "[9, 2]"}, 2),
     "get of a defaultdict makes no entry": (
         lambda: SimpleNamespace(counts=defaultdict(int, a=1)),
         [lambda s: s.counts.get("b"), add_and_look],

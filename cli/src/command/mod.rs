@@ -51,6 +51,7 @@ fn target(words: &[OsString], scope: &Scope, host: &Host) -> Result<Target, CliE
     target.redact = scope.redact.clone();
     target.clock = scope.clock.name().to_owned();
     target.spurious_wakeups = scope.spurious_wakeups;
+    target.free_threaded = scope.free_threaded;
     spawn::find_module(&target)?;
     Ok(target)
 }
