@@ -15,7 +15,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, NoReturn
 
 from . import _core, _reporter, _threads
@@ -24,6 +23,7 @@ _AT_THREAD = b"thread"
 
 # Audit events that say that something outside the process has changed, or will be shared with it.
 _TOUCHING = (
+    "ctypes.",
     "ftplib.",
     "http.client.",
     "mmap.",
@@ -149,10 +149,7 @@ def _scout(program: Callable[[], object], answer: int) -> NoReturn:
 
 
 class _Traces:
-    """What a program leaves outside its process, as its audit events tell.
-
-    What C code does that ctypes has loaded they do not tell. From then on the calls of libc count, whoever makes them.
-    """
+    """What a program leaves outside its process, as its audit events tell."""
 
     def __init__(self) -> None:
         self._lasting = False
@@ -160,7 +157,7 @@ class _Traces:
 
     def is_clean(self) -> bool:
         """Whether nothing outside is other than it was at the beginning."""
-        return not self._lasting and not self._made and not _core.has_touched()
+        return not self._lasting and not self._made
 
     def watch(self, event: str, args: tuple[Any, ...]) -> None:
         """Take note of an audit event."""
@@ -168,9 +165,7 @@ class _Traces:
             self._opened(*args)
         elif event == "os.remove" and args[0] in self._made:
             self._made.discard(args[0])
-        elif event == "ctypes.dlopen" and args[0] is not None:
-            _core.note_touches()
-        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])) and not _is_looking_for_library():
+        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])) and not _is_of_interpreter(event, args):
             self._lasting = True
         elif event == "socket.bind" and not isinstance(args[1], tuple):
             # An address in the file system. Others are given back with the socket, which counts as long as it is open.
@@ -187,12 +182,10 @@ class _Traces:
             self._lasting = True
 
 
-def _is_looking_for_library() -> bool:
-    """Whether ctypes is asking other programs where a library is, which leaves nothing behind."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_globals.get("__name__") != "ctypes.util":
-        frame = frame.f_back
-    return frame is not None
+def _is_of_interpreter(event: str, args: tuple[Any, ...]) -> bool:
+    """Whether ctypes gives access to the interpreter's own functions, as its import does. What others do is not told."""
+    is_its_own = event == "ctypes.dlsym" and isinstance(args[1], str) and args[1].startswith("Py")
+    return is_its_own or (event == "ctypes.dlopen" and args[0] is None)
 
 
 def _is_cache(path: object) -> bool:

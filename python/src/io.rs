@@ -230,7 +230,7 @@ pub fn note_change() {
 }
 
 /// Whether the call changes something outside that belongs to the program, or claims it.
-pub fn changes(event: &IoEvent) -> bool {
+fn changes(event: &IoEvent) -> bool {
     match event.kind {
         kind::CONNECT => event.resource() != b"socket",
         kind::BIND => channels::claim(event).is_some(),

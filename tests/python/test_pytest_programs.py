@@ -130,11 +130,10 @@ def test_a_test_with_a_server_is_exhausted_although_pytest_tidies_up(explore: Ex
 
 
 WITH_C_CODE = """
-import ctypes, ctypes.util, os, threading
+import ctypes, os, threading
 
 began = os.getpid()
-library = ctypes.CDLL(ctypes.util.find_library("c"))
-library.{call}
+ctypes.{call}
 
 def test_starts_a_thread_in_the_process_that_began():
     thread = threading.Thread(target=print)
@@ -144,8 +143,15 @@ def test_starts_a_thread_in_the_process_that_began():
 """
 
 
-@pytest.mark.parametrize(("call", "is_late"), [("getpid()", True), ('mkdir(b"made", 0o700)', False)])
-def test_runs_fork_behind_c_code_unless_it_touches_files(
+@pytest.mark.parametrize(
+    ("call", "is_late"),
+    [
+        ("pythonapi.PyGILState_Check()", True),
+        ('CDLL(None).mkdir(b"made", 0o700)', False),
+        ('CDLL("libc.so.6").mkdir(b"made", 0o700)', False),
+    ],
+)
+def test_runs_fork_behind_the_import_of_ctypes_and_before_it_calls_foreign_code(
     explore: Explore, tmp_path: Path, call: str, is_late: bool
 ) -> None:
     code, _ = explore(*PYTEST, suite(tmp_path, WITH_C_CODE.format(call=call)))
