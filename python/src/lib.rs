@@ -81,6 +81,7 @@ mod telling;
 mod threads;
 mod time_calls;
 mod visible;
+mod watches;
 
 /// Runs the command line; returns the exit code. `argv` is `sys.argv`, `python` `sys.executable`, `preload` the path
 /// of the LD_PRELOAD library.
@@ -148,6 +149,8 @@ mod _core {
         abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, is_concurrent,
         join, loud, pause, primitive, quiet, report_exception, report_failure, spawn,
     };
+    #[pymodule_export]
+    use super::watches::{refresh_watch, take_ready, unwatch, watch};
     #[pymodule_export]
     use super::{cli_main, note_makers, remember_sources, rewrite};
     use pyo3::prelude::*;

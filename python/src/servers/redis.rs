@@ -14,7 +14,7 @@ use super::questions::ask_redis;
 use super::with;
 use super::{are_taken, note_change, touch, unknown};
 use crate::connections::{Id, Speech};
-use crate::run;
+use crate::{controlled, run};
 use frontrun_formats::execution::content_hash;
 use frontrun_formats::{Location, Operation, Part, ThreadId, Value};
 use frontrun_recorder::servers::redis::{Answer, Awaited, Dialogue, Request};
@@ -43,6 +43,12 @@ pub fn sends(me: ThreadId, id: Id, bytes: &[u8], divisible: bool) -> Option<usiz
         note_change();
     }
     match &requests[0].awaited {
+        Some(awaited) if n_now == 1 && controlled::step().is_some() => {
+            if !is_there(id, awaited) {
+                run::end_unfollowed("a command of a task not to wait", "it waits for a key");
+            }
+            touch(me, &reads, &writes);
+        }
         Some(awaited) if n_now == 1 => take_when_there(me, id, awaited, &reads, &writes),
         _ => touch(me, &reads, &writes),
     }

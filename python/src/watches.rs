@@ -1,0 +1,243 @@
+//! Descriptors that an event loop waits for: when the callback of one can go on.
+//!
+//! Model: such a callback is a thread of the gate that waits for a flag, which is set as long as there is something to
+//! read, or room to write. What a step of a loop has touched is looked at when the step ends, as its loop does before it
+//! goes on: then the callbacks become ready, behind all that the step has scheduled. What another thread does shows at once.
+//!
+//! Between threads and tasks of the run, channels tell what there is to read. A server outside is asked, and its answer is
+//! waited for in real time; what it sends unasked cannot be ordered, so a run that notices it ends.
+//!
+//! Not here: which callbacks a loop has (package `frontrun._loop_model`), what is in channels (channels), what is asked for
+//! (servers).
+
+use crate::channels::{self, is_ready};
+use crate::connections::{Id, Speech};
+use crate::{controlled, readiness, run, servers, tasks};
+use frontrun_formats::semantics::State;
+use frontrun_formats::semantics::channels::ended;
+use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
+use pyo3::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::RawFd;
+
+/// What a callback waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watched {
+    /// Something to read in a channel of this run.
+    Channel(ObjectId),
+    /// What a server outside sends.
+    Server(Id),
+    /// Room to write.
+    Room(RawFd),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    flag: ObjectId,
+    of: Watched,
+}
+
+/// The descriptors that the event loops of a run wait for, by the threads that do.
+#[derive(Debug, Default)]
+pub struct Watches {
+    all: BTreeMap<u32, Watch>,
+    /// Those at which something may have changed.
+    touched: BTreeSet<u32>,
+}
+
+impl Watches {
+    fn touch(&mut self, is_changed: impl Fn(Watched) -> bool) {
+        let changed = self.all.iter().filter(|(_, watch)| is_changed(watch.of));
+        self.touched.extend(changed.map(|(number, _)| *number));
+    }
+}
+
+/// Has the thread `number` wait for a descriptor by that flag. Whether it can be told when it is ready.
+#[pyfunction]
+pub fn watch(number: u32, fd: RawFd, flag: &Bound<'_, PyAny>, writes: bool) -> PyResult<bool> {
+    let me = tasks::me()?;
+    let flag = tasks::flag(flag, 0);
+    let Some(of) = (if writes { room(fd) } else { input(fd) }) else { return Ok(false) };
+    let _ = with(|watches| {
+        watches.all.insert(number, Watch { flag, of });
+        watches.touched.insert(number);
+    });
+    refresh_outside_steps(me);
+    Ok(true)
+}
+
+/// Has the thread `number` wait for its descriptor no more: it does not go on.
+#[pyfunction]
+pub fn unwatch(number: u32) -> PyResult<()> {
+    let me = tasks::me()?;
+    let watch = with(|watches| {
+        watches.touched.remove(&number);
+        watches.all.remove(&number)
+    });
+    let Some(watch) = watch.flatten() else { return Ok(()) };
+    if has_come_unasked(&watch) {
+        end_unasked();
+    }
+    set(me, watch.flag, false);
+    Ok(())
+}
+
+/// The threads whose descriptors the step under way has made ready; those that are ready no more do not go on.
+#[pyfunction]
+pub fn take_ready() -> PyResult<Vec<u32>> {
+    let me = tasks::me()?;
+    let touched = with(|watches| std::mem::take(&mut watches.touched)).unwrap_or_default();
+    let mut ready = Vec::new();
+    for number in touched {
+        let Some(watch) = with(|watches| watches.all.get(&number).copied()).flatten() else { continue };
+        let is_ready = look(me, &watch);
+        if is_ready && !is_set(watch.flag) {
+            set(me, watch.flag, false);
+            ready.push(number);
+        } else {
+            set(me, watch.flag, is_ready);
+        }
+    }
+    Ok(ready)
+}
+
+/// Looks whether the descriptor of the thread `number` is ready, and lets that one go on if so.
+#[pyfunction]
+pub fn refresh_watch(number: u32) -> PyResult<()> {
+    refresh(tasks::me()?, number);
+    Ok(())
+}
+
+fn refresh(me: ThreadId, number: u32) {
+    if let Some(watch) = with(|watches| watches.all.get(&number).copied()).flatten() {
+        let ready = look(me, &watch);
+        set(me, watch.flag, ready);
+    }
+}
+
+fn refresh_outside_steps(me: ThreadId) {
+    if controlled::step().is_some() || !run::is_recording() {
+        return;
+    }
+    for number in with(|watches| std::mem::take(&mut watches.touched)).unwrap_or_default() {
+        refresh(me, number);
+    }
+}
+
+/// After an operation on channels.
+pub fn note_channels(me: ThreadId, operation: &Operation) {
+    if with(|watches| watches.all.is_empty()) != Some(false) {
+        return;
+    }
+    let changed: Vec<ObjectId> = match *operation {
+        Operation::ChannelOpen { channel }
+        | Operation::ChannelPut { channel, .. }
+        | Operation::ChannelTake { channel, .. }
+        | Operation::ChannelTryTake { channel, .. } => vec![channel],
+        Operation::ChannelClose { ref of } => of.iter().map(|at| at.object).collect(),
+        _ => return,
+    };
+    let is_changed = |of| matches!(of, Watched::Channel(channel) if changed.contains(&channel));
+    let _ = with(|watches| watches.touch(is_changed));
+    refresh_outside_steps(me);
+}
+
+/// After something has been sent to a server or received from it.
+pub fn note_server(me: ThreadId, id: Id) {
+    let _ = with(|watches| watches.touch(|of| of == Watched::Server(id)));
+    refresh_outside_steps(me);
+}
+
+/// Before a run ends because nobody can go on: a server may have something to say.
+pub fn check_stuck() {
+    let may_come = |watch: &Watch| match watch.of {
+        Watched::Server(id) => !servers::answers_only(id),
+        Watched::Channel(_) | Watched::Room(_) => false,
+    };
+    if all().iter().any(may_come) {
+        run::end_unfollowed("a server to send what a task waits for", "it has not been asked for anything");
+    }
+}
+
+/// Before time passes because nobody can go on.
+pub fn check_elapse() {
+    if all().iter().any(has_come_unasked) {
+        end_unasked();
+    }
+}
+
+fn end_unasked() -> ! {
+    run::end_unfollowed("a server to answer only", "it has sent something unasked, or in pieces")
+}
+
+fn with<R>(body: impl FnOnce(&mut Watches) -> R) -> Option<R> {
+    // SAFETY: the calling thread holds the turn and the lock; the borrow ends here.
+    unsafe { run::get() }.map(|run| body(&mut run.watches))
+}
+
+fn all() -> Vec<Watch> {
+    with(|watches| watches.all.values().copied().collect()).unwrap_or_default()
+}
+
+/// What is to be read at a descriptor, if that can be told.
+fn input(fd: RawFd) -> Option<Watched> {
+    if readiness::is_ours(fd) {
+        return readiness::state(fd).map(|at| Watched::Channel(at.object));
+    }
+    servers::connection(fd).map(Watched::Server)
+}
+
+fn room(fd: RawFd) -> Option<Watched> {
+    (readiness::is_ours(fd) || servers::connection(fd).is_some()).then_some(Watched::Room(fd))
+}
+
+/// Looks whether a descriptor is ready, as one step.
+fn look(me: ThreadId, watch: &Watch) -> bool {
+    match watch.of {
+        Watched::Channel(channel) => {
+            let reads = Box::new([Location::new(channel, Part::State), ended(channel)]);
+            channels::execute(me, Operation::Touch { reads, writes: Box::new([]) });
+        }
+        Watched::Server(id) => {
+            // The order of what is said on one connection decides which answer is whose.
+            let writes = Box::new([Location::new(watch.flag, Part::Generation)]);
+            channels::execute(me, Operation::Touch { reads: Box::new([]), writes });
+            servers::await_answer(id);
+        }
+        Watched::Room(fd) => {
+            if !servers::is_writable(fd) {
+                run::end_unfollowed("a descriptor to take what is written", "it has not in ten seconds");
+            }
+        }
+    }
+    is_there(watch)
+}
+
+/// Whether a descriptor is ready.
+fn is_there(watch: &Watch) -> bool {
+    match watch.of {
+        Watched::Channel(channel) => is_ready(channel),
+        Watched::Server(id) => servers::is_readable(id),
+        Watched::Room(_) => true,
+    }
+}
+
+fn has_come_unasked(watch: &Watch) -> bool {
+    matches!(watch.of, Watched::Server(_)) && !is_set(watch.flag) && is_there(watch)
+}
+
+fn is_set(flag: ObjectId) -> bool {
+    // SAFETY: the calling thread holds the turn and the lock.
+    unsafe { run::get() }
+        .is_some_and(|run| run.gate.state().value(Location::new(flag, Part::State)).int() != 0)
+}
+
+/// Makes a flag what it is to be; one that is so already is read.
+fn set(me: ThreadId, flag: ObjectId, ready: bool) {
+    let operation = match (is_set(flag), ready) {
+        (false, true) => Operation::EventSet { event: flag },
+        (true, false) => Operation::EventClear { event: flag },
+        _ => Operation::Read { at: Location::new(flag, Part::State) },
+    };
+    tasks::step(me, operation, 1);
+}
