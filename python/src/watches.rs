@@ -43,6 +43,8 @@ pub struct Watches {
     all: BTreeMap<u32, Watch>,
     /// Those at which something may have changed.
     touched: BTreeSet<u32>,
+    /// What stands for what is said on a connection that has been waited for, whether it still is or not.
+    said: BTreeMap<Id, ObjectId>,
 }
 
 impl Watches {
@@ -60,6 +62,9 @@ pub fn watch(number: u32, fd: RawFd, flag: &Bound<'_, PyAny>, writes: bool) -> P
     let Some(of) = (if writes { room(fd) } else { input(fd) }) else { return Ok(false) };
     let _ = with(|watches| {
         watches.all.insert(number, Watch { flag, of });
+        if let Watched::Server(id) = of {
+            watches.said.entry(id).or_insert(flag);
+        }
         watches.touched.insert(number);
     });
     refresh_outside_steps(me);
@@ -78,6 +83,8 @@ pub fn unwatch(number: u32) -> PyResult<()> {
     if has_come_unasked(&watch) {
         end_unasked();
     }
+    // What would have made it ready is no step of its own: who does that from now on is in conflict all the same.
+    touch(me, &watch);
     set(me, watch.flag, false);
     Ok(())
 }
@@ -144,7 +151,13 @@ pub fn note_channels(me: ThreadId, operation: &Operation) {
 
 /// After something has been sent to a server or received from it.
 pub fn note_server(me: ThreadId, id: Id) {
-    let _ = with(|watches| watches.touch(|of| of == Watched::Server(id)));
+    let said = with(|watches| {
+        watches.touch(|of| of == Watched::Server(id));
+        watches.said.get(&id).copied()
+    });
+    if let Some(said) = said.flatten() {
+        say(me, said);
+    }
     refresh_outside_steps(me);
 }
 
@@ -193,17 +206,10 @@ fn room(fd: RawFd) -> Option<Watched> {
 
 /// Looks whether a descriptor is ready, as one step.
 fn look(me: ThreadId, watch: &Watch) -> bool {
+    touch(me, watch);
     match watch.of {
-        Watched::Channel(channel) => {
-            let reads = Box::new([Location::new(channel, Part::State), ended(channel)]);
-            channels::execute(me, Operation::Touch { reads, writes: Box::new([]) });
-        }
-        Watched::Server(id) => {
-            // The order of what is said on one connection decides which answer is whose.
-            let writes = Box::new([Location::new(watch.flag, Part::Generation)]);
-            channels::execute(me, Operation::Touch { reads: Box::new([]), writes });
-            servers::await_answer(id);
-        }
+        Watched::Channel(_) => {}
+        Watched::Server(id) => servers::await_answer(id),
         Watched::Room(fd) => {
             if !servers::is_writable(fd) {
                 run::end_unfollowed("a descriptor to take what is written", "it has not in ten seconds");
@@ -211,6 +217,28 @@ fn look(me: ThreadId, watch: &Watch) -> bool {
         }
     }
     is_there(watch)
+}
+
+/// Records what it hangs on whether a descriptor is ready.
+fn touch(me: ThreadId, watch: &Watch) {
+    match watch.of {
+        Watched::Channel(channel) => {
+            let reads = Box::new([Location::new(channel, Part::State), ended(channel)]);
+            channels::execute(me, Operation::Touch { reads, writes: Box::new([]) });
+        }
+        Watched::Server(id) => {
+            if let Some(said) = with(|watches| watches.said.get(&id).copied()).flatten() {
+                say(me, said);
+            }
+        }
+        Watched::Room(_) => {}
+    }
+}
+
+/// Something is said on a connection: the order of that decides which answer is whose.
+fn say(me: ThreadId, said: ObjectId) {
+    let writes = Box::new([Location::new(said, Part::Generation)]);
+    tasks::step(me, Operation::Touch { reads: Box::new([]), writes }, 1);
 }
 
 /// Whether a descriptor is ready.

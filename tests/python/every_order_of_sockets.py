@@ -89,7 +89,8 @@ class SocketLoop(ChoosingLoop):
         self.socks: dict[int, LoggedSocket] = {}
         super().__init__(choices)
 
-    def _add_reader(self, fd: Any, callback: Any, *args: Any) -> asyncio.Handle:
+    def _add_reader(self, of: Any, callback: Any, *args: Any) -> asyncio.Handle:
+        fd = of if isinstance(of, int) else of.fileno()
         handle = asyncio.Handle(callback, args, self, None)
         if fd in self.socks:
             self._forget(fd)
@@ -99,15 +100,17 @@ class SocketLoop(ChoosingLoop):
             log.note(self.socks[fd].received, "end", write=False)
         return handle
 
-    def _remove_reader(self, fd: Any) -> bool:
-        return self._forget(fd)
+    def _remove_reader(self, of: Any) -> bool:
+        return self._forget(of if isinstance(of, int) else of.fileno())
 
     def _forget(self, fd: int) -> bool:
         waiting = self.waiting.pop(fd, None)
         if waiting is None:
             return False
-        # It matters whether that has been ready.
+        # It matters whether that has been ready, and what would have made it so.
         log.note(waiting, "ready", write=waiting.is_ready)
+        log.note(waiting.sock.received, "bytes", write=False)
+        log.note(waiting.sock.received, "end", write=False)
         self.ready = [entry for entry in self.ready if entry[1] is not waiting.handle]
         waiting.handle.cancel()
         return True

@@ -89,7 +89,7 @@ fn add(id: Id, request: &Request, reads: &mut Vec<Location>, writes: &mut Vec<Lo
     });
 }
 
-/// Notes what the keys of a request hold that no step has touched yet. Where what a server has told is told again, nobody
+/// Notes what the keys of a request hold that no step has touched yet, apart if the request hangs on nothing of it. Where what a server has told is told again, nobody
 /// can have left it in another state, and what was redacted would look like one.
 fn learn(id: Id, request: &Request) {
     if inputs::are_told() {
@@ -111,7 +111,8 @@ fn learn(id: Id, request: &Request) {
         let Some(Some((at, true))) = met else { continue };
         let Some(digest) = digest(id, &idle, key) else { continue };
         let _ = with(|_, books| {
-            books.recording.initial(Location::new(at.object, Part::State), || Value::Int(digest));
+            let part = if request.overwrites { Part::Generation } else { Part::State };
+            books.recording.initial(Location::new(at.object, part), || Value::Int(digest));
         });
     }
 }
