@@ -25,7 +25,7 @@ from contextvars import Context
 from typing import Any
 
 from . import _core, _earlier_loops
-from ._loop_model import EPOCH, LoopModel
+from ._loop_model import EPOCH, LoopModel, number_of
 from ._threads import pass_checkpoint, quietly
 
 _MODEL = "_frontrun_model"
@@ -210,11 +210,22 @@ def _watching(name: str, *, writes: bool) -> Callable[..., Any]:
     def call(self: Any, fd: Any, callback: Callable[..., object], *args: Any) -> Any:
         if not _is_controlled() or fd == self._ssock.fileno():
             return _originals[_Selector, name](self, fd, callback, *args)
+        _model(self).note_interest(fd, writes=writes, begins=True)
         with quietly:
             handle = _originals[_Selector, name](self, fd, callback, *args)
-        if not _model(self).admit_watch(handle, fd if isinstance(fd, int) else fd.fileno(), writes=writes):
+        if not _model(self).admit_watch(handle, number_of(fd), writes=writes):
             _earlier_loops.end_unfollowed()
         return handle
+
+    return call
+
+
+def _forgetting(name: str, *, writes: bool) -> Callable[..., Any]:
+    def call(self: Any, fd: Any) -> Any:
+        own = self._ssock
+        if _is_controlled() and (own is None or fd != own.fileno()):
+            _model(self).note_interest(fd, writes=writes, begins=False)
+        return _originals[_Selector, name](self, fd)
 
     return call
 
@@ -243,6 +254,8 @@ _MODELS: dict[Any, dict[str, Callable[..., Any]]] = {
         "__init__": _quiet("__init__"),
         "_add_reader": _watching("_add_reader", writes=False),
         "_add_writer": _watching("_add_writer", writes=True),
+        "_remove_reader": _forgetting("_remove_reader", writes=False),
+        "_remove_writer": _forgetting("_remove_writer", writes=True),
         "_close_self_pipe": _quiet("_close_self_pipe"),
         "_write_to_self": write_to_self,
     },

@@ -46,6 +46,12 @@ class _Readiness(_Flag):
     """There is something to read at a descriptor, or room to write."""
 
 
+class _Interest(_Flag):
+    """Whether a descriptor is waited for."""
+
+    is_there = False
+
+
 class LoopModel:
     """What a controlled loop has to run.
 
@@ -66,6 +72,7 @@ class LoopModel:
         self._schedulers: dict[int, int] = {}
         self._watches: dict[int, _Readiness] = {}
         self._watching: dict[events.Handle, int] = {}
+        self._interests: dict[tuple[int, bool], _Interest] = {}
         self._endings: dict[int, _Flag] = {}
         self._runner: int | None = None
         self._stop: _Flag | None = None
@@ -126,6 +133,18 @@ class LoopModel:
         number = self._spawn(_name_of_callback(handle._callback), flag)  # type: ignore[attr-defined]
         self._handles[number], self._watches[number], self._watching[handle] = handle, flag, number
         return _core.watch(number, fd, flag, writes)
+
+    def note_interest(self, fd: Any, *, writes: bool, begins: bool) -> None:
+        """Note that a descriptor is waited for from now on, or no more: who asks for that, too, depends on it."""
+        known = self._interests.setdefault((number_of(fd), writes), _Interest())
+        change = begins != known.is_there
+        known.is_there = begins
+        if not change:
+            _core.read_flag(known)
+        elif begins:
+            _core.set_flag(known)
+        else:
+            _core.clear_flag(known)
 
     def forget_watch(self, handle: events.Handle) -> None:
         """Have a callback that waits for a descriptor, if it is one, go on no more."""
@@ -308,6 +327,11 @@ def _me() -> int:
     me = _core.current()
     assert me is not None
     return me
+
+
+def number_of(fd: Any) -> int:
+    """Return the number of a descriptor, or of that of a file."""
+    return fd if isinstance(fd, int) else int(fd.fileno())
 
 
 def _task_of(callback: Any) -> Any:

@@ -4,6 +4,9 @@
 //! read, or room to write. What a step of a loop has touched is looked at when the step ends, as its loop does before it
 //! goes on: then the callbacks become ready, behind all that the step has scheduled. What another thread does shows at once.
 //!
+//! A callback that leaves what is there would be called again and again. It is stalled: it waits until somebody else has
+//! made a step.
+//!
 //! Between threads and tasks of the run, channels tell what there is to read. A server outside is asked, and its answer is
 //! waited for in real time; what it sends unasked cannot be ordered, so a run that notices it ends.
 //!
@@ -43,12 +46,32 @@ pub struct Watches {
     all: BTreeMap<u32, Watch>,
     /// Those at which something may have changed.
     touched: BTreeSet<u32>,
+    /// Those that have left what is there.
+    stalled: BTreeSet<u32>,
+    /// Something has been moved since the step under way began.
+    has_moved: bool,
     /// What stands for what is said on a connection that has been waited for, whether it still is or not.
     said: BTreeMap<Id, ObjectId>,
 }
 
 impl Watches {
+    /// Whether the step of `me` that ends is one of a callback that has left what is there. Others have it go on.
+    fn stalls(&mut self, me: ThreadId) -> Option<Watch> {
+        let has_moved = std::mem::take(&mut self.has_moved);
+        let mine = self.all.get(&me.0).copied();
+        if let Some(watch) = mine
+            && !has_moved
+            && !self.touched.contains(&me.0)
+        {
+            self.stalled.insert(me.0);
+            return Some(watch);
+        }
+        self.touched.append(&mut self.stalled);
+        None
+    }
+
     fn touch(&mut self, is_changed: impl Fn(Watched) -> bool) {
+        self.has_moved = true;
         let changed = self.all.iter().filter(|(_, watch)| is_changed(watch.of));
         self.touched.extend(changed.map(|(number, _)| *number));
     }
@@ -77,6 +100,7 @@ pub fn unwatch(number: u32) -> PyResult<()> {
     let me = tasks::me()?;
     let watch = with(|watches| {
         watches.touched.remove(&number);
+        watches.stalled.remove(&number);
         watches.all.remove(&number)
     });
     let Some(watch) = watch.flatten() else { return Ok(()) };
@@ -93,6 +117,9 @@ pub fn unwatch(number: u32) -> PyResult<()> {
 #[pyfunction]
 pub fn take_ready() -> PyResult<Vec<u32>> {
     let me = tasks::me()?;
+    if let Some(watch) = with(|watches| watches.stalls(me)).flatten() {
+        set(me, watch.flag, false);
+    }
     let touched = with(|watches| std::mem::take(&mut watches.touched)).unwrap_or_default();
     let mut ready = Vec::new();
     for number in touched {
@@ -163,6 +190,9 @@ pub fn note_server(me: ThreadId, id: Id) {
 
 /// Before a run ends because nobody can go on: a server may have something to say.
 pub fn check_stuck() {
+    if with(|watches| !watches.stalled.is_empty()) == Some(true) {
+        run::end_unfollowed("who is told that a descriptor is ready to use it", "it does not, and is told again");
+    }
     let may_come = |watch: &Watch| match watch.of {
         Watched::Server(id) => !servers::answers_only(id),
         Watched::Channel(_) | Watched::Room(_) => false,

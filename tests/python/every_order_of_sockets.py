@@ -75,6 +75,7 @@ class Waiting:
         self.handle = handle
         self.sock = sock
         self.is_ready = False
+        self.is_stalled = False
         self.behind: list[asyncio.Handle] = []
 
     def is_behind(self, handle: asyncio.Handle) -> bool:
@@ -93,18 +94,25 @@ class SocketLoop(ChoosingLoop):
         fd = of if isinstance(of, int) else of.fileno()
         handle = asyncio.Handle(callback, args, self, None)
         if fd in self.socks:
+            log.note(self, f"interest in {fd}", write=fd not in self.waiting)
             self._forget(fd)
             self.waiting[fd] = Waiting(self._child(), handle, self.socks[fd])
-            self.scheduled.append((self.current, handle, False))
+            # The loop may be left before it is called, as with the step of a task.
+            self.scheduled.append((self.current, handle, True))
             log.note(self.socks[fd].received, "bytes", write=False)
             log.note(self.socks[fd].received, "end", write=False)
         return handle
 
     def _remove_reader(self, of: Any) -> bool:
-        return self._forget(of if isinstance(of, int) else of.fileno())
+        fd = of if isinstance(of, int) else of.fileno()
+        if fd in self.waiting:
+            log.note(self, f"interest in {fd}", write=True)
+        return self._forget(fd)
 
     def _forget(self, fd: int) -> bool:
         waiting = self.waiting.pop(fd, None)
+        if self.current and waiting is None and fd in self.socks:
+            log.note(self, f"interest in {fd}", write=False)
         if waiting is None:
             return False
         # It matters whether that has been ready, and what would have made it so.
@@ -130,11 +138,14 @@ class SocketLoop(ChoosingLoop):
             # It is no callback that is called once.
             step.writes.discard((id(entry[1]), "called"))
         scheduled = [handle for who, handle, is_task in self.scheduled if who == entry[0] and not is_task]
+        stalls = is_waiting is not None and (id(is_waiting.sock.received), "bytes") not in step.writes
         for waiting in self.waiting.values():
+            # Who leaves what is there would be called for ever: it waits for a step of somebody else.
+            waiting.is_stalled = waiting.is_stalled and stalls or stalls and waiting is is_waiting
             self._look(waiting, step, scheduled)
 
     def _look(self, waiting: Waiting, step: Log, scheduled: list[asyncio.Handle]) -> None:
-        is_ready = waiting.sock.is_readable()
+        is_ready = waiting.sock.is_readable() and not waiting.is_stalled
         if is_ready != waiting.is_ready:
             step.note(waiting, "ready", write=True)
             waiting.behind = scheduled
