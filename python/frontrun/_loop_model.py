@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import os
 import sys
 import weakref
 from asyncio import events
@@ -136,7 +137,10 @@ class LoopModel:
 
     def note_interest(self, fd: Any, *, writes: bool, begins: bool) -> None:
         """Note that a descriptor is waited for from now on, or no more: who asks for that, too, depends on it."""
-        known = self._interests.setdefault((number_of(fd), writes), _Interest())
+        # Which number a descriptor has hangs on which others are open, and that is no step: it is known by what it leads to.
+        with quietly:
+            inode = os.fstat(number_of(fd)).st_ino
+        known = self._interests.setdefault((inode, writes), _Interest())
         change = begins != known.is_there
         known.is_there = begins
         if not change:
