@@ -137,7 +137,7 @@ class LoopModel:
 
     def note_interest(self, fd: Any, *, writes: bool, begins: bool) -> None:
         """Note that a descriptor is waited for from now on, or no more: who asks for that, too, depends on it."""
-        # Which number a descriptor has hangs on which others are open, and that is no step: it is known by what it leads to.
+        # Which number a descriptor has hangs on which others are open, and that is no step: what it leads to is known.
         with quietly:
             inode = os.fstat(number_of(fd)).st_ino
         known = self._interests.setdefault((inode, writes), _Interest())
@@ -162,8 +162,8 @@ class LoopModel:
         """Let those go on whose descriptors the step under way has made ready."""
         for number in _core.take_ready():
             if _me() in self._latest:
-                handle = events.Handle(_core.refresh_watch, (number,), self._loop(), None)  # type: ignore[arg-type]
-                self._admit_callback(handle, "wake")
+                loop: Any = self._loop()
+                self._admit_callback(events.Handle(_core.refresh_watch, (number,), loop, None), "wake")
             else:
                 _core.refresh_watch(number)
 

@@ -191,7 +191,10 @@ pub fn note_server(me: ThreadId, id: Id) {
 /// Before a run ends because nobody can go on: a server may have something to say.
 pub fn check_stuck() {
     if with(|watches| !watches.stalled.is_empty()) == Some(true) {
-        run::end_unfollowed("who is told that a descriptor is ready to use it", "it does not, and is told again");
+        run::end_unfollowed(
+            "who is told that a descriptor is ready to use it",
+            "it does not, and is told again",
+        );
     }
     let may_come = |watch: &Watch| match watch.of {
         Watched::Server(id) => !servers::answers_only(id),

@@ -141,7 +141,7 @@ class SocketLoop(ChoosingLoop):
         stalls = is_waiting is not None and (id(is_waiting.sock.received), "bytes") not in step.writes
         for waiting in self.waiting.values():
             # Who leaves what is there would be called for ever: it waits for a step of somebody else.
-            waiting.is_stalled = waiting.is_stalled and stalls or stalls and waiting is is_waiting
+            waiting.is_stalled = (waiting.is_stalled and stalls) or (stalls and waiting is is_waiting)
             self._look(waiting, step, scheduled)
 
     def _look(self, waiting: Waiting, step: Log, scheduled: list[asyncio.Handle]) -> None:

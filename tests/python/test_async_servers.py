@@ -153,7 +153,7 @@ class Shop:
         async with self.client() as client:
             try:
                 self.log.append(str(await asyncio.wait_for(client.get("stock"), 0.5)))
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 self.log.append("late")
 
     async def pop(self) -> None:

@@ -185,8 +185,7 @@ pub fn await_quiet(fd: RawFd) {
     let end = deadline();
     let mut known = -1;
     while Instant::now() < end {
-        let (mut there, mut question) =
-            (0, libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 });
+        let (mut there, mut question) = (0, libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 });
         // SAFETY: a number to be stored, and one question.
         let has_ended = unsafe {
             libc::ioctl(fd, libc::FIONREAD, &raw mut there);

@@ -25,12 +25,12 @@ mod unknown;
 
 use crate::connections::{Id, Servers, Speech};
 use crate::outside::Books;
-use crate::{run, watches};
 use crate::shim::{AT_MOST, BEFORE, DONE, IoEvent, kind};
+use crate::{run, watches};
+pub use answers::{answers_only, await_answer, connection, is_readable, is_writable};
 use frontrun_formats::{Location, Operation, ThreadId};
 use frontrun_recorder::servers::{postgres as postgres_protocol, redis as redis_protocol};
 use place::here;
-pub use answers::{answers_only, await_answer, connection, is_readable, is_writable};
 
 /// Whether the call is about a connection to a server, or makes one.
 pub fn concerns(event: &IoEvent) -> bool {
