@@ -129,7 +129,7 @@ class LoopModel:
         self._handles[self._spawn(_name_of_callback(handle._callback))] = handle  # type: ignore[attr-defined]
 
     def admit_watch(self, handle: events.Handle, fd: int, *, writes: bool) -> bool:
-        """Take in a callback that goes on whenever a descriptor is ready. Return whether it can be told when that is."""
+        """Take in a callback that goes on whenever a descriptor is ready. Return whether it can be told when."""
         flag = _Readiness()
         number = self._spawn(_name_of_callback(handle._callback), flag)  # type: ignore[attr-defined]
         self._handles[number], self._watches[number], self._watching[handle] = handle, flag, number
