@@ -297,8 +297,9 @@ class LoopModel:
             ended = task is None or task.done()
         if ended:
             self._end(number, task)
-            # What was held for it alone dies before it has ended: that can run code, such as finalizers.
-            del handle, task
+            # What a callback alone holds dies before it has ended: that can run code, such as finalizers.
+            if task is None:
+                del handle
             _core.end_step(ended)
             return
         _core.suspend_task(task)
