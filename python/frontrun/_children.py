@@ -1,14 +1,17 @@
-"""Which descriptors child processes get: what is read and written there happens in real time, in no set order."""
+"""Child processes, which live in real time: which descriptors they get, and how their ends are waited for."""
 
 from __future__ import annotations
 
 import _posixsubprocess
 import os
+import select
 import sys
 from typing import Any
 
 from . import _core, _threads
 
+_PATIENCE = 10.0
+"""How many seconds a child is given to end."""
 _EXECUTABLE_CLOSES, _KEPT = 2, 3
 # The pipes for the child's standard streams and for the news that it could not be started, both ends of each.
 _PIPES = slice(6, 14)
@@ -27,6 +30,8 @@ def install() -> None:
             if not arguments[_EXECUTABLE_CLOSES]:
                 inherited.update(_inheritable())
         _core.note_inherited(sorted(inherited))
+        if "subprocess" in sys.modules:
+            _give_time(sys.modules["subprocess"].Popen)
         return original(*arguments)
 
     fork_exec.is_noticed = True  # type: ignore[attr-defined]
@@ -34,6 +39,36 @@ def install() -> None:
     if "subprocess" in sys.modules:
         subprocess: Any = sys.modules["subprocess"]
         subprocess._fork_exec = fork_exec
+        _give_time(subprocess.Popen)
+
+
+def _give_time(cls: Any) -> None:
+    """Have those who wait for a child no longer than a time wait in real time: it cannot end in no time."""
+    original = cls._wait
+    if hasattr(original, "gives_time"):
+        return
+
+    def wait(self: Any, timeout: float | None) -> Any:
+        if timeout is not None and self.returncode is None and _core.current() is not None:
+            with _threads.quietly:
+                _await_end(self.pid, min(timeout, _PATIENCE))
+        return original(self, timeout)
+
+    wait.gives_time = True  # type: ignore[attr-defined]
+    cls._wait = wait
+
+
+def _await_end(pid: int, seconds: float) -> None:
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        ends = select.poll()
+        ends.register(process, select.POLLIN)
+        ends.poll(max(seconds, 0) * 1000)
+    finally:
+        os.close(process)
 
 
 def _inheritable() -> set[int]:

@@ -63,8 +63,11 @@ def _renew_selector(loop: Any) -> None:
 
 def end_unfollowed() -> None:
     """End a run whose loop is to wait for a descriptor: without its news, tasks would seem to wait for ever."""
-    _core.end_unfollowed("an event loop that waits for its tasks", "it waits for a descriptor, too")
-    message = "a controlled event loop cannot wait for descriptors: sockets, pipes, subprocesses"
+    _core.end_unfollowed(
+        "an event loop that waits for its tasks, for servers, and for what this run has connected",
+        "it waits for another descriptor, too",
+    )
+    message = "a controlled event loop cannot wait for this descriptor: nobody knows when it is ready"
     raise RuntimeError(message)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import _asyncio
 import asyncio
 import math
+import socket
 import sys
 import threading
 from asyncio import base_events, events, mixins, selector_events
@@ -24,7 +25,7 @@ from contextvars import Context
 from typing import Any
 
 from . import _core, _earlier_loops
-from ._loop_model import EPOCH, LoopModel
+from ._loop_model import EPOCH, LoopModel, number_of
 from ._threads import pass_checkpoint, quietly
 
 _MODEL = "_frontrun_model"
@@ -158,10 +159,37 @@ def time(self: Any) -> float:
     return EPOCH + _core.virtual_time()
 
 
+async def getaddrinfo(
+    self: Any, host: Any, port: Any, *, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+) -> Any:
+    """Look a host up, without the thread that does so meanwhile: the answer comes at any moment."""
+    asked = (host, port, family, type, proto, flags)
+    if not _is_controlled():
+        return await _originals[_Base, "getaddrinfo"](self, *asked[:2], **dict(zip(_HINTS, asked[2:], strict=True)))
+    answer = self.create_future()
+    _model(self).admit_news(events.Handle(_look_up, (answer, asked), self, None))
+    return await answer
+
+
+_HINTS = ("family", "type", "proto", "flags")
+
+
+def _look_up(answer: asyncio.Future[Any], asked: tuple[Any, ...]) -> None:
+    if answer.done():
+        return
+    try:
+        answer.set_result(socket.getaddrinfo(*asked))
+    except Exception as error:
+        answer.set_exception(error)
+
+
 def cancel_handle(self: Any) -> None:
     """Cancel a callback that has not been called."""
     if _core.is_concurrent():
         _core.set_flag(self)
+    model = self._loop.__dict__.get(_MODEL) if _core.current() is not None else None
+    if model is not None:
+        model.forget_watch(self)
     _originals[events.Handle, "cancel"](self)
 
 
@@ -178,11 +206,26 @@ def write_to_self(self: Any) -> None:
         _originals[_Selector, "_write_to_self"](self)
 
 
-def _not_followed(name: str) -> Callable[..., Any]:
-    def call(self: Any, fd: Any, *args: Any) -> Any:
-        if _is_controlled() and fd != self._ssock.fileno():
+def _watching(name: str, *, writes: bool) -> Callable[..., Any]:
+    def call(self: Any, fd: Any, callback: Callable[..., object], *args: Any) -> Any:
+        if not _is_controlled() or fd == self._ssock.fileno():
+            return _originals[_Selector, name](self, fd, callback, *args)
+        _model(self).note_interest(fd, writes=writes, begins=True)
+        with quietly:
+            handle = _originals[_Selector, name](self, fd, callback, *args)
+        if not _model(self).admit_watch(handle, number_of(fd), writes=writes):
             _earlier_loops.end_unfollowed()
-        return _originals[_Selector, name](self, fd, *args)
+        return handle
+
+    return call
+
+
+def _forgetting(name: str, *, writes: bool) -> Callable[..., Any]:
+    def call(self: Any, fd: Any) -> Any:
+        own = self._ssock
+        if _is_controlled() and (own is None or fd != own.fileno()):
+            _model(self).note_interest(fd, writes=writes, begins=False)
+        return _originals[_Selector, name](self, fd)
 
     return call
 
@@ -205,11 +248,14 @@ _MODELS: dict[Any, dict[str, Callable[..., Any]]] = {
         "call_at": call_at,
         "stop": stop,
         "time": time,
+        "getaddrinfo": getaddrinfo,
     },
     _Selector: {
         "__init__": _quiet("__init__"),
-        "_add_reader": _not_followed("_add_reader"),
-        "_add_writer": _not_followed("_add_writer"),
+        "_add_reader": _watching("_add_reader", writes=False),
+        "_add_writer": _watching("_add_writer", writes=True),
+        "_remove_reader": _forgetting("_remove_reader", writes=False),
+        "_remove_writer": _forgetting("_remove_writer", writes=True),
         "_close_self_pipe": _quiet("_close_self_pipe"),
         "_write_to_self": write_to_self,
     },

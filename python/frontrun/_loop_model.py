@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import os
 import sys
 import weakref
 from asyncio import events
@@ -42,6 +43,16 @@ class _Turn(_Flag):
     """A callback has been called, or a timer has gone off."""
 
 
+class _Readiness(_Flag):
+    """There is something to read at a descriptor, or room to write."""
+
+
+class _Interest(_Flag):
+    """Whether a descriptor is waited for."""
+
+    is_there = False
+
+
 class LoopModel:
     """What a controlled loop has to run.
 
@@ -60,6 +71,9 @@ class LoopModel:
         self._timers: dict[int, list[tuple[float, _Turn]]] = {}
         self._spawned: dict[int, list[int]] = {}
         self._schedulers: dict[int, int] = {}
+        self._watches: dict[int, _Readiness] = {}
+        self._watching: dict[events.Handle, int] = {}
+        self._interests: dict[tuple[int, bool], _Interest] = {}
         self._endings: dict[int, _Flag] = {}
         self._runner: int | None = None
         self._stop: _Flag | None = None
@@ -110,6 +124,49 @@ class LoopModel:
             number = self._spawn_short(name, delay)
         self._handles[number] = timer
 
+    def admit_news(self, handle: events.Handle) -> None:
+        """Take in what somebody outside the loop has it call, once, at any moment."""
+        self._handles[self._spawn(_name_of_callback(handle._callback))] = handle  # type: ignore[attr-defined]
+
+    def admit_watch(self, handle: events.Handle, fd: int, *, writes: bool) -> bool:
+        """Take in a callback that goes on whenever a descriptor is ready. Return whether it can be told when."""
+        flag = _Readiness()
+        number = self._spawn(_name_of_callback(handle._callback), flag)  # type: ignore[attr-defined]
+        self._handles[number], self._watches[number], self._watching[handle] = handle, flag, number
+        return _core.watch(number, fd, flag, writes)
+
+    def note_interest(self, fd: Any, *, writes: bool, begins: bool) -> None:
+        """Note that a descriptor is waited for from now on, or no more: who asks for that, too, depends on it."""
+        # Which number a descriptor has hangs on which others are open, and that is no step: what it leads to is known.
+        with quietly:
+            inode = os.fstat(number_of(fd)).st_ino
+        known = self._interests.setdefault((inode, writes), _Interest())
+        change = begins != known.is_there
+        known.is_there = begins
+        if not change:
+            _core.read_flag(known)
+        elif begins:
+            _core.set_flag(known)
+        else:
+            _core.clear_flag(known)
+
+    def forget_watch(self, handle: events.Handle) -> None:
+        """Have a callback that waits for a descriptor, if it is one, go on no more."""
+        number = self._watching.pop(handle, None)
+        if number is not None:
+            del self._watches[number]
+            self._handles.pop(number, None)
+            _core.unwatch(number)
+
+    def _wake_watches(self) -> None:
+        """Let those go on whose descriptors the step under way has made ready."""
+        for number in _core.take_ready():
+            if _me() in self._latest:
+                loop: Any = self._loop()
+                self._admit_callback(events.Handle(_core.refresh_watch, (number,), loop, None), "wake")
+            else:
+                _core.refresh_watch(number)
+
     def _spawn_short(self, name: str, delay: float) -> int:
         known = self._timers.setdefault(_me(), [])
         before = [turn for other, turn in known if other <= delay]
@@ -144,12 +201,13 @@ class LoopModel:
         """Leave what remains to the loop, which goes on uncontrolled; its clock has shown ``clock`` last."""
         for task in self._tasks.values():
             delattr(task, _NUMBER)
-        left = [handle for handle in self._handles.values() if not handle.cancelled()]
+        handles = [handle for number, handle in self._handles.items() if number not in self._watches]
+        left = [handle for handle in handles if not handle.cancelled()]
         for handle in left:
             if isinstance(handle, events.TimerHandle):
                 handle._when = loop.time() + handle.when() - clock  # type: ignore[attr-defined]
                 heapq.heappush(loop._scheduled, handle)
-            elif handle._callback is not _core.set_flag:  # type: ignore[attr-defined]
+            elif handle._callback not in (_core.set_flag, _core.refresh_watch):  # type: ignore[attr-defined]
                 loop._ready.append(handle)
         models.discard(self)
 
@@ -228,17 +286,26 @@ class LoopModel:
                 for flag in flags:
                     _core.set_flag(flag)
             self._hand_down_timers(number)
+        if _core.current() is not None:
+            self._wake_watches()
+        if number in self._watches:
+            self._handles[number], flag = handle, self._watches[number]
+            _core.end_step(False)
+            _core.await_in_task(number, self._loop(), flag, self._latest.get(number))
+            return
         with quietly:
             ended = task is None or task.done()
         if ended:
             self._end(number, task)
+            # What a callback alone holds dies before it has ended: that can run code, such as finalizers.
+            if task is None:
+                del handle
             _core.end_step(ended)
             return
         _core.suspend_task(task)
         # At the end of the step another thread may come in between and wake the task.
         awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
         _core.end_step(ended)
-        # What was held for it alone dies before it waits: that can run code, such as finalizers.
         del handle, task
         _core.await_in_task(number, self._loop(), awaited, self._latest.get(number))
 
@@ -265,6 +332,11 @@ def _me() -> int:
     me = _core.current()
     assert me is not None
     return me
+
+
+def number_of(fd: Any) -> int:
+    """Return the number of a descriptor, or of that of a file."""
+    return fd if isinstance(fd, int) else int(fd.fileno())
 
 
 def _task_of(callback: Any) -> Any:

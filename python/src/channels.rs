@@ -13,7 +13,7 @@
 use crate::endpoints::{self, Channel, Endpoints, address, flags, has_messages, inode, is_last};
 use crate::outside::{Books, Outside};
 use crate::shim::{AGAIN, DONE, IoEvent, WRITES, kind};
-use crate::{controlled, run};
+use crate::{controlled, run, watches};
 use frontrun_formats::location::distinct;
 use frontrun_formats::semantics::State;
 use frontrun_formats::semantics::channels::{ended, refused};
@@ -96,10 +96,11 @@ fn wait(me: ThreadId, operation: &Operation) {
 pub fn execute(me: ThreadId, operation: Operation) {
     if run::is_recording() {
         let result = u8::from(run::predict(me, &operation));
-        run::execute(me, controlled::last_site(), operation, result);
+        run::execute(me, controlled::last_site(), operation.clone(), result);
     } else {
         with_endpoints(|endpoints| endpoints.tally.execute(me, &operation));
     }
+    watches::note_channels(me, &operation);
 }
 
 /// Whether the call is about an end or an address that this run may share among its threads.
@@ -273,6 +274,9 @@ fn prepare(event: &IoEvent, operation: &Operation) {
                 let bytes = if event.kind == kind::ACCEPT || has_messages(event.fd) { 0 } else { there };
                 settle(event.fd, bytes);
                 EXPECTED.set((bytes > 0).then_some(bytes));
+            } else if value(ended(channel)) != 0 {
+                // The end takes its way, too.
+                settle(event.fd, 0);
             }
         }
         Operation::ChannelWait { .. } => settle(event.fd, 0),

@@ -107,6 +107,11 @@ impl Servers {
         self.connections.remove(&id);
     }
 
+    /// The connection that a descriptor leads to.
+    pub fn at(&self, fd: RawFd) -> Option<Id> {
+        self.connections.keys().filter(|id| id.fd == fd).max_by_key(|id| id.generation).copied()
+    }
+
     /// The protocol of a connection, if it is one to a server.
     pub fn speech(&self, id: Id) -> Option<Speech> {
         self.connections.get(&id).map(|connection| connection.speech)
@@ -281,6 +286,15 @@ impl Servers {
 }
 
 impl Connection {
+    /// Whether the server has not answered all that it was asked for, as far as that can be told.
+    pub fn awaits_answer(&self) -> bool {
+        match self.speech {
+            Speech::Redis => self.redis.outstanding() > 0,
+            Speech::Postgres => self.is_waiting || self.dialogue.outstanding > 0,
+            Speech::Fresh | Speech::Unknown => self.is_waiting,
+        }
+    }
+
     /// The database: where it is, and its name.
     pub fn database(&self) -> String {
         format!("{}/{}", self.server, self.dialogue.database)

@@ -90,6 +90,7 @@ mod telling;
 mod threads;
 mod time_calls;
 mod visible;
+mod watches;
 mod worker;
 mod workers;
 
@@ -162,6 +163,8 @@ mod _core {
         abandon, adopt, await_arrival, begin, current, depart, end, has_ended, ignore_lock, is_concurrent,
         is_in_scope, join, loud, pause, primitive, quiet, report_exception, report_failure, spawn,
     };
+    #[pymodule_export]
+    use super::watches::{refresh_watch, take_ready, unwatch, watch};
     #[pymodule_export]
     use super::worker::ask_run;
     #[pymodule_export]

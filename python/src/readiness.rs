@@ -79,7 +79,7 @@ fn look(of: &[Location]) -> Operation {
 const LONGEST: c_int = 3000;
 
 /// Whether what is read at this descriptor is a channel that only threads of this run use.
-fn is_ours(fd: RawFd) -> bool {
+pub fn is_ours(fd: RawFd) -> bool {
     let end = inode(fd);
     let ours = with_endpoints(|endpoints| {
         let reads = endpoints.receives(end).is_some() || endpoints.listener(end).is_some();
@@ -89,7 +89,7 @@ fn is_ours(fd: RawFd) -> bool {
 }
 
 /// The state of the channel that is read at a descriptor.
-fn state(fd: RawFd) -> Option<Location> {
+pub fn state(fd: RawFd) -> Option<Location> {
     let end = inode(fd);
     let channel = with_endpoints(|endpoints| endpoints.receives(end).or_else(|| endpoints.listener(end)))??;
     Some(Location::new(channels::number(&channel)?, Part::State))

@@ -33,6 +33,7 @@ use crate::controlled::Step;
 use crate::outside::Outside;
 use crate::site::{NOWHERE, Site};
 use crate::telling::Telling;
+use crate::watches::Watches;
 use crate::{attempts, clock, controlled, interpreter, switching};
 
 /// Everything that belongs to the execution under way.
@@ -50,6 +51,8 @@ pub struct Run {
     pub servers: Servers,
     /// What they have told another run, where this one is told the same.
     pub telling: Option<Telling>,
+    /// The descriptors that event loops wait for.
+    pub watches: Watches,
     /// Who was given the turn last.
     pub turn: ThreadId,
     /// No thread of the system has been spawned: what runs is one thread, with its event loops.
@@ -137,6 +140,7 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
         outside: Outside::default(),
         servers: Servers::default(),
         telling: None,
+        watches: Watches::default(),
         turn: ThreadId(0),
         alone: true,
         observed: None,

@@ -12,7 +12,7 @@
 //! within a step (run).
 
 use crate::controlled::{self, Step};
-use crate::{clock, names, run, seating};
+use crate::{clock, names, run, seating, watches};
 use frontrun_formats::{Location, ObjectId, Operation, Part, SiteId, ThreadId, ThreadInfo};
 use frontrun_recorder::gate::Decision;
 use frontrun_recorder::parking::Seat;
@@ -21,7 +21,8 @@ use pyo3::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn me() -> PyResult<ThreadId> {
+/// The calling thread, which is controlled.
+pub fn me() -> PyResult<ThreadId> {
     let me = controlled::controlled_thread();
     me.ok_or_else(|| PyRuntimeError::new_err("this thread is not controlled"))
 }
@@ -100,7 +101,7 @@ pub fn await_in_task(
 }
 
 /// Tells gate and trace what a flag (a future that is done, a loop that is idle) was before the run touched it.
-fn flag(object: &Bound<'_, PyAny>, before: i64) -> ObjectId {
+pub fn flag(object: &Bound<'_, PyAny>, before: i64) -> ObjectId {
     let id = number(object);
     run::initial_sync(id, Part::State, || before);
     id
@@ -206,6 +207,7 @@ pub fn resume_in_loop(host: &Bound<'_, PyAny>) -> PyResult<bool> {
     let at = run.at[me.index()];
     let (elapsed, alone) = (run.gate.has_elapsed(me), run.alone);
     if elapsed {
+        watches::check_elapse();
         clock::advance_to(deadline.unwrap_or_default());
         run::execute(me, None, Operation::Elapse { of: Box::new(operation) }, 1);
     } else if matches!(operation, Operation::Resume { .. }) {

@@ -63,8 +63,9 @@ pub fn compare(execution: &Execution, schedule: &Schedule, known: &[&Execution])
 
 /// Where an execution found files in another state than an earlier one did: nobody has put back what that one left.
 pub fn other_start(execution: &Execution, earlier: &Execution) -> Option<Divergence> {
-    let known: FxHashMap<(&str, Option<&str>), &Value> = outside(earlier).collect();
-    let (at, _) = outside(execution).find(|(at, value)| known.get(at).is_some_and(|known| known != value))?;
+    let known: FxHashMap<(&str, Option<&str>), Found> = outside(earlier).collect();
+    let (at, _) =
+        outside(execution).find(|(at, found)| known.get(at).is_some_and(|known| known.differs(*found)))?;
     let name = at.1.map_or(at.0.to_owned(), |entry| format!("{}/{}", at.0, entry.trim_matches('\'')));
     Some(Divergence {
         step: 0,
@@ -73,8 +74,22 @@ pub fn other_start(execution: &Execution, earlier: &Execution) -> Option<Diverge
     })
 }
 
+/// What an execution has found outside.
+#[derive(Clone, Copy)]
+struct Found<'a> {
+    value: &'a Value,
+    /// Nothing hangs on it: it was overwritten.
+    is_overwritten: bool,
+}
+
+impl Found<'_> {
+    fn differs(self, other: Found<'_>) -> bool {
+        self.value != other.value && !(self.is_overwritten && other.is_overwritten)
+    }
+}
+
 /// The initial values of files and directory entries, by what these are called.
-fn outside(execution: &Execution) -> impl Iterator<Item = ((&str, Option<&str>), &Value)> {
+fn outside(execution: &Execution) -> impl Iterator<Item = ((&str, Option<&str>), Found<'_>)> {
     execution.initial.iter().filter_map(|(at, value)| {
         let object = execution.objects.get(at.object.index())?;
         let kind = execution.text(object.type_name);
@@ -83,7 +98,8 @@ fn outside(execution: &Execution) -> impl Iterator<Item = ((&str, Option<&str>),
             _ => None,
         };
         let is_outside = [FILE, DIRECTORY, TABLE, KEY].contains(&kind);
-        is_outside.then(|| ((execution.label(at.object), entry), value))
+        let found = Found { value, is_overwritten: at.part == Part::Generation && kind == KEY };
+        is_outside.then(|| ((execution.label(at.object), entry), found))
     })
 }
 

@@ -369,6 +369,32 @@ def test_a_lock_that_a_cancelled_worker_keeps_is_found() -> None:
     assert frontrun.explore(State, [careless, increment_locked], lambda state: True).exhausted
 
 
+async def initialise(state: State) -> None:
+    await pause()
+    state.task = {"ready": True}
+    state.event.set()
+
+
+async def use(state: State) -> None:
+    await pause()
+    state.note(str(state.task["ready"]))
+
+
+async def use_when_there(state: State) -> None:
+    await state.event.wait()
+    state.note(str(state.task["ready"]))
+
+
+def test_a_resource_that_is_used_before_it_is_initialised() -> None:
+    def explore(user: Any) -> Any:
+        return asyncio.run(explore_async_dpor(State, [initialise, user], lambda state: True, stop_on_first=False))
+
+    result = explore(use)
+    assert (result.verdict, result.num_explored) == ("failed", 2), result.explanation
+    assert [failure.kind for failure in result.failures] == ["exception"]
+    assert explore(use_when_there).exhausted
+
+
 def compare(workers: list[Any], cancelled: list[int]) -> None:
     """All classes, outcomes and deadlocks are those that brute force finds."""
 

@@ -96,7 +96,7 @@ async def ask(port):
 
 async def main():
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    await asyncio.gather(*[asyncio.wait_for(ask(server.sockets[0].getsockname()[1]), 5) for _ in range(2)])
+    await asyncio.gather(*[asyncio.wait_for(ask(server.sockets[0].getsockname()[1]), 5) for _ in range(1)])
     server.close()
 
 
@@ -104,12 +104,32 @@ asyncio.run(main())
 """
 
 
-def test_a_loop_that_waits_for_sockets_is_no_deadlock_and_no_time_out(frontrun: Run, tmp_path: Path) -> None:
+def test_a_client_and_a_server_in_one_loop_are_explored(frontrun: Run, tmp_path: Path) -> None:
     (tmp_path / "connection.py").write_text(CONNECTION)
     subprocess.run([sys.executable, tmp_path / "connection.py"], timeout=60, check=True)
     done = frontrun("explore", "python", "connection.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "exhausted: every class of executions ran and none failed" in done.stdout
+
+
+CHILD = """\
+import asyncio
+
+
+async def main():
+    child = await asyncio.create_subprocess_exec("true")
+    await child.wait()
+
+
+asyncio.run(main())
+"""
+
+
+def test_a_loop_that_waits_for_a_child_process_is_no_deadlock_and_no_time_out(frontrun: Run, tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(CHILD)
+    done = frontrun("explore", "python", "child.py")
     assert done.returncode == 4, done.stdout + done.stderr
-    assert "expected an event loop that waits for its tasks, but it waits for a descriptor, too" in done.stdout
+    assert "what this run has connected, but it waits for another descriptor, too" in done.stdout
 
 
 STOPPED = """\

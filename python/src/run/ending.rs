@@ -6,7 +6,7 @@
 //! Not here: what a run is and how its threads take turns (run).
 
 use super::{FORKED, IDENTITIES, IN_CALLER, LAST_FAILURE, RECORDING, RUN, get};
-use crate::{epoch, processes, reporter, sources};
+use crate::{epoch, processes, reporter, sources, watches};
 use frontrun_formats::file::End;
 use frontrun_formats::semantics::waits::loops;
 use frontrun_formats::{Block, Failure, FailureKind, Operation, Outcome, Pending, SiteId};
@@ -25,6 +25,7 @@ pub fn note_failure(failure: Failure) {
 /// Ends the run where nobody can go on. Returns, that nobody ran meanwhile, only if it is one in the caller's process:
 /// then the thread is stale.
 pub fn end_stuck() -> bool {
+    watches::check_stuck();
     let details = reporter::describe_waiting();
     // SAFETY: the caller holds the turn and the lock; the operations are cloned out.
     let waits: Vec<Option<Operation>> = unsafe { get() }

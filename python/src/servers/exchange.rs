@@ -169,6 +169,36 @@ pub fn is_readable_within(fd: RawFd, time: Duration) -> bool {
     unsafe { libc::poll(&raw mut question, 1, time.as_millis() as i32) > 0 }
 }
 
+/// Whether there is room to write, or an error, until a deadline.
+pub fn is_writable_until(fd: RawFd, end: Instant) -> bool {
+    let time = end.saturating_duration_since(Instant::now());
+    let mut question = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    // SAFETY: one question.
+    unsafe { libc::poll(&raw mut question, 1, time.as_millis() as i32) > 0 }
+}
+
+/// How long nothing comes when all has come.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// Waits until no more comes, or the end has.
+pub fn await_quiet(fd: RawFd) {
+    let end = deadline();
+    let mut known = -1;
+    while Instant::now() < end {
+        let (mut there, mut question) = (0, libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 });
+        // SAFETY: a number to be stored, and one question.
+        let has_ended = unsafe {
+            libc::ioctl(fd, libc::FIONREAD, &raw mut there);
+            libc::poll(&raw mut question, 1, 0) > 0
+        };
+        if has_ended || there == known {
+            return;
+        }
+        known = there;
+        std::thread::sleep(QUIET);
+    }
+}
+
 /// What there is to read now, which stays there. Empty for nothing, or the end.
 pub fn peek(fd: RawFd) -> Vec<u8> {
     receive(fd, PEEKED, libc::MSG_PEEK | libc::MSG_DONTWAIT)

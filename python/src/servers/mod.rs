@@ -8,11 +8,12 @@
 //! Invariant: what a step touches hangs on the requests of its thread, on tables as they were at the beginning, and on
 //! what the steps before it have touched; never on time.
 //!
-//! Module map: [`exchange`] bytes and real time · [`postgres`] statements and transactions, with a [`plan`] for each ·
+//! Module map: [`answers`] for event loops, whether there are any · [`exchange`] bytes and real time · [`postgres`] statements and transactions, with a [`plan`] for each ·
 //! [`redis`] commands · [`questions`] of the recorder itself · [`inputs`] what servers tell, recorded and told again · [`place`] the line of the program that asks · [`unknown`] any other server.
 //!
 //! Not here: protocols and statements (recorder, `servers`), sockets whose other end is a thread of this process, the connections and names of a run (connections).
 
+mod answers;
 mod exchange;
 pub mod inputs;
 mod place;
@@ -24,8 +25,9 @@ mod unknown;
 
 use crate::connections::{Id, Servers, Speech};
 use crate::outside::Books;
-use crate::run;
 use crate::shim::{AT_MOST, BEFORE, DONE, IoEvent, kind};
+use crate::{run, watches};
+pub use answers::{answers_only, await_answer, connection, is_readable, is_writable};
 use frontrun_formats::{Location, Operation, ThreadId};
 use frontrun_recorder::servers::{postgres as postgres_protocol, redis as redis_protocol};
 use place::here;
@@ -64,13 +66,24 @@ pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
             inputs::note_arrivals();
             return Some(answer);
         }
-        (kind::WRITE, false) => has_sent(me, id, event),
+        (kind::WRITE, false) => {
+            has_sent(me, id, event);
+            watches::note_server(me, id);
+        }
         (kind::READ, true) => {
             inputs::reads(id, event);
             // An answer that does not come is as with any socket.
             return None;
         }
-        (kind::READ, false) => has_received(id, event),
+        (kind::READ, false) => {
+            has_received(id, event);
+            watches::note_server(me, id);
+        }
+        (kind::SHUTDOWN, false) => {
+            // Who has heard all answers with the rest and the end.
+            let _ = with(|servers, _| servers.get(id).map(|connection| connection.is_waiting = true));
+            watches::note_server(me, id);
+        }
         (kind::CLOSE, true) => closes(me, id, speech),
         _ => return None,
     }

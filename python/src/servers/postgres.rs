@@ -17,7 +17,7 @@ use super::questions::{Rows, ask, ask_for};
 use super::with;
 use super::{are_taken, note_change, touch};
 use crate::connections::{Id, Plan, Transaction};
-use crate::run;
+use crate::{controlled, run};
 use frontrun_formats::{ObjectId, Operation, Part, ThreadId};
 use frontrun_recorder::servers::postgres::{Dialogue, Request, Status};
 use std::time::{Duration, Instant};
@@ -69,6 +69,7 @@ fn lock(me: ThreadId, id: Id, locked: &Locked, plan: &mut Plan) {
     let site = here();
     let wait = Operation::Acquire { lock: locked.lock };
     run::initial_sync(locked.lock, Part::State, || 0);
+    refuse_to_wait(me, &wait);
     run::reach(me, site, Some(wait.clone()));
     run::execute(me, site, wait, 1);
     plan.taken.push(locked.lock);
@@ -197,8 +198,16 @@ fn wait_for(me: ThreadId, other: Id) {
     let Some(event) = with(|servers, books| servers.leave_event(other, books)).flatten() else { return };
     let site = here();
     let wait = Operation::EventWait { event };
+    refuse_to_wait(me, &wait);
     run::reach(me, site, Some(wait.clone()));
     run::execute(me, site, wait, 1);
+}
+
+/// A task does not wait with its loop, which would go on meanwhile.
+fn refuse_to_wait(me: ThreadId, wait: &Operation) {
+    if controlled::step().is_some() && !run::is_possible(me, wait) {
+        run::end_unfollowed("a statement of a task not to wait", "it waits for a transaction");
+    }
 }
 
 /// The connection whose transaction the request under way on `id` waits for, as the server tells on a third one, or on

@@ -14,7 +14,7 @@ use super::questions::ask_redis;
 use super::with;
 use super::{are_taken, note_change, touch, unknown};
 use crate::connections::{Id, Speech};
-use crate::run;
+use crate::{controlled, run};
 use frontrun_formats::execution::content_hash;
 use frontrun_formats::location::distinct;
 use frontrun_formats::{Location, Operation, Part, ThreadId, Value};
@@ -44,6 +44,12 @@ pub fn sends(me: ThreadId, id: Id, bytes: &[u8], divisible: bool) -> Option<usiz
         note_change();
     }
     match &requests[0].awaited {
+        Some(awaited) if n_now == 1 && controlled::step().is_some() => {
+            if !is_there(id, awaited) {
+                run::end_unfollowed("a command of a task not to wait", "it waits for a key");
+            }
+            touch(me, &reads, &writes);
+        }
         Some(awaited) if n_now == 1 => take_when_there(me, id, awaited, &reads, &writes),
         _ => touch(me, &reads, &writes),
     }
@@ -84,7 +90,7 @@ fn add(id: Id, request: &Request, reads: &mut Vec<Location>, writes: &mut Vec<Lo
     });
 }
 
-/// Notes what the keys of a request hold that no step has touched yet. Where what a server has told is told again, nobody
+/// Notes what the keys of a request hold that no step has touched yet, apart if the request hangs on nothing of it. Where what a server has told is told again, nobody
 /// can have left it in another state, and what was redacted would look like one.
 fn learn(id: Id, request: &Request) {
     if inputs::are_told() {
@@ -106,7 +112,8 @@ fn learn(id: Id, request: &Request) {
         let Some(Some((at, true))) = met else { continue };
         let Some(digest) = digest(id, &idle, key) else { continue };
         let _ = with(|_, books| {
-            books.recording.initial(Location::new(at.object, Part::State), || Value::Int(digest));
+            let part = if request.overwrites { Part::Generation } else { Part::State };
+            books.recording.initial(Location::new(at.object, part), || Value::Int(digest));
         });
     }
 }

@@ -5,13 +5,15 @@
 
 use super::exchange::{deadline, is_readable_within};
 use super::with;
-use super::{are_taken, touch};
+use super::{are_taken, note_change, touch};
 use crate::connections::Id;
 use frontrun_formats::ThreadId;
 use std::time::{Duration, Instant};
 
 /// Before something is sent.
 pub fn sends(me: ThreadId, id: Id) {
+    // Whatever it is, it may change what other runs of the program find.
+    note_change();
     let continues = with(|servers, _| servers.get(id).is_some_and(|connection| connection.is_waiting));
     if !are_taken() || continues == Some(true) {
         return;

@@ -205,6 +205,17 @@ pub fn touched(words: &[Vec<u8>]) -> Touched {
     known.unwrap_or(Touched { anything: true, ..Touched::default() })
 }
 
+/// Whether a command puts values in the place of whatever its keys have held, and says nothing of that.
+pub fn overwrites(words: &[Vec<u8>]) -> bool {
+    match name(words).as_str() {
+        "MSET" => true,
+        "SETEX" | "PSETEX" => words.len() == 4,
+        // More words may say that it is to be done on some condition, or what was there is to be told.
+        "SET" => words.len() == 3,
+        _ => false,
+    }
+}
+
 /// What a blocking command waits for; `None` if the server will not wait, since it is no such command.
 pub fn awaited(words: &[Vec<u8>]) -> Option<super::redis::Awaited> {
     let (_, at, time) = blocking(&name(words))?;

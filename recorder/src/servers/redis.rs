@@ -24,6 +24,8 @@ pub struct Request {
     pub database: i64,
     /// The keys that it touches.
     pub touched: Touched,
+    /// Whether it hangs on nothing that its keys have held.
+    pub overwrites: bool,
     /// For one that waits until there is something at one of these keys: them, and for how long at most.
     pub awaited: Option<Awaited>,
 }
@@ -206,7 +208,8 @@ impl Dialogue {
         }
         self.expected.push_back(expected);
         let is_any = touched != Touched::default();
-        is_any.then_some(Request { end: 0, database: self.database, touched, awaited })
+        let overwrites = kind == Kind::Plain && self.queued.is_none() && commands::overwrites(words);
+        is_any.then_some(Request { end: 0, database: self.database, touched, overwrites, awaited })
     }
 
     /// Takes note of bytes that the server has sent.

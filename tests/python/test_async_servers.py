@@ -1,0 +1,185 @@
+"""Tasks that ask servers outside: the order of what they ask is explored, and of what they do with the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+from frontrun.async_dpor import explore_async_dpor
+from frontrun.common import InterleavingResult
+from local_servers import free_port
+from test_servers import COUNTER
+
+# It greets its clients, and says nothing else.
+GREETER = """
+import socket, sys
+server, clients = socket.create_server(("127.0.0.1", int(sys.argv[1]))), []
+while True:
+    clients.append(server.accept()[0])
+    clients[-1].sendall(b"hello\\n")
+"""
+# It hears its clients, and says nothing.
+LISTENER = """
+import socket, sys
+server, clients = socket.create_server(("127.0.0.1", int(sys.argv[1]))), []
+while True:
+    clients.append(server.accept()[0])
+"""
+
+
+@contextlib.contextmanager
+def served(program: str) -> Iterator[int]:
+    """The port of a server in another process."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-c", program, str(port)])
+    try:
+        for _ in range(600_000):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            os.sched_yield()
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Counter:
+    """A number at a server, and what the tasks share."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.lock = asyncio.Lock()
+        self.log: list[str] = []
+        self.look = socket.create_connection(("127.0.0.1", port)).makefile("rw")
+        self.set(0)
+
+    def set(self, number: int) -> None:
+        self.look.write(f"set {number}\n")
+        self.look.flush()
+        self.look.readline()
+
+    def number(self) -> int:
+        self.look.write("get\n")
+        self.look.flush()
+        return int(self.look.readline())
+
+    async def increment(self) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(b"get\n")
+        number = int(await reader.readline())
+        writer.write(b"set %d\n" % (number + 1))
+        await reader.readline()
+        writer.close()
+
+    async def read_or_give_up(self) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(b"get\n")
+        try:
+            self.log.append((await asyncio.wait_for(reader.readline(), 0.5)).decode().strip())
+        except TimeoutError:
+            self.log.append("late")
+        writer.close()
+
+    async def increment_locked(self) -> None:
+        async with self.lock:
+            await self.increment()
+
+
+def explore(setup: Callable[[], Any], workers: list[Any], observe: Any = repr, **how: Any) -> InterleavingResult:
+    options = {"stop_on_first": False, "reproduce_on_failure": 0} | how
+    return asyncio.run(explore_async_dpor(setup, workers, lambda state: True, observe=observe, **options))
+
+
+def test_a_lost_update_at_an_unknown_server_is_found() -> None:
+    with served(COUNTER) as port:
+        result = explore(lambda: Counter(port), [Counter.increment] * 2, Counter.number)
+        assert result.exhausted, result.explanation
+        assert set(result.outcomes) == {"1", "2"}
+        result = explore(lambda: Counter(port), [Counter.increment_locked] * 2, Counter.number)
+        assert result.exhausted, result.explanation
+        assert set(result.outcomes) == {"2"}
+
+
+async def read_line(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await reader.readline()
+    writer.close()
+
+
+async def ask(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"hello\n")
+    await reader.readline()
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("program", "worker", "reason"),
+    [
+        (GREETER, read_line, "a server to send what a task waits for, but it has not been asked for anything"),
+        (LISTENER, ask, "a server to answer, but nothing has come in ten seconds"),
+    ],
+)
+def test_a_server_that_speaks_unasked_or_not_at_all_cannot_be_followed(program: str, worker: Any, reason: str) -> None:
+    with served(program) as port:
+        result = explore(lambda: port, [worker])
+        assert result.verdict == "diverged"
+        assert reason in result.explanation, result.explanation
+
+
+class Shop:
+    """Keys of Redis, each worker with a client of its own."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.look = redis.Redis.from_url(address)
+        self.look.flushall()
+
+    def number(self) -> int:
+        return int(self.look.get("stock") or 0)  # type: ignore[arg-type]
+
+    def client(self) -> Any:
+        return redis.asyncio.Redis.from_url(self.address, decode_responses=True)
+
+    async def get_then_set(self) -> None:
+        async with self.client() as client:
+            await client.set("stock", int(await client.get("stock") or 0) + 1)
+
+    async def increment(self) -> None:
+        async with self.client() as client:
+            await client.incr("stock")
+
+    async def pop(self) -> None:
+        async with self.client() as client:
+            await client.blpop("queue")
+
+
+def test_commands_of_redis_are_ordered_in_every_way(redis_server: str) -> None:
+    result = explore(lambda: Shop(redis_server), [Shop.get_then_set] * 2, Shop.number)
+    assert result.exhausted, result.explanation
+    assert set(result.outcomes) == {"1", "2"}
+    result = explore(lambda: Shop(redis_server), [Shop.increment] * 2, Shop.number)
+    assert result.exhausted, result.explanation
+    assert set(result.outcomes) == {"2"}
+
+
+def test_an_answer_may_come_too_late() -> None:
+    with served(COUNTER) as port:
+        result = explore(lambda: Counter(port), [Counter.read_or_give_up], lambda counter: counter.log)
+    assert result.exhausted, result.explanation
+    assert set(result.outcomes) == {"['0']", "['late']"}
+
+
+def test_a_command_that_waits_in_the_server_cannot_be_followed(redis_server: str) -> None:
+    result = explore(lambda: Shop(redis_server), [Shop.pop])
+    assert result.verdict == "diverged"
+    assert "a command of a task not to wait, but it waits for a key" in result.explanation
