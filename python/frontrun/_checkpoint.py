@@ -183,7 +183,7 @@ class _Traces:
 
 
 def _is_of_interpreter(event: str, args: tuple[Any, ...]) -> bool:
-    """Whether ctypes gives access to the interpreter's own functions, as its import does. What others do is not told."""
+    """Whether ctypes gives access to the interpreter's own functions, as its import does. Of others nothing is told."""
     is_its_own = event == "ctypes.dlsym" and isinstance(args[1], str) and args[1].startswith("Py")
     return is_its_own or (event == "ctypes.dlopen" and args[0] is None)
 
