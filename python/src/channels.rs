@@ -13,7 +13,7 @@
 use crate::endpoints::{self, Channel, Endpoints, address, flags, has_messages, inode, is_last};
 use crate::outside::{Books, Outside};
 use crate::shim::{AGAIN, DONE, IoEvent, WRITES, kind};
-use crate::{controlled, run, watches};
+use crate::{controlled, run};
 use frontrun_formats::location::distinct;
 use frontrun_formats::semantics::State;
 use frontrun_formats::semantics::channels::{ended, refused};
@@ -100,7 +100,10 @@ pub fn execute(me: ThreadId, operation: Operation) {
     } else {
         with_endpoints(|endpoints| endpoints.tally.execute(me, &operation));
     }
-    watches::note_channels(me, &operation);
+    // SAFETY: the calling thread holds the turn and the lock; the borrow ends here.
+    if let Some(run) = unsafe { run::get() } {
+        run.watches.touch_channels(&operation);
+    }
 }
 
 /// Whether the call is about an end or an address that this run may share among its threads.

@@ -117,6 +117,12 @@ impl Servers {
         self.connections.get(&id).map(|connection| connection.speech)
     }
 
+    /// Whether the server says nothing on this connection but answers, all of which have come.
+    pub fn answers_only(&self, id: Id) -> bool {
+        let known = self.connections.get(&id);
+        known.is_some_and(|connection| connection.speech == Speech::Redis && !connection.awaits_answer())
+    }
+
     /// Sets the protocol of a connection.
     pub fn set_speech(&mut self, id: Id, speech: Speech) {
         if let Some(connection) = self.connections.get_mut(&id) {

@@ -8,7 +8,7 @@
 //! Not here: the subclasses that Python code may define, which call these methods in the end; futures written in Python.
 
 use crate::replaced::{Object, Original, controlled, replace};
-use crate::{names, run, tasks};
+use crate::{flags, names, run, tasks};
 use frontrun_formats::{Location, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -38,7 +38,7 @@ unsafe fn flag(object: Object) -> frontrun_formats::ObjectId {
 unsafe fn note_read(me: ThreadId, object: Object) {
     // SAFETY: as for `flag`.
     let at = Location::new(unsafe { flag(object) }, Part::State);
-    tasks::step(me, Operation::Read { at }, 1);
+    flags::step(me, Operation::Read { at }, 1);
 }
 
 unsafe fn note_cancellation(me: ThreadId, object: Object, writes: bool) {
@@ -87,9 +87,9 @@ unsafe fn completes(me: ThreadId, object: Object, call: Call) -> Object {
         let was_done = is_done(&FUTURE_DONE, object);
         let result = call();
         if was_done {
-            tasks::step(me, Operation::Read { at: Location::new(id, Part::State) }, 1);
+            flags::step(me, Operation::Read { at: Location::new(id, Part::State) }, 1);
         } else if is_done(&FUTURE_DONE, object) {
-            tasks::note_set(me, id);
+            flags::note_set(me, id);
         }
         result
     }

@@ -14,7 +14,7 @@ use crate::endpoints::{Inode, inode};
 use crate::footprint::{self, is_positional};
 use crate::outside::Books;
 use crate::shim::{self, AGAIN, BEFORE, DONE, IoEvent, WRITES, kind};
-use crate::{channels, controlled, file_locks, readiness, run, servers};
+use crate::{channels, controlled, file_locks, readiness, run, servers, watches};
 use frontrun_formats::ThreadId;
 use pyo3::exceptions::PyOSError;
 use pyo3::ffi;
@@ -113,6 +113,14 @@ pub fn tell(event: &IoEvent) -> u32 {
         return DONE;
     }
     let Some(me) = controlled::visible_thread() else { return DONE };
+    let answer = answer(me, event);
+    if channels::concerns(event) || servers::concerns(event) {
+        with_lock(|| watches::refresh_outside_steps(me));
+    }
+    answer
+}
+
+fn answer(me: ThreadId, event: &IoEvent) -> u32 {
     if event.kind == kind::WAIT && event.phase == BEFORE && servers::inputs::are_told() {
         with_lock(|| servers::waits(event));
     }

@@ -47,6 +47,7 @@ mod exits;
 mod exploring;
 mod extent;
 mod file_locks;
+mod flags;
 mod footprint;
 mod free_threading;
 mod freed;
@@ -90,6 +91,7 @@ mod telling;
 mod threads;
 mod time_calls;
 mod visible;
+mod watched;
 mod watches;
 mod worker;
 mod workers;
@@ -134,6 +136,8 @@ mod _core {
     #[pymodule_export]
     use super::exploring::{confirm_served, describe_builds, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
+    use super::flags::{clear_flag, read_flag, set_flag};
+    #[pymodule_export]
     use super::free_threading::set_free_threaded;
     #[pymodule_export]
     use super::futures::watch_futures;
@@ -155,8 +159,8 @@ mod _core {
     };
     #[pymodule_export]
     use super::tasks::{
-        advance_clock, await_in_task, become_thread, begin_task_step, clear_flag, end_step, host_tasks,
-        next_in_loop, read_flag, resume_in_loop, run_until, set_flag, spawn_task, suspend_task, virtual_time,
+        advance_clock, await_in_task, become_thread, begin_task_step, end_step, host_tasks, next_in_loop,
+        resume_in_loop, run_until, spawn_task, suspend_task, virtual_time,
     };
     #[pymodule_export]
     use super::threads::{

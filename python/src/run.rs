@@ -33,7 +33,7 @@ use crate::controlled::Step;
 use crate::outside::Outside;
 use crate::site::{NOWHERE, Site};
 use crate::telling::Telling;
-use crate::watches::Watches;
+use crate::watched::Watches;
 use crate::{attempts, clock, controlled, interpreter, switching};
 
 /// Everything that belongs to the execution under way.

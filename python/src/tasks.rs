@@ -12,7 +12,8 @@
 //! within a step (run).
 
 use crate::controlled::{self, Step};
-use crate::{clock, names, run, seating, watches};
+use crate::flags::{flag, me, number, step};
+use crate::{clock, run, seating, watches};
 use frontrun_formats::{Location, ObjectId, Operation, Part, SiteId, ThreadId, ThreadInfo};
 use frontrun_recorder::gate::Decision;
 use frontrun_recorder::parking::Seat;
@@ -20,25 +21,6 @@ use pyo3::exceptions::{PyRuntimeError, PySystemExit};
 use pyo3::prelude::*;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The calling thread, which is controlled.
-pub fn me() -> PyResult<ThreadId> {
-    let me = controlled::controlled_thread();
-    me.ok_or_else(|| PyRuntimeError::new_err("this thread is not controlled"))
-}
-
-fn number(object: &Bound<'_, PyAny>) -> ObjectId {
-    // SAFETY: a live object; the calling thread holds the turn and the lock.
-    unsafe { names::number(object.as_ptr()) }
-}
-
-/// Records what the calling thread does at the place that it reached last.
-pub fn step(me: ThreadId, operation: Operation, result: u8) {
-    let site = controlled::last_site();
-    run::announce(me, &operation);
-    run::reach(me, site, None);
-    run::execute(me, site, operation, result);
-}
 
 /// What a task waits for: the future that is to be done and its loop, or for how long.
 fn resume(
@@ -98,43 +80,6 @@ pub fn await_in_task(
     if let Some(run) = unsafe { run::get() } {
         run.gate.propose(ThreadId(task), next, None);
     }
-}
-
-/// Tells gate and trace what a flag (a future that is done, a loop that is idle) was before the run touched it.
-pub fn flag(object: &Bound<'_, PyAny>, before: i64) -> ObjectId {
-    let id = number(object);
-    run::initial_sync(id, Part::State, || before);
-    id
-}
-
-/// Sets a flag: a future is done, a loop is idle.
-#[pyfunction]
-pub fn set_flag(object: &Bound<'_, PyAny>) -> PyResult<()> {
-    let event = flag(object, 0);
-    note_set(me()?, event);
-    Ok(())
-}
-
-/// Clears a flag: a loop is not running any more.
-#[pyfunction]
-pub fn clear_flag(object: &Bound<'_, PyAny>) -> PyResult<()> {
-    let event = flag(object, 0);
-    step(me()?, Operation::EventClear { event }, 1);
-    Ok(())
-}
-
-/// Reads a flag.
-#[pyfunction]
-pub fn read_flag(object: &Bound<'_, PyAny>) -> PyResult<()> {
-    let at = Location::new(flag(object, 0), Part::State);
-    step(me()?, Operation::Read { at }, 1);
-    Ok(())
-}
-
-/// Records that the flag is set now; setting what is set only reads it, as does the gate's table.
-pub fn note_set(me: ThreadId, event: ObjectId) {
-    run::reach(me, controlled::last_site(), None);
-    run::execute(me, controlled::last_site(), Operation::EventSet { event }, 1);
 }
 
 /// The thread `runner` runs the loop of these tasks: when it is their turn, it is woken.

@@ -6,7 +6,7 @@
 //! Not here: what a run is and how its threads take turns (run).
 
 use super::{FORKED, IDENTITIES, IN_CALLER, LAST_FAILURE, RECORDING, RUN, get};
-use crate::{epoch, processes, reporter, sources, watches};
+use crate::{epoch, processes, reporter, sources};
 use frontrun_formats::file::End;
 use frontrun_formats::semantics::waits::loops;
 use frontrun_formats::{Block, Failure, FailureKind, Operation, Outcome, Pending, SiteId};
@@ -25,7 +25,7 @@ pub fn note_failure(failure: Failure) {
 /// Ends the run where nobody can go on. Returns, that nobody ran meanwhile, only if it is one in the caller's process:
 /// then the thread is stale.
 pub fn end_stuck() -> bool {
-    watches::check_stuck();
+    check_descriptors();
     let details = reporter::describe_waiting();
     // SAFETY: the caller holds the turn and the lock; the operations are cloned out.
     let waits: Vec<Option<Operation>> = unsafe { get() }
@@ -53,6 +53,20 @@ pub fn end_stuck() -> bool {
     };
     end_failed(Failure { kind, message, thread: None, details });
     false
+}
+
+/// Before a run ends because nobody can go on: a server may have something to say to an event loop.
+fn check_descriptors() {
+    // SAFETY: the caller holds the turn and the lock.
+    let Some(run) = (unsafe { get() }) else { return };
+    let is_stalled = run.watches.is_any_stalled();
+    if !is_stalled && run.watches.servers().all(|id| run.servers.answers_only(id)) {
+        return;
+    }
+    if is_stalled {
+        end_unfollowed("who is told that a descriptor is ready to use it", "it does not, and is told again");
+    }
+    end_unfollowed("a server to send what a task waits for", "it has not been asked for anything")
 }
 
 fn loops_for_ever(spinning: usize) -> String {

@@ -8,18 +8,14 @@
 use super::exchange::{self, await_quiet, deadline, is_readable_within};
 use super::with;
 use crate::connections::{Id, Speech};
-use crate::run;
+use crate::{flags, run};
+use frontrun_formats::{Location, Operation, Part, ThreadId};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 /// The connection to a server that a descriptor leads to.
 pub fn connection(fd: RawFd) -> Option<Id> {
     with(|servers, _| servers.at(fd)).flatten()
-}
-
-/// Whether the server says nothing on this connection but answers, all of which have come.
-pub fn answers_only(id: Id) -> bool {
-    speech(id) == Some(Speech::Redis) && !awaits_answer(id)
 }
 
 /// Waits until the server has answered what it was asked for on this connection.
@@ -51,4 +47,21 @@ fn speech(id: Id) -> Option<Speech> {
 
 fn awaits_answer(id: Id) -> bool {
     with(|servers, _| servers.get(id).is_some_and(|connection| connection.awaits_answer())) == Some(true)
+}
+
+/// Notes that something has been said on a connection, in one direction or the other.
+pub fn note_said(me: ThreadId, id: Id) {
+    // SAFETY: the calling thread holds the turn and the lock; the borrow ends here.
+    if let Some(run) = unsafe { run::get() } {
+        run.watches.touch_server(id);
+    }
+    say(me, id);
+}
+
+/// Something is said on a connection that event loops wait for: the order of that decides which answer is whose.
+pub fn say(me: ThreadId, id: Id) {
+    // SAFETY: as above.
+    let Some(said) = (unsafe { run::get() }).and_then(|run| run.watches.said(id)) else { return };
+    let writes = Box::new([Location::new(said, Part::Generation)]);
+    flags::step(me, Operation::Touch { reads: Box::new([]), writes }, 1);
 }

@@ -25,9 +25,9 @@ mod unknown;
 
 use crate::connections::{Id, Servers, Speech};
 use crate::outside::Books;
+use crate::run;
 use crate::shim::{AT_MOST, BEFORE, DONE, IoEvent, kind};
-use crate::{run, watches};
-pub use answers::{answers_only, await_answer, connection, is_readable, is_writable};
+pub use answers::{await_answer, connection, is_readable, is_writable, say};
 use frontrun_formats::{Location, Operation, ThreadId};
 use frontrun_recorder::servers::{postgres as postgres_protocol, redis as redis_protocol};
 use place::here;
@@ -68,7 +68,7 @@ pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
         }
         (kind::WRITE, false) => {
             has_sent(me, id, event);
-            watches::note_server(me, id);
+            answers::note_said(me, id);
         }
         (kind::READ, true) => {
             inputs::reads(id, event);
@@ -77,12 +77,12 @@ pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
         }
         (kind::READ, false) => {
             has_received(id, event);
-            watches::note_server(me, id);
+            answers::note_said(me, id);
         }
         (kind::SHUTDOWN, false) => {
             // Who has heard all answers with the rest and the end.
             let _ = with(|servers, _| servers.get(id).map(|connection| connection.is_waiting = true));
-            watches::note_server(me, id);
+            answers::note_said(me, id);
         }
         (kind::CLOSE, true) => closes(me, id, speech),
         _ => return None,
