@@ -41,15 +41,11 @@ pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observe
             return None;
         }
         let found = class::lookup(class, name.object);
-        if found.is_null() {
-            return has_dict(class).then(|| read(entry(object, name)));
-        }
-        if is_data_descriptor(found) {
+        if !found.is_null() && is_data_descriptor(found) && !is_program_s(found) {
             return load_descriptor(object, name, found);
         }
-        let own = has_dict(class).then_some(object);
-        let classes = searched(class, name.object).unwrap_or_default();
-        let holders = own.into_iter().chain(classes.into_iter().map(|class| class.cast()));
+        let is_own = has_dict(class) && (found.is_null() || !is_data_descriptor(found));
+        let holders = is_own.then_some(object).into_iter().chain(searched(class, name.object));
         several(holders.map(|holder| entry(holder, name)).collect(), false)
     }
 }
@@ -233,44 +229,37 @@ unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Opti
         if !class::is_heap(class) {
             return None;
         }
-        match searched(class, name.object) {
-            Some(classes) => {
-                several(classes.into_iter().map(|class| entry(class.cast(), name)).collect(), false)
-            }
-            None if class::lookup(class, name.object).is_null()
-                && class::lookup(ffi::Py_TYPE(class.cast()), name.object).is_null() =>
-            {
-                Some(read(entry(class.cast(), name)))
-            }
-            None => None,
+        let is_of_metaclass = class::lookup(class, name.object).is_null()
+            && !class::lookup(ffi::Py_TYPE(class.cast()), name.object).is_null();
+        if is_of_metaclass {
+            return None;
         }
+        several(searched(class, name.object).map(|holder| entry(holder, name)).collect(), false)
     }
 }
 
-/// The classes in the resolution order that can change, up to the first one that has `name` in its own dictionary: one in
-/// front of that may come to have it, too. `None` if none has it.
+/// The classes in the resolution order that can change, up to the first one that has `name` in its own dictionary, or
+/// all: one in front of that may come to have it, too.
 unsafe fn searched(
     class: *mut ffi::PyTypeObject,
     name: *mut ffi::PyObject,
-) -> Option<Vec<*mut ffi::PyTypeObject>> {
+) -> impl Iterator<Item = *mut ffi::PyObject> {
+    let mut searched = Vec::new();
     // SAFETY: `tp_mro` is a tuple of types; a heap type has a dictionary with string keys.
     unsafe {
         let order = (*class).tp_mro;
-        if order.is_null() {
-            return None;
-        }
-        let mut searched = Vec::new();
-        for at in 0..ffi::PyTuple_Size(order) {
+        let length = if order.is_null() { 0 } else { ffi::PyTuple_Size(order) };
+        for at in 0..length {
             let candidate = ffi::PyTuple_GetItem(order, at).cast::<ffi::PyTypeObject>();
             if class::is_heap(candidate) {
-                searched.push(candidate);
+                searched.push(candidate.cast());
                 if class::dict_has((*candidate).tp_dict, name) {
-                    return Some(searched);
+                    break;
                 }
             }
         }
-        None
     }
+    searched.into_iter()
 }
 
 unsafe fn has_dict(class: *mut ffi::PyTypeObject) -> bool {
@@ -293,6 +282,16 @@ unsafe fn is_generic_load(class: *mut ffi::PyTypeObject) -> bool {
 unsafe fn is_data_descriptor(object: *mut ffi::PyObject) -> bool {
     // SAFETY: a live object has a live type.
     unsafe { (*ffi::Py_TYPE(object)).tp_descr_set.is_some() }
+}
+
+/// Whether a data descriptor is a property or of a class of the program: what it does is code of its own, and so is
+/// where it is found.
+unsafe fn is_program_s(descriptor: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object.
+    unsafe {
+        let class = ffi::Py_TYPE(descriptor);
+        class == &raw mut ffi::PyProperty_Type || class::is_heap(class)
+    }
 }
 
 unsafe fn is_slot(object: *mut ffi::PyObject) -> bool {

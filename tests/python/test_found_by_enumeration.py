@@ -179,7 +179,41 @@ PROGRAMS: dict[str, tuple[Callable[[], Any], list[Callable[[Any], object]], Call
         {"[1]", "[1, 2]"},
         2,
     ),
+    "a look for what no class has yet": (
+        lambda: SimpleNamespace(made=type("Made", (), {})(), found=[]),
+        [lambda s: s.found.append(hasattr(s.made, "x")), lambda s: setattr(type(s.made), "x", 1)],
+        lambda s: s.found,
+        {"[False]", "[True]"},
+        2,
+    ),
+    "an attribute that its class gets later": (
+        lambda: SimpleNamespace(made=type("Made", (), {"__getattr__": lambda self, name: "made up"})(), found=[]),
+        [lambda s: s.found.append(s.made.x), lambda s: setattr(type(s.made), "x", 1)],
+        lambda s: s.found,
+        {"['made up']", "[1]"},
+        2,
+    ),
+    "an attribute that a class inherits later": (
+        lambda: SimpleNamespace(base=(base := type("Base", (), {})), made=type("Made", (base,), {}), found=[]),
+        [lambda s: s.found.append(getattr(s.made, "x", 0)), lambda s: setattr(s.base, "x", 1)],
+        lambda s: s.found,
+        {"[0]", "[1]"},
+        2,
+    ),
+    "a property that a class comes to override": (
+        lambda: SimpleNamespace(made=type("Made", (Priced,), {})(), found=[]),
+        [lambda s: s.found.append(s.made.price), lambda s: setattr(type(s.made), "price", 2)],
+        lambda s: s.found,
+        {"[1]", "[2]"},
+        2,
+    ),
 }
+
+
+class Priced:
+    @property
+    def price(self) -> int:
+        return 1
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
