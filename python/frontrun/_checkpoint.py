@@ -165,7 +165,7 @@ class _Traces:
             self._opened(*args)
         elif event == "os.remove" and args[0] in self._made:
             self._made.discard(args[0])
-        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])) and not _is_of_interpreter(event, args):
+        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])):
             self._lasting = True
         elif event == "socket.bind" and not isinstance(args[1], tuple):
             # An address in the file system. Others are given back with the socket, which counts as long as it is open.
@@ -180,12 +180,6 @@ class _Traces:
             self._made.add(path)
         else:
             self._lasting = True
-
-
-def _is_of_interpreter(event: str, args: tuple[Any, ...]) -> bool:
-    """Whether ctypes gives access to the interpreter's own functions, as its import does. Of others nothing is told."""
-    is_its_own = event == "ctypes.dlsym" and isinstance(args[1], str) and args[1].startswith("Py")
-    return is_its_own or (event == "ctypes.dlopen" and args[0] is None)
 
 
 def _is_cache(path: object) -> bool:

@@ -14,6 +14,12 @@ use pyo3::ffi;
 
 #[allow(non_snake_case)]
 unsafe extern "C" {
+    fn _PyObject_GenericGetAttrWithDict(
+        object: *mut ffi::PyObject,
+        name: *mut ffi::PyObject,
+        dict: *mut ffi::PyObject,
+        suppress: std::ffi::c_int,
+    ) -> *mut ffi::PyObject;
     fn PyObject_GenericGetDict(
         object: *mut ffi::PyObject,
         context: *mut std::ffi::c_void,
@@ -45,6 +51,14 @@ pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observe
             return load_descriptor(object, name, found);
         }
         let is_own = has_dict(class) && (found.is_null() || !is_data_descriptor(found));
+        if is_own && found.is_null() {
+            // Where no class has it, this looks into the object alone and calls nobody.
+            let value = _PyObject_GenericGetAttrWithDict(object, name.object, std::ptr::null_mut(), 1);
+            if !value.is_null() {
+                ffi::Py_DECREF(value);
+                return Some(read(entry(object, name)));
+            }
+        }
         let holders = is_own.then_some(object).into_iter().chain(searched(class, name.object));
         several(holders.map(|holder| entry(holder, name)).collect(), false)
     }

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 Explore = Callable[..., tuple[int, dict[str, Any]]]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -127,32 +125,3 @@ def test_a_test_with_a_server_is_exhausted_although_pytest_tidies_up(explore: Ex
     code, answer = explore(*PYTEST, suite(tmp_path, SERVED))
     assert (code, answer["verdict"]) == (0, "exhausted"), answer
     assert answer["executions"] >= 4
-
-
-WITH_C_CODE = """
-import ctypes, os, threading
-
-began = os.getpid()
-ctypes.{call}
-
-def test_starts_a_thread_in_the_process_that_began():
-    thread = threading.Thread(target=print)
-    thread.start()
-    thread.join()
-    assert os.getpid() == began
-"""
-
-
-@pytest.mark.parametrize(
-    ("call", "is_late"),
-    [
-        ("pythonapi.PyGILState_Check()", True),
-        ('CDLL(None).mkdir(b"made", 0o700)', False),
-        ('CDLL("libc.so.6").mkdir(b"made", 0o700)', False),
-    ],
-)
-def test_runs_fork_behind_the_import_of_ctypes_and_before_it_calls_foreign_code(
-    explore: Explore, tmp_path: Path, call: str, is_late: bool
-) -> None:
-    code, _ = explore(*PYTEST, suite(tmp_path, WITH_C_CODE.format(call=call)))
-    assert code == (1 if is_late else 0)
