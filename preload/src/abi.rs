@@ -5,10 +5,10 @@
 //! [`IoEvent::size`] tells.
 
 /// The version of this file.
-pub const ABI: u32 = 3;
+pub const ABI: u32 = 4;
 
-/// Called for each [`IoEvent`], which is valid during the call only. Returns [`DONE`], [`AGAIN`], [`AT_ONCE`], or
-/// [`AT_MOST`] or [`ELSEWHERE`] with a number.
+/// Called for each [`IoEvent`], which is valid during the call only. Returns [`DONE`], [`AGAIN`], [`AT_ONCE`], [`TOO_EARLY`],
+/// or [`AT_MOST`] or [`ELSEWHERE`] with a number.
 pub type Callback = unsafe extern "C" fn(event: *const IoEvent) -> u32;
 
 /// The listener has seen the event.
@@ -19,6 +19,9 @@ pub const AGAIN: u32 = 1;
 /// The listener has seen the event, and a wait with a timeout must not wait: its time has run out. In the before phase of
 /// [`Kind::Wait`] only.
 pub const AT_ONCE: u32 = 2;
+/// The listener has seen the event, and the call is to find nothing yet: it fails with `EAGAIN` without being made. In the
+/// before phase of [`Kind::Read`] only.
+pub const TOO_EARLY: u32 = 3;
 /// The listener has seen the event, and no more than the number of bytes in the other bits is to be sent: what follows is
 /// another request. In the before phase of [`Kind::Write`] only; calls whose bytes lie in several places send all.
 pub const AT_MOST: u32 = 1 << 31;

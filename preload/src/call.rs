@@ -4,7 +4,7 @@
 //! and [`Call::finish`] stand before and after the real function and do the work, if anybody wants it.
 
 use crate::abi::{
-    AGAIN, AT_END, AT_MOST, AT_ONCE, BOTH, DONE, ELSEWHERE, IoEvent, Kind, NO_OFFSET, Phase, READS,
+    AGAIN, AT_END, AT_MOST, AT_ONCE, BOTH, DONE, ELSEWHERE, IoEvent, Kind, NO_OFFSET, Phase, READS, TOO_EARLY,
 };
 use crate::address::Loopback;
 use crate::name::Name;
@@ -247,6 +247,11 @@ impl Call {
     /// Whether a wait with a timeout must not wait.
     pub fn is_at_once(&self) -> bool {
         self.answer == AT_ONCE
+    }
+
+    /// Whether the call is not to be made, because there is nothing to be read yet.
+    pub fn is_too_early(&self) -> bool {
+        self.answer == TOO_EARLY
     }
 
     /// How much of `count` bytes is to be sent.

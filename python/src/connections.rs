@@ -78,6 +78,12 @@ pub struct Connection {
     pub plan: Option<Plan>,
     /// Whether something has been sent and nothing received since.
     pub is_waiting: bool,
+    /// Whether the server has ever been asked for anything.
+    pub was_asked: bool,
+    /// Whether somebody has looked for the answer since.
+    pub was_looked_for: bool,
+    /// How many bytes are there to be read that are known to belong to answers.
+    pub answered: u64,
     /// Its number among those that inputs are recorded of, or told on.
     pub number: Option<u32>,
     /// What those who wait for it have left.
@@ -162,6 +168,8 @@ impl Servers {
     pub fn note_sent(&mut self, id: Id, bytes: &[u8]) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.is_waiting |= !bytes.is_empty();
+        connection.was_asked |= !bytes.is_empty();
+        connection.was_looked_for &= bytes.is_empty();
         match connection.speech {
             Speech::Postgres => drop(connection.dialogue.send(bytes)),
             Speech::Redis => drop(connection.redis.send(bytes)),
@@ -169,9 +177,22 @@ impl Servers {
         }
     }
 
-    /// Takes note of what was received.
-    pub fn note_received(&mut self, id: Id, bytes: &[u8]) {
+    /// Notes that nothing more will be sent, or heard: who has heard all answers with the rest and the end.
+    pub fn note_shut(&mut self, id: Id) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.is_waiting = true;
+            connection.was_asked = true;
+        }
+    }
+
+    /// Takes note of what was received, and how many bytes are left there.
+    pub fn note_received(&mut self, id: Id, bytes: &[u8], left: u64) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.answered = if connection.awaits_answer() {
+            left
+        } else {
+            connection.answered.saturating_sub(bytes.len() as u64)
+        };
         connection.is_waiting &= bytes.is_empty();
         let is_readable = match connection.speech {
             Speech::Postgres => {

@@ -9,7 +9,9 @@
 
 mod ending;
 
-pub use ending::{end_diverged, end_failed, end_stuck, end_unfollowed, finish, note_failure, take_failure};
+pub use ending::{
+    end_diverged, end_failed, end_stuck, end_unasked, end_unfollowed, finish, note_failure, take_failure,
+};
 use frontrun_formats::execution::fingerprint;
 use frontrun_formats::semantics;
 use frontrun_formats::{

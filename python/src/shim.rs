@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 /// The version of the library's interface that these definitions repeat.
-const ABI: u32 = 3;
+const ABI: u32 = 4;
 
 /// Answer of a callback: the event has been seen.
 pub const DONE: u32 = 0;
@@ -21,6 +21,9 @@ pub const AGAIN: u32 = 1;
 
 /// Answer of a callback: the call must not wait, its time has run out.
 pub const AT_ONCE: u32 = 2;
+
+/// Answer of a callback: the call finds nothing to read yet.
+pub const TOO_EARLY: u32 = 3;
 
 /// Answer of a callback, with a number in the other bits: no more bytes than that are to be sent now.
 pub const AT_MOST: u32 = 1 << 31;

@@ -39,7 +39,7 @@ pub fn unwatch(number: u32) -> PyResult<()> {
     let me = flags::me()?;
     let Some(watch) = with(|watches| watches.remove(number)).flatten() else { return Ok(()) };
     if has_come_unasked(&watch) {
-        end_unasked();
+        run::end_unasked();
     }
     // What would have made it ready is no step of its own: who does that from now on is in conflict all the same.
     touch(me, &watch);
@@ -96,12 +96,8 @@ pub fn refresh_outside_steps(me: ThreadId) {
 /// Before time passes because nobody can go on.
 pub fn check_elapse() {
     if all().iter().any(has_come_unasked) {
-        end_unasked();
+        run::end_unasked();
     }
-}
-
-fn end_unasked() -> ! {
-    run::end_unfollowed("a server to answer only", "it has sent something unasked, or in pieces")
 }
 
 fn with<R>(body: impl FnOnce(&mut Watches) -> R) -> Option<R> {
@@ -161,8 +157,11 @@ fn is_there(watch: &Watch) -> bool {
     }
 }
 
+/// Whether a server has said something that it was not asked for; also if it is just the end, and nobody has been told.
 fn has_come_unasked(watch: &Watch) -> bool {
-    matches!(watch.of, Watched::Server(_)) && !is_set(watch.flag) && is_there(watch)
+    let Watched::Server(id) = watch.of else { return false };
+    servers::has_come_unasked(id)
+        || !is_set(watch.flag) && !servers::awaits_answer(id) && servers::is_readable(id)
 }
 
 fn is_set(flag: ObjectId) -> bool {

@@ -19,13 +19,32 @@ from frontrun.common import InterleavingResult
 from local_servers import free_port
 from test_servers import COUNTER
 
-# It greets its clients, and says nothing else.
+# It greets its clients, at once or a little later, and says nothing else.
 GREETER = """
-import socket, sys
+import socket, sys, time
 server, clients = socket.create_server(("127.0.0.1", int(sys.argv[1]))), []
 while True:
     clients.append(server.accept()[0])
+    time.sleep({delay})
     clients[-1].sendall(b"hello\\n")
+"""
+# It turns its clients away without a word.
+DOORKEEPER = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    server.accept()[0].close()
+"""
+# It says more than it was asked for, but not at once.
+GOSSIP = """
+import socket, sys, time
+server, clients = socket.create_server(("127.0.0.1", int(sys.argv[1]))), []
+while True:
+    clients.append(server.accept()[0])
+    for answer in clients[-1].makefile("rb"):
+        clients[-1].sendall(answer)
+        time.sleep(0.1)
+        clients[-1].sendall(answer)
 """
 # It hears its clients, and says nothing.
 LISTENER = """
@@ -122,10 +141,34 @@ async def ask(port: int) -> None:
     writer.close()
 
 
+async def ask_twice(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"hello\n")
+    await reader.readline()
+    await reader.readline()
+    writer.close()
+
+
+async def receive(port: int) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connection:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, ("127.0.0.1", port))
+        await loop.sock_recv(connection, 10)
+
+
+UNASKED = "a task to wait for nothing but answers, but it waits for what a server says unasked, or in pieces"
+
+
 @pytest.mark.parametrize(
     ("program", "worker", "reason"),
     [
-        (GREETER, read_line, "a server to send what a task waits for, but it has not been asked for anything"),
+        (GREETER.format(delay=0), read_line, UNASKED),
+        (GREETER.format(delay=0.05), read_line, UNASKED),
+        (GREETER.format(delay=0), receive, UNASKED),
+        (GREETER.format(delay=0.05), receive, UNASKED),
+        (DOORKEEPER, read_line, UNASKED),
+        (GOSSIP, ask_twice, UNASKED),
         (LISTENER, ask, "a server to answer, but nothing has come in ten seconds"),
     ],
 )
@@ -134,6 +177,27 @@ def test_a_server_that_speaks_unasked_or_not_at_all_cannot_be_followed(program: 
         result = explore(lambda: port, [worker])
         assert result.verdict == "diverged"
         assert reason in result.explanation, result.explanation
+
+
+async def increment_by_hand(counter: Counter) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket() as connection:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, ("127.0.0.1", counter.port))
+        await loop.sock_sendall(connection, b"get\n")
+        number = await loop.sock_recv(connection, 1)
+        number += await loop.sock_recv(connection, 10)
+        await loop.sock_sendall(connection, b"set %d\n" % (int(number) + 1))
+        await loop.sock_recv(connection, 10)
+
+
+def test_an_answer_is_never_there_at_the_first_look() -> None:
+    with served(COUNTER) as port:
+        results = [explore(lambda: Counter(port), [increment_by_hand] * 2, Counter.number) for _ in range(5)]
+    for result in results:
+        assert result.exhausted, result.explanation
+        assert set(result.outcomes) == {"1", "2"}
+    assert len({result.num_explored for result in results}) == 1
 
 
 class Shop:

@@ -109,6 +109,15 @@ def test_connections_of_their_own_are_independent() -> None:
     assert (result.verdict, result.num_explored) == ("exhausted", 1), result.explanation
 
 
+def test_who_writes_nothing_does_not_ask_a_server() -> None:
+    # Two pairs: that nothing is written there is nobody's request to a server that both would ask.
+    def write_nothing(number: int) -> Thread:
+        return lambda pairs: (pairs[number][0].send(b""), pairs[number][0].shutdown(socket.SHUT_WR))
+
+    result = explore(lambda: [socket.socketpair(), socket.socketpair()], [write_nothing(0), write_nothing(1)])
+    assert (result.verdict, result.num_explored) == ("exhausted", 1), result.explanation
+
+
 def test_two_clients_come_in_either_order() -> None:
     # Two orders of the connections, and the second comes before or after the first is accepted.
     def accept_two(server: socket.socket) -> None:

@@ -122,8 +122,13 @@ macro_rules! hooks {
                         let ($address, $length) =
                             elsewhere.as_ref().map_or(($address, $length), |other| other.arguments());
                     )?
-                    // SAFETY: the caller's own call, handed on.
-                    let result = unsafe { function($($argument),*) };
+                    let result = if call.is_too_early() {
+                        crate::raw::set_errno(libc::EAGAIN);
+                        <$result as Returned>::FAILED
+                    } else {
+                        // SAFETY: the caller's own call, handed on.
+                        unsafe { function($($argument),*) }
+                    };
                     call.finish(result.value(), result.failed(), result.descriptor());
                     result
                 }

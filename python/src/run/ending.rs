@@ -66,7 +66,16 @@ fn check_descriptors() {
     if is_stalled {
         end_unfollowed("who is told that a descriptor is ready to use it", "it does not, and is told again");
     }
-    end_unfollowed("a server to send what a task waits for", "it has not been asked for anything")
+    end_unasked()
+}
+
+/// Ends a run in which a task waits for what no server was asked for. It comes at any time, or never: whether it is there
+/// already must not make a difference.
+pub fn end_unasked() -> ! {
+    end_unfollowed(
+        "a task to wait for nothing but answers",
+        "it waits for what a server says unasked, or in pieces",
+    )
 }
 
 fn loops_for_ever(spinning: usize) -> String {

@@ -183,20 +183,29 @@ const QUIET: Duration = Duration::from_millis(20);
 /// Waits until no more comes, or the end has.
 pub fn await_quiet(fd: RawFd) {
     let end = deadline();
-    let mut known = -1;
+    let mut known = None;
     while Instant::now() < end {
-        let (mut there, mut question) = (0, libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 });
-        // SAFETY: a number to be stored, and one question.
-        let has_ended = unsafe {
-            libc::ioctl(fd, libc::FIONREAD, &raw mut there);
-            libc::poll(&raw mut question, 1, 0) > 0
-        };
-        if has_ended || there == known {
+        let there = bytes_there(fd);
+        if has_ended(fd) || known == Some(there) {
             return;
         }
-        known = there;
+        known = Some(there);
         std::thread::sleep(QUIET);
     }
+}
+
+fn has_ended(fd: RawFd) -> bool {
+    let mut question = libc::pollfd { fd, events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: one question.
+    unsafe { libc::poll(&raw mut question, 1, 0) > 0 }
+}
+
+/// How many bytes there are to read now.
+pub fn bytes_there(fd: RawFd) -> u64 {
+    let mut there: libc::c_int = 0;
+    // SAFETY: a number to be stored.
+    unsafe { libc::ioctl(fd, libc::FIONREAD, &raw mut there) };
+    u64::try_from(there).unwrap_or(0)
 }
 
 /// What there is to read now, which stays there. Empty for nothing, or the end.

@@ -24,13 +24,15 @@ mod redis;
 mod unknown;
 
 use crate::connections::{Id, Servers, Speech};
+use crate::endpoints::inode;
 use crate::outside::Books;
-use crate::run;
-use crate::shim::{AT_MOST, BEFORE, DONE, IoEvent, kind};
-pub use answers::{await_answer, connection, is_readable, is_writable, say};
+use crate::shim::{AT_MOST, BEFORE, DONE, IoEvent, TOO_EARLY, kind};
+use crate::{controlled, run};
+pub use answers::{await_answer, awaits_answer, connection, has_come_unasked, is_readable, is_writable, say};
 use frontrun_formats::{Location, Operation, ThreadId};
 use frontrun_recorder::servers::{postgres as postgres_protocol, redis as redis_protocol};
 use place::here;
+use std::os::fd::RawFd;
 
 /// Whether the call is about a connection to a server, or makes one.
 pub fn concerns(event: &IoEvent) -> bool {
@@ -51,6 +53,7 @@ pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
         && event.kind == kind::WRITE
         && event.phase == BEFORE
         && exchange::is_connected(event.fd)
+        && !is_of_this_run(event.fd)
     {
         // Made before the run began, by nobody knows whom, and nobody knows what has been said.
         let _ = with(|servers, _| {
@@ -72,6 +75,9 @@ pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
         }
         (kind::READ, true) => {
             inputs::reads(id, event);
+            if controlled::step().is_some() && answers::comes_too_early(id, event) {
+                return Some(TOO_EARLY);
+            }
             // An answer that does not come is as with any socket.
             return None;
         }
@@ -79,9 +85,8 @@ pub fn on_call(me: ThreadId, event: &IoEvent) -> Option<u32> {
             has_received(id, event);
             answers::note_said(me, id);
         }
-        (kind::SHUTDOWN, false) => {
-            // Who has heard all answers with the rest and the end.
-            let _ = with(|servers, _| servers.get(id).map(|connection| connection.is_waiting = true));
+        (kind::SHUTDOWN, false) if event.error == 0 => {
+            let _ = with(|servers, _| servers.note_shut(id));
             answers::note_said(me, id);
         }
         (kind::CLOSE, true) => closes(me, id, speech),
@@ -102,6 +107,13 @@ fn connects(id: Id, event: &IoEvent) -> Option<u32> {
         }
     }
     None
+}
+
+/// Whether both ends of a connection were made in this run. What of it is no step there, such as writing nothing, is
+/// none at a server either.
+fn is_of_this_run(fd: RawFd) -> bool {
+    // SAFETY: the calling thread holds the turn and the lock; the borrow ends here.
+    unsafe { run::get() }.is_some_and(|run| run.outside.endpoints.knows(inode(fd)))
 }
 
 /// Before a call that waits for descriptors.
@@ -163,8 +175,9 @@ fn has_received(id: Id, event: &IoEvent) {
     let count = usize::try_from(event.result).unwrap_or(0);
     let bytes = exchange::bytes_of(event, Some(count));
     inputs::has_received(id, event, bytes.as_deref());
+    let left = exchange::bytes_there(event.fd);
     let _ = with(|servers, _| match bytes {
-        Some(bytes) => servers.note_received(id, &bytes),
+        Some(bytes) => servers.note_received(id, &bytes, left),
         None => servers.set_speech(id, Speech::Unknown),
     });
 }
