@@ -208,10 +208,10 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
         | Operation::QueueTryGet { queue: object } => smallvec![state(object)],
         Operation::ChannelOpen { channel } => smallvec![state(channel), (channels::refused(channel), true)],
         Operation::ChannelPut { channel, .. } => {
-            smallvec![state(channel), (channels::refused(channel), false)]
+            smallvec![state(channel), (channels::refused(channel), false), (channels::ended(channel), false)]
         }
         Operation::ChannelTake { channel, .. } | Operation::ChannelTryTake { channel, .. } => {
-            smallvec![state(channel), (channels::ended(channel), false)]
+            smallvec![state(channel), (channels::refused(channel), false), (channels::ended(channel), false)]
         }
         Operation::EventWait { event } | Operation::EventIsSet { event } => {
             smallvec![part(event, Part::State, false)]
@@ -234,10 +234,7 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
             .flat_map(|at| [Location::new(at.object, Part::State), channels::ended(at.object)])
             .map(|at| (at, false))
             .collect(),
-        Operation::ChannelClose { ref of } => {
-            let dropped = of.iter().filter(|at| **at == channels::refused(at.object));
-            of.iter().map(|at| (*at, true)).chain(dropped.map(|at| state(at.object))).collect()
-        }
+        Operation::ChannelClose { ref of } => of.iter().map(|at| (*at, true)).collect(),
         Operation::RunLoop { until, host, leaves } => {
             smallvec![part(until, Part::State, false), part(host, Part::State, leaves)]
         }

@@ -324,22 +324,24 @@ fn channels_count_what_can_be_taken() {
     let empty = Log::default();
     check_disabled(take(1), &empty);
     check_disabled(wait(), &empty);
-    check(try_take(1), &empty, 0, &[state(A), ended], &[]);
-    let three = check(put(3), &empty, 1, &[refused], &[state(A)]);
+    check(try_take(1), &empty, 0, &[state(A), ended, refused], &[]);
+    let three = check(put(3), &empty, 1, &[refused, ended], &[state(A)]);
     check(wait(), &three, 1, &[state(A), ended], &[]);
-    let one = check(take(2), &three, 1, &[], &[state(A)]);
+    let one = check(take(2), &three, 1, &[refused], &[state(A)]);
     let closed = check(close(ended), &one, 1, &[], &[ended]);
     check(close(ended), &closed, 1, &[ended], &[]);
-    let end = check(try_take(u32::MAX), &closed, 1, &[], &[state(A)]);
-    check(take(1), &end, 0, &[state(A), ended], &[]);
-    let gone = check(close(refused), &three, 1, &[], &[refused, state(A)]);
-    check(put(1), &gone, 0, &[state(A), refused], &[]);
-    check(close(refused), &gone, 1, &[refused, state(A)], &[]);
+    check(put(1), &closed, 0, &[state(A), refused, ended], &[]);
+    let end = check(try_take(u32::MAX), &closed, 1, &[refused], &[state(A)]);
+    check(take(1), &end, 0, &[state(A), ended, refused], &[]);
+    let gone = check(close(refused), &three, 1, &[], &[refused]);
+    check(put(1), &gone, 0, &[state(A), refused, ended], &[]);
+    check(close(refused), &gone, 1, &[refused], &[]);
+    check(take(1), &gone, 1, &[refused], &[state(A)]);
     let again = check(Operation::ChannelOpen { channel }, &gone, 1, &[], &[state(A), refused]);
     check_disabled(take(1), &again);
     let lost = unknown(state(A));
-    check(take(1), &lost, UNKNOWN_RESULT, &[ended], &[state(A)]);
-    check(put(1), &lost, 1, &[refused], &[state(A)]);
+    check(take(1), &lost, UNKNOWN_RESULT, &[ended, refused], &[state(A)]);
+    check(put(1), &lost, 1, &[refused, ended], &[state(A)]);
 }
 
 #[test]

@@ -30,6 +30,10 @@ pub enum Action {
     WriteArgument,
     /// Writes all of the object, reads all of every argument.
     WriteWhole,
+    /// Reads what C code keeps in the object alone, such as the descriptor of a socket, and all of every argument.
+    ReadState,
+    /// Writes what C code keeps in the object alone.
+    WriteState,
     /// Reads how many elements there are, or which, of every container that it is given.
     ReadShape,
     /// Asks whether the object is true.
@@ -100,6 +104,7 @@ impl Action {
                 | A::Construct
                 | A::ReadArray
                 | A::ReadArguments
+                | A::ReadState
                 | A::ReadShape
                 | A::Truth
                 | A::ReadKey

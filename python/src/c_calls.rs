@@ -203,9 +203,9 @@ const ROWS: &[Row] = &[
         "_socket",
         "socket",
         &[
-            (A::WriteWhole, "__init__ close detach setblocking settimeout"),
+            (A::WriteState, "__init__ close detach setblocking settimeout"),
             (
-                A::ReadWhole,
+                A::ReadState,
                 "_accept bind connect connect_ex fileno getblocking getpeername getsockname getsockopt gettimeout \
                  listen recv recvfrom recvmsg send sendall sendmsg sendto setsockopt shutdown",
             ),

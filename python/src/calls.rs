@@ -13,7 +13,7 @@ use crate::names::Name;
 use crate::observed::Observed;
 use crate::site::Site;
 use crate::{attribute, class, container, iteration, names, ndarray, operators};
-use frontrun_formats::Operation;
+use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
 
@@ -315,6 +315,8 @@ unsafe fn act(
             Some(Action::WriteWhole) => write(object, arguments),
             Some(Action::ReadArguments) => read(argument?, &arguments[1..], Look::Items),
             Some(Action::WriteArgument) => write(argument?, &[]),
+            Some(Action::ReadState) => own_state(object, arguments, false),
+            Some(Action::WriteState) => own_state(object, arguments, true),
             Some(Action::ReadShape) => read_shapes(object, arguments),
             Some(Action::Truth) => container::truth(object),
             Some(Action::ReadKey) => container::plain_get(object, argument?),
@@ -400,6 +402,23 @@ unsafe fn write(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) ->
     // SAFETY: as for `observe`.
     unsafe {
         handed.write(object, Look::Items);
+        for argument in arguments {
+            handed.read(*argument, Look::Deep);
+        }
+    }
+    handed.observed()
+}
+
+/// Touches what C code keeps in the object, reads the arguments.
+unsafe fn own_state(
+    object: *mut ffi::PyObject,
+    arguments: &[*mut ffi::PyObject],
+    writes: bool,
+) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: as for `observe`.
+    unsafe {
+        handed.add(Location::new(names::number(object), Part::State), writes);
         for argument in arguments {
             handed.read(*argument, Look::Deep);
         }

@@ -10,7 +10,7 @@
 //! Not here: which channel an end has (endpoints), waiting for several (readiness), writers that find a channel full, which
 //! end the run as one that cannot be followed.
 
-use crate::endpoints::{self, Channel, Endpoints, address, flags, has_messages, inode, is_last};
+use crate::endpoints::{self, Channel, Endpoints, NOWHERE, address, flags, has_messages, inode, is_last};
 use crate::outside::{Books, Outside};
 use crate::shim::{AGAIN, DONE, IoEvent, WRITES, kind};
 use crate::{controlled, run};
@@ -26,6 +26,9 @@ use std::time::{Duration, Instant};
 
 /// How long the system may take to move what was sent.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What `poll` says of a descriptor at which nothing more will arrive, which may be one that has been closed.
+const NOTHING_MORE: libc::c_short = libc::POLLHUP | libc::POLLERR | libc::POLLNVAL;
 
 thread_local! {
     /// What the call under way will return, if it succeeds.
@@ -48,6 +51,15 @@ pub fn concerns(event: &IoEvent) -> bool {
         || event.resource() == b"pipe"
         || event.kind == kind::PAIR
         || copies(event)
+        || is_on_nothing(event)
+}
+
+/// Whether the call is one on a descriptor that is not open, such as that of an end which another thread has closed.
+fn is_on_nothing(event: &IoEvent) -> bool {
+    matches!(event.kind, kind::READ | kind::WRITE)
+        && event.resource().is_empty()
+        && event.fd >= 0
+        && inode(event.fd) == NOWHERE
 }
 
 /// Whether the call has the system move something from one descriptor to another.
@@ -112,6 +124,9 @@ fn is_known(event: &IoEvent) -> bool {
     let knows = |fd: u64| with_endpoints(|endpoints| endpoints.knows(inode(fd as RawFd))).unwrap_or(false);
     match event.kind {
         kind::READ if copies(event) => (0..3).any(|at| at != 1 && knows(event.arguments[at])),
+        kind::READ | kind::WRITE if end == NOWHERE => {
+            with_endpoints(|endpoints| endpoints.at(event.fd).is_some()).unwrap_or(false)
+        }
         kind::READ | kind::WRITE | kind::SHUTDOWN | kind::CLOSE | kind::ACCEPT => {
             with_endpoints(|endpoints| endpoints.knows(end)).unwrap_or(false)
         }
@@ -160,18 +175,21 @@ fn step(event: &IoEvent) -> Option<Step> {
     };
     match event.kind {
         kind::READ => {
-            let most = if has_messages(event.fd) { 1 } else { count(event.length) };
-            let channel = with_endpoints(|endpoints| endpoints.receives(end))?;
-            on(channel.filter(|_| most > 0), &|channel| receive(event, channel, most))
+            let (channel, _, manner) = with_endpoints(|endpoints| endpoints.at(event.fd))??;
+            let most = if manner.has_messages { 1 } else { count(event.length) };
+            on(Some(channel).filter(|_| most > 0), &|channel| receive(event, channel, most, manner.waits))
         }
         kind::WRITE => {
-            let count = if has_messages(event.fd) { 1 } else { count(event.length) };
-            let channel = with_endpoints(|endpoints| endpoints.sends(end))?;
-            on(channel.filter(|_| count > 0), &|channel| Operation::ChannelPut { channel, count })
+            let (_, channel, manner) = with_endpoints(|endpoints| endpoints.at(event.fd))??;
+            let count = if manner.has_messages { 1 } else { count(event.length) };
+            // Nothing can be written to a pipe at any time.
+            let matters = count > 0 || manner.family.is_some();
+            on(Some(channel).filter(|_| matters), &|channel| put(channel, count, manner.family))
         }
         kind::ACCEPT => {
             let channel = with_endpoints(|endpoints| endpoints.listener(end))?;
-            on(channel, &|channel| receive(event, channel, 1))
+            let waits = flags(event.fd) & libc::O_NONBLOCK == 0;
+            on(channel, &|channel| receive(event, channel, 1, waits))
         }
         kind::CONNECT => connect(event),
         kind::BIND => bind(event),
@@ -186,14 +204,14 @@ fn step(event: &IoEvent) -> Option<Step> {
 }
 
 /// Taking what is there, up to `most`, or looking whether anything is.
-fn receive(event: &IoEvent, channel: ObjectId, most: u32) -> Operation {
+fn receive(event: &IoEvent, channel: ObjectId, most: u32, waits: bool) -> Operation {
     let how = match event.function() {
         "recv" | "recvfrom" => event.arguments[3] as c_int,
         "__recv_chk" | "__recvfrom_chk" => event.arguments[4] as c_int,
         "recvmsg" => event.arguments[2] as c_int,
         _ => 0,
     };
-    let waits = flags(event.fd) & libc::O_NONBLOCK == 0 && how & libc::MSG_DONTWAIT == 0;
+    let waits = waits && how & libc::MSG_DONTWAIT == 0;
     let state = Location::new(channel, Part::State);
     match (waits, how & libc::MSG_PEEK != 0) {
         (true, true) => Operation::ChannelWait { of: Box::new([state]) },
@@ -201,6 +219,16 @@ fn receive(event: &IoEvent, channel: ObjectId, most: u32) -> Operation {
         (true, false) => Operation::ChannelTake { channel, most },
         (false, false) => Operation::ChannelTryTake { channel, most },
     }
+}
+
+/// Putting something, or nothing: that fails all the same once this end of a connection is closed, or the other one of a
+/// local socket.
+fn put(channel: ObjectId, count: u32, family: Option<c_int>) -> Operation {
+    if count > 0 {
+        return Operation::ChannelPut { channel, count };
+    }
+    let closed = [Some(ended(channel)), (family == Some(libc::AF_UNIX)).then(|| refused(channel))];
+    Operation::Touch { reads: closed.into_iter().flatten().collect(), writes: Box::new([]) }
 }
 
 /// Connecting to a socket of this run that listens, or finding that there is none.
@@ -236,6 +264,14 @@ fn close(event: &IoEvent, shared: bool) -> Option<Step> {
     let end = inode(event.fd);
     let (sends, receives) = with_endpoints(|endpoints| (endpoints.sends(end), endpoints.receives(end)))?;
     let listener = with_endpoints(|endpoints| endpoints.listener(end))?;
+    if event.kind == kind::CLOSE {
+        if !is_last(event.fd) {
+            return None;
+        }
+        if !shared {
+            with_endpoints(|endpoints| endpoints.leave(event.fd));
+        }
+    }
     let numbered = |channel: &Option<Channel>| channel.as_ref().and_then(number);
     let (sends, receives, listener) = (numbered(&sends), numbered(&receives), numbered(&listener));
     let of: Vec<Option<Location>> = match (event.kind, event.arguments[1] as c_int) {
@@ -246,7 +282,6 @@ fn close(event: &IoEvent, shared: bool) -> Option<Step> {
             let all = taken.flat_map(|channel| [ended(channel), refused(channel)]).chain(sends.map(ended));
             all.map(Some).collect()
         }
-        _ if !is_last(event.fd) => return None,
         _ if sends.is_some() && sends == receives => {
             let writes = flags(event.fd) & libc::O_ACCMODE != libc::O_RDONLY;
             vec![if writes { sends.map(ended) } else { receives.map(refused) }]
@@ -284,7 +319,7 @@ fn prepare(event: &IoEvent, operation: &Operation) {
         }
         Operation::ChannelWait { .. } => settle(event.fd, 0),
         Operation::ChannelPut { channel, count } if event.kind == kind::WRITE => {
-            if value(refused(channel)) == 0 && !has_messages(event.fd) {
+            if value(refused(channel)) == 0 && value(ended(channel)) == 0 && !has_messages(event.fd) {
                 EXPECTED.set(Some(u64::from(count)));
             }
             let before = flags(event.fd);
@@ -360,7 +395,7 @@ pub fn settle(fd: RawFd, bytes: u64) {
             libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_QUICKACK, at, size_of::<c_int>() as u32);
             libc::poll(&raw mut question, 1, 1)
         };
-        if ready > 0 && there as u64 >= bytes || question.revents & (libc::POLLHUP | libc::POLLERR) != 0 {
+        if ready > 0 && there as u64 >= bytes || question.revents & NOTHING_MORE != 0 {
             return;
         }
         if Instant::now() > until {
@@ -399,9 +434,9 @@ fn things(channel: ObjectId) -> u64 {
     value(Location::new(channel, Part::State)) as u64
 }
 
-/// Whether who takes from the channel need not wait.
+/// Whether there is something to read in the channel, be it the end, at an end that is open.
 pub fn is_ready(channel: ObjectId) -> bool {
-    things(channel) > 0 || value(ended(channel)) != 0
+    value(ended(channel)) != 0 || things(channel) > 0 && value(refused(channel)) == 0
 }
 
 /// Whether the call is one on a socket for which nobody has done what it waits for, in all the time that another process

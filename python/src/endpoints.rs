@@ -52,6 +52,25 @@ struct Ends {
     sends: Channel,
 }
 
+/// What calls on an end are like.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Who finds nothing waits.
+    pub waits: bool,
+    /// Messages are sent, not bytes.
+    pub has_messages: bool,
+    /// Which kind of addresses it has, if it is a socket.
+    pub family: Option<c_int>,
+}
+
+impl Manner {
+    /// That of an open descriptor.
+    fn of(fd: RawFd) -> Self {
+        let (waits, family) = (flags(fd) & libc::O_NONBLOCK == 0, option(fd, libc::SO_DOMAIN));
+        Manner { waits, has_messages: has_messages(fd), family }
+    }
+}
+
 /// A client that waits to be accepted: its socket, and its own address.
 #[derive(Clone, Debug)]
 struct Client {
@@ -68,6 +87,8 @@ pub struct Endpoints {
     waiting: FxHashMap<Box<[u8]>, VecDeque<Client>>,
     /// Ends that a child process has, too.
     inherited: FxHashSet<Inode>,
+    /// Ends that have been closed, by the descriptors that led there: who has learned the number before uses it all the same.
+    gone: FxHashMap<RawFd, (Ends, Manner)>,
     /// What was in the channels before there was a second thread.
     pub tally: Tally,
     pub takers: Takers,
@@ -203,6 +224,24 @@ impl Endpoints {
         self.ends.get(&end).map(|ends| ends.sends.clone())
     }
 
+    /// Where a descriptor reads and writes, or did when it was open, and how.
+    pub fn at(&self, fd: RawFd) -> Option<(Channel, Channel, Manner)> {
+        let end = inode(fd);
+        let (ends, manner) = match self.ends.get(&end) {
+            Some(ends) => (ends, Manner::of(fd)),
+            None if end == NOWHERE => self.gone.get(&fd).map(|(ends, manner)| (ends, *manner))?,
+            None => return None,
+        };
+        Some((ends.receives.clone(), ends.sends.clone(), manner))
+    }
+
+    /// Notes that the last descriptor of an end is about to be closed.
+    pub fn leave(&mut self, fd: RawFd) {
+        if let Some(ends) = self.ends.get(&inode(fd)) {
+            self.gone.insert(fd, (ends.clone(), Manner::of(fd)));
+        }
+    }
+
     /// Whether this is an end or a listening or bound socket of this run.
     pub fn knows(&self, end: Inode) -> bool {
         self.ends.contains_key(&end) || self.listeners.contains_key(&end) || self.bound.contains_key(&end)
@@ -238,7 +277,10 @@ pub fn is_here(address: &[u8]) -> bool {
     address.strip_prefix(b"socket:").is_some_and(|host| hosts.iter().any(|here| host.starts_with(here)))
 }
 
-/// Device and inode behind a descriptor; zeros if nothing.
+/// What is behind a descriptor that is not open.
+pub const NOWHERE: Inode = (0, 0);
+
+/// Device and inode behind a descriptor; [`NOWHERE`] if nothing.
 pub fn inode(fd: RawFd) -> Inode {
     let mut status = std::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: the buffer is valid, and all-zero is a valid status.
@@ -268,12 +310,16 @@ pub fn flags(fd: RawFd) -> c_int {
 
 /// Whether a descriptor is a socket of messages, not of bytes.
 pub fn has_messages(fd: RawFd) -> bool {
-    let (mut kind, mut size) = (0 as c_int, size_of::<c_int>() as socklen_t);
+    option(fd, libc::SO_TYPE).is_some_and(|kind| kind != libc::SOCK_STREAM)
+}
+
+/// An option of a socket.
+fn option(fd: RawFd, name: c_int) -> Option<c_int> {
+    let (mut value, mut size) = (0 as c_int, size_of::<c_int>() as socklen_t);
     // SAFETY: a number of that size.
-    let asked = unsafe {
-        libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_TYPE, (&raw mut kind).cast(), &raw mut size)
-    };
-    asked == 0 && kind != libc::SOCK_STREAM
+    let asked =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, name, (&raw mut value).cast(), &raw mut size) };
+    (asked == 0).then_some(value)
 }
 
 /// Whether no other descriptor of this process leads to the same end.

@@ -17,7 +17,7 @@ use crate::channels::{self, is_ready};
 use crate::watched::{Watch, Watched, Watches};
 use crate::{controlled, flags, readiness, run, servers};
 use frontrun_formats::semantics::State;
-use frontrun_formats::semantics::channels::ended;
+use frontrun_formats::semantics::channels::{ended, refused};
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
 use pyo3::prelude::*;
 use std::os::fd::RawFd;
@@ -140,7 +140,7 @@ fn look(me: ThreadId, watch: &Watch) -> bool {
 fn touch(me: ThreadId, watch: &Watch) {
     match watch.of {
         Watched::Channel(channel) => {
-            let reads = Box::new([Location::new(channel, Part::State), ended(channel)]);
+            let reads = Box::new([Location::new(channel, Part::State), ended(channel), refused(channel)]);
             channels::execute(me, Operation::Touch { reads, writes: Box::new([]) });
         }
         Watched::Server(id) => servers::say(me, id),

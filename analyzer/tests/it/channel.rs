@@ -33,9 +33,7 @@ impl Channels {
                     self.0.entry(*number).or_default().has_ended = true;
                 }
                 for number in refused {
-                    let channel = self.0.entry(*number).or_default();
-                    channel.is_refused = true;
-                    channel.things.clear();
+                    self.0.entry(*number).or_default().is_refused = true;
                 }
                 return (0, true);
             }
@@ -50,7 +48,7 @@ impl Channels {
         };
         let channel = self.0.entry(*number).or_default();
         match op {
-            Op::ChannelPut(_, value, count) if !channel.is_refused => {
+            Op::ChannelPut(_, value, count) if !channel.is_refused && !channel.has_ended => {
                 channel.things.extend(vec![*value; *count as usize]);
                 (1, true)
             }
@@ -58,8 +56,10 @@ impl Channels {
             Op::ChannelTake(_, most) | Op::ChannelTryTake(_, most) => {
                 let some = channel.things.len().min(*most as usize);
                 let end = if channel.has_ended { -1 } else { -2 };
+                let refused = channel.is_refused;
                 let taken = channel.things.drain(..some).reduce(|digest, value| digest * 31 + value);
-                (taken.unwrap_or(end), taken.is_some())
+                let taken = taken.map(|digest| digest * 2 + i64::from(refused));
+                (taken.unwrap_or(end - i64::from(refused) * 2), taken.is_some())
             }
             _ => {
                 *channel = Channel { has_ended: channel.has_ended, ..Channel::default() };

@@ -30,34 +30,35 @@ pub(super) fn open(channel: ObjectId) -> Effect {
 
 pub(super) fn put(channel: ObjectId, count: u32, state: &impl State) -> Effect {
     let at = state_of(channel);
-    let mut effect = match (state.value(refused(channel)).known(), state.value(at).known()) {
-        (Some(0), Some(there)) => {
+    let known = |at| state.value(at).known();
+    let mut effect = match (known(refused(channel)), known(ended(channel)), known(at)) {
+        (Some(0), Some(0), Some(there)) => {
             // The initial value comes from a file, which may say anything.
             Effect::writes(at, there.saturating_add(i64::from(count)))
         }
-        (Some(0), None) => Effect::nothing().and_writes(at, Value::Unknown),
-        (None, _) => Effect::unknown(at),
-        (Some(_), _) => Effect::reads(at, false),
+        (Some(0), Some(0), None) => Effect::nothing().and_writes(at, Value::Unknown),
+        (Some(closed), _, _) | (_, Some(closed), _) if closed != 0 => Effect::reads(at, false),
+        _ => Effect::unknown(at),
     };
-    effect.reads.push(refused(channel));
+    // Who puts something into a channel that it or another thread has closed fails, as it does where nobody takes it.
+    effect.reads.extend([refused(channel), ended(channel)]);
     effect
 }
 
 pub(super) fn take(channel: ObjectId, most: u32, state: &impl State) -> Effect {
     let at = state_of(channel);
-    match state.value(at).known() {
+    let known = state.value(at).known();
+    let mut effect = match known {
         Some(there) if there > 0 => Effect::writes(at, there.saturating_sub(i64::from(most)).max(0)),
-        Some(_) => {
-            let mut effect = Effect::reads(at, false);
-            effect.reads.push(ended(channel));
-            effect
-        }
-        None => {
-            let mut effect = Effect::unknown(at);
-            effect.reads.push(ended(channel));
-            effect
-        }
+        Some(_) => Effect::reads(at, false),
+        None => Effect::unknown(at),
+    };
+    if known.is_none_or(|there| there <= 0) {
+        effect.reads.push(ended(channel));
     }
+    // Another thread may have closed the end at which it is taken.
+    effect.reads.push(refused(channel));
+    effect
 }
 
 /// What is only looked at: how much is there, and whether more can come.
@@ -67,18 +68,15 @@ pub(super) fn look(of: &[Location]) -> Effect {
     effect
 }
 
-/// What is closed already is read. What nobody will take is gone.
+/// What is closed already is read. What nobody will take stays: who wants to take it although the end is closed does not
+/// wait for it, but fails.
 pub(super) fn close(of: &[Location], state: &impl State) -> Effect {
     let mut effect = Effect::nothing();
     for at in of {
-        let dropped = (*at == refused(at.object)).then(|| state_of(at.object));
         if state.value(*at).known().is_some_and(|closed| closed != 0) {
-            effect.reads.extend([Some(*at), dropped].into_iter().flatten());
-            continue;
-        }
-        effect = effect.and_writes(*at, Value::Int(1));
-        if let Some(dropped) = dropped {
-            effect = effect.and_writes(dropped, Value::Int(0));
+            effect.reads.push(*at);
+        } else {
+            effect = effect.and_writes(*at, Value::Int(1));
         }
     }
     effect
