@@ -2,9 +2,10 @@
 //! any Python code.
 //!
 //! Model: an instance's attribute is the entry `name` of the instance; one that a class provides is read there, too, and in
-//! the classes that are searched before, since a later store in any of them changes what is seen. Slots belong to the instance. A module's attributes
-//! are the entries of its dictionary, the same that its functions use as globals. A property, and a class with its
-//! own `__getattribute__` or `__setattr__`, run Python code that is recorded itself.
+//! the classes that are searched before, since a later store in any of them changes what is seen. One that the instance
+//! has itself is read there alone, if no class has it, and a slot always. A module's attributes are the entries of its
+//! dictionary, the same that its functions use as globals. A property is read in the classes, too; it, and a class with
+//! its own `__getattribute__` or `__setattr__`, run Python code that is recorded itself.
 
 use crate::class;
 use crate::names::{self, Name};

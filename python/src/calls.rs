@@ -72,18 +72,29 @@ pub unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
 pub unsafe fn operands(site: &Site, frame: Frame) -> Option<Operands> {
     // SAFETY: the site knows where callable and arguments lie.
     unsafe {
-        let (below, count) = match site.kind {
-            SiteKind::CallKw => (1, site.arg as usize),
-            SiteKind::CallFunctionEx => return spread_operands(site, frame),
-            _ => (0, site.arg as usize),
-        };
-        let end = site.top as usize - below;
-        let first = frame.slot(end - count - 2);
-        let second = frame.slot(end - count - 1);
-        let arguments = (end - count..end).map(|at| frame.slot(at)).collect();
-        let (callable, receiver) =
-            if cfg!(Py_3_13) || !first.is_null() { (first, second) } else { (second, std::ptr::null_mut()) };
+        if site.kind == SiteKind::CallFunctionEx {
+            return spread_operands(site, frame);
+        }
+        let first = first_argument(site);
+        let (callable, receiver) = called(site, frame);
+        let arguments = (first..first + site.arg as usize).map(|at| frame.slot(at)).collect();
         Some(Operands { callable, receiver, arguments })
+    }
+}
+
+/// Where the arguments of a call lie that spreads nothing.
+fn first_argument(site: &Site) -> usize {
+    let names = usize::from(site.kind == SiteKind::CallKw);
+    site.top as usize - names - site.arg as usize
+}
+
+/// What such a call calls, and the object whose method it is if that is apart.
+unsafe fn called(site: &Site, frame: Frame) -> (*mut ffi::PyObject, *mut ffi::PyObject) {
+    // SAFETY: as for `operands`; both lie below the arguments.
+    unsafe {
+        let below = first_argument(site);
+        let (first, second) = (frame.slot(below - 2), frame.slot(below - 1));
+        if cfg!(Py_3_13) || !first.is_null() { (first, second) } else { (second, std::ptr::null_mut()) }
     }
 }
 
@@ -92,12 +103,15 @@ pub unsafe fn operands(site: &Site, frame: Frame) -> Option<Operands> {
 /// # Safety
 /// As for [`operands`].
 pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
-    if !matches!(site.kind, SiteKind::Call | SiteKind::CallKw | SiteKind::CallFunctionEx) {
-        return false;
-    }
     // SAFETY: as the caller promises.
     unsafe {
-        let callable = operands(site, frame).map_or(std::ptr::null_mut(), |operands| operands.callable);
+        let callable = match site.kind {
+            SiteKind::Call | SiteKind::CallKw => called(site, frame).0,
+            SiteKind::CallFunctionEx => {
+                spread_operands(site, frame).map_or(std::ptr::null_mut(), |operands| operands.callable)
+            }
+            _ => return false,
+        };
         if callable.is_null() || ffi::PyFunction_Check(callable) != 0 {
             return false;
         }

@@ -137,7 +137,6 @@ mod _core {
     #[pymodule_export]
     use super::futures::watch_futures;
     #[pymodule_export]
-    #[pymodule_export]
     use super::io::{leave_files, note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]
     use super::loading::instrument_exec;

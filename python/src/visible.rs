@@ -193,6 +193,10 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
     unsafe {
         let pause = iteration::pause(frame.generator());
         let behind = callbacks::instruction_behind(frame);
+        let returned = iterator_for_c(site, frame);
+        if behind.is_none() && returned.is_null() {
+            return pause;
+        }
         let mut handed = Handed::default();
         let operation = match behind {
             None => None,
@@ -211,7 +215,7 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
             instruction.steps == Steps::None && !calls::makes_iterator(&*instruction.site, caller)
         };
         if behind.is_none_or(takes_at_once) {
-            handed.read(iterator_for_c(site, frame), Look::Deep);
+            handed.read(returned, Look::Deep);
         }
         let (me, run) = (controlled::visible_thread()?, run::get()?);
         for (operation, _) in pause.into_iter().chain(operation) {
