@@ -113,6 +113,11 @@ impl Action {
                 | A::Vars
         )
     }
+
+    /// Whether it looks into what functions return that it calls on the way, such as keys.
+    pub fn looks_into_results(self) -> bool {
+        matches!(self, Action::ReadWhole | Action::ReadEverything | Action::Permute)
+    }
 }
 
 /// Whose callables a table is about.

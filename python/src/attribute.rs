@@ -1,26 +1,21 @@
 //! Attributes: which object really holds the value that `object.name` reads or writes, found without running
 //! any Python code.
 //!
-//! Model: an instance's attribute is the entry `name` of the instance; one that a class provides is read there, too, and in
-//! the classes that are searched before, since a later store in any of them changes what is seen. One that the instance
-//! has itself is read there alone, if no class has it, and a slot always. A module's attributes are the entries of its
-//! dictionary, the same that its functions use as globals. A property is read in the classes, too; it, and a class with
-//! its own `__getattribute__` or `__setattr__`, run Python code that is recorded itself.
+//! Model: an instance's attribute is the entry `name` of the instance. It is read in the classes that are searched for it,
+//! too, even where the instance has it or a slot for it, since each of them may come to have a property of that name; so
+//! does a store read them. A module's attributes are the entries of its dictionary, the same that its functions use as
+//! globals. A property, and a class with its own `__getattribute__` or `__setattr__`, run Python code that is recorded
+//! itself.
 
 use crate::class;
 use crate::names::{self, Name};
 use crate::observed::{Observed, read, several, write};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;
+use smallvec::SmallVec;
 
 #[allow(non_snake_case)]
 unsafe extern "C" {
-    fn _PyObject_GenericGetAttrWithDict(
-        object: *mut ffi::PyObject,
-        name: *mut ffi::PyObject,
-        dict: *mut ffi::PyObject,
-        suppress: std::ffi::c_int,
-    ) -> *mut ffi::PyObject;
     fn PyObject_GenericGetDict(
         object: *mut ffi::PyObject,
         context: *mut std::ffi::c_void,
@@ -48,18 +43,11 @@ pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observe
             return None;
         }
         let found = class::lookup(class, name.object);
-        if !found.is_null() && is_data_descriptor(found) && !is_program_s(found) {
-            return load_descriptor(object, name, found);
+        let is_data = !found.is_null() && is_data_descriptor(found);
+        if is_data && !is_slot(found) && !is_program_s(found) {
+            return load_descriptor(object, name);
         }
-        let is_own = has_dict(class) && (found.is_null() || !is_data_descriptor(found));
-        if is_own && found.is_null() {
-            // Where no class has it, this looks into the object alone and calls nobody.
-            let value = _PyObject_GenericGetAttrWithDict(object, name.object, std::ptr::null_mut(), 1);
-            if !value.is_null() {
-                ffi::Py_DECREF(value);
-                return Some(read(entry(object, name)));
-            }
-        }
+        let is_own = if is_data { is_slot(found) } else { has_dict(class) };
         let holders = is_own.then_some(object).into_iter().chain(searched(class, name.object));
         several(holders.map(|holder| entry(holder, name)).collect(), false)
     }
@@ -139,7 +127,14 @@ pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<
             let is_class = crate::interpreter::text(name.object) == "__class__";
             return is_class.then(|| write(Location::new(names::number(object), Part::Whole)));
         }
-        Some(write(entry(object, name)))
+        let at = entry(object, name);
+        let reads: Box<[Location]> =
+            searched(ffi::Py_TYPE(object), name.object).map(|holder| entry(holder, name)).collect();
+        Some(if reads.is_empty() {
+            write(at)
+        } else {
+            (Operation::Touch { reads, writes: Box::new([at]) }, 1)
+        })
     }
 }
 
@@ -154,16 +149,10 @@ unsafe fn entry(object: *mut ffi::PyObject, name: Name<'_>) -> Location {
     }
 }
 
-unsafe fn load_descriptor(
-    object: *mut ffi::PyObject,
-    name: Name<'_>,
-    descriptor: *mut ffi::PyObject,
-) -> Option<Observed> {
+/// What a data descriptor of the interpreter's own reads.
+unsafe fn load_descriptor(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
     // SAFETY: as for `load`.
     unsafe {
-        if is_slot(descriptor) {
-            return Some(read(entry(object, name)));
-        }
         if ffi::Py_TYPE(object) == &raw mut ffi::PyGen_Type {
             // Whether it runs, its frame, what it delegates to.
             return Some(read(Location::new(names::number(object), Part::State)));
@@ -236,20 +225,14 @@ pub unsafe fn alias_dict(object: *mut ffi::PyObject) {
     }
 }
 
-/// An attribute of a class: of the first class in its resolution order that has it. Builtin classes cannot
-/// change.
+/// An attribute of a class: an entry of it or of one that it inherits from, unless its metaclass has a descriptor of that
+/// name, or it has none and the metaclass has.
 unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Option<Observed> {
     // SAFETY: as for `load`.
     unsafe {
-        if !class::is_heap(class) {
-            return None;
-        }
-        let is_of_metaclass = class::lookup(class, name.object).is_null()
-            && !class::lookup(ffi::Py_TYPE(class.cast()), name.object).is_null();
-        if is_of_metaclass {
-            return None;
-        }
-        several(searched(class, name.object).map(|holder| entry(holder, name)).collect(), false)
+        let of_metaclass = searched(ffi::Py_TYPE(class.cast()), name.object);
+        let holders = searched(class, name.object).chain(of_metaclass);
+        several(holders.map(|holder| entry(holder, name)).collect(), false)
     }
 }
 
@@ -259,14 +242,14 @@ unsafe fn searched(
     class: *mut ffi::PyTypeObject,
     name: *mut ffi::PyObject,
 ) -> impl Iterator<Item = *mut ffi::PyObject> {
-    let mut searched = Vec::new();
+    let mut searched = SmallVec::<[*mut ffi::PyObject; 8]>::new();
     // SAFETY: `tp_mro` is a tuple of types; a heap type has a dictionary with string keys.
     unsafe {
         let order = (*class).tp_mro;
         let length = if order.is_null() { 0 } else { ffi::PyTuple_Size(order) };
         for at in 0..length {
             let candidate = ffi::PyTuple_GetItem(order, at).cast::<ffi::PyTypeObject>();
-            if class::is_heap(candidate) {
+            if class::can_change(candidate) {
                 searched.push(candidate.cast());
                 if class::dict_has((*candidate).tp_dict, name) {
                     break;

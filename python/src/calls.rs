@@ -105,19 +105,35 @@ unsafe fn called(site: &Site, frame: Frame) -> (*mut ffi::PyObject, *mut ffi::Py
 pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
     // SAFETY: as the caller promises.
     unsafe {
-        let callable = match site.kind {
-            SiteKind::Call | SiteKind::CallKw => called(site, frame).0,
-            SiteKind::CallFunctionEx => {
-                spread_operands(site, frame).map_or(std::ptr::null_mut(), |operands| operands.callable)
-            }
-            _ => return false,
-        };
-        if callable.is_null() || ffi::PyFunction_Check(callable) != 0 {
-            return false;
-        }
+        let Some(callable) = called_c_code(site, frame) else { return false };
         let is_iterator = ffi::PyType_Check(callable) != 0
             && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>());
         is_iterator || actions::at(address(callable)) == Some(Action::ReadShape)
+    }
+}
+
+/// Whether the call at `site` looks into what the functions return that its C code calls: compares, adds, prints it.
+///
+/// # Safety
+/// As for [`operands`].
+pub unsafe fn looks_into_results(site: &Site, frame: Frame) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let action = called_c_code(site, frame).and_then(|callable| actions::at(address(callable)));
+        action.is_some_and(Action::looks_into_results)
+    }
+}
+
+/// What the call at `site` calls, unless that is a function of Python or not known yet.
+unsafe fn called_c_code(site: &Site, frame: Frame) -> Option<*mut ffi::PyObject> {
+    // SAFETY: as for `operands`.
+    unsafe {
+        let callable = match site.kind {
+            SiteKind::Call | SiteKind::CallKw => called(site, frame).0,
+            SiteKind::CallFunctionEx => spread_operands(site, frame)?.callable,
+            _ => return None,
+        };
+        (!callable.is_null() && ffi::PyFunction_Check(callable) == 0).then_some(callable)
     }
 }
 

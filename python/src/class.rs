@@ -111,6 +111,16 @@ pub unsafe fn is_heap(class: *mut ffi::PyTypeObject) -> bool {
     unsafe { ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
+/// Whether a program can give the class other attributes than it has.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn can_change(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises.
+    let flags = unsafe { ffi::PyType_GetFlags(class) };
+    flags & ffi::Py_TPFLAGS_HEAPTYPE != 0 && flags & ffi::Py_TPFLAGS_IMMUTABLETYPE == 0
+}
+
 /// Whether a class statement made the class: one that C code makes is named with its module.
 ///
 /// # Safety

@@ -89,6 +89,16 @@ impl Handed {
         }
     }
 
+    /// Whether nothing is touched so far.
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty() && self.writes.is_empty()
+    }
+
+    /// What is read so far.
+    pub fn reads(&self) -> &[Location] {
+        &self.reads
+    }
+
     /// The operation, if anything is touched.
     pub fn observed(self) -> Option<Observed> {
         let Handed { mut reads, writes, .. } = self;

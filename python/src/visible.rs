@@ -11,7 +11,7 @@ use crate::consumption::Consumption;
 use crate::handed::{Handed, Look};
 use crate::interpreter::Frame;
 use crate::names::Name;
-use crate::observed::{Observed, read, write};
+use crate::observed::{Observed, read, several, write};
 use crate::site::{Seen, Site};
 use crate::{
     attribute, behalf, callbacks, calls, class, container, controlled, epoch, free_threading, iteration,
@@ -81,9 +81,9 @@ unsafe fn reached(site: &'static Site) -> c_int {
         let look = || look(site, frame, whole);
         let (observed, mut steps) = look();
         let Some(mut observed) = observed else {
-            // A function that it calls may return an iterator, of which this instruction takes nothing.
+            // A function that it calls may return an iterator, of which this instruction takes nothing, or what it looks into.
             let makes_iterator = site.kind == SiteKind::GetIter || calls::makes_iterator(site, frame);
-            if steps != Steps::None || makes_iterator {
+            if steps != Steps::None || makes_iterator || calls::looks_into_results(site, frame) {
                 callbacks::enter(site, frame, steps);
             }
             return 0;
@@ -193,8 +193,9 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
     unsafe {
         let pause = iteration::pause(frame.generator());
         let behind = callbacks::instruction_behind(frame);
-        let returned = iterator_for_c(site, frame);
-        if behind.is_none() && returned.is_null() {
+        let given = given(site, frame);
+        let iterator = if iteration::is_of_container(given) { given } else { std::ptr::null_mut() };
+        if behind.is_none() && iterator.is_null() {
             return pause;
         }
         let mut handed = Handed::default();
@@ -209,13 +210,21 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
                 }
                 None
             }
-            Some((instruction, caller)) => observe(&*instruction.site, caller),
+            Some((instruction, caller)) => {
+                if calls::looks_into_results(&*instruction.site, caller) {
+                    callbacks::read_returned(&instruction, given, &mut handed);
+                }
+                observe(&*instruction.site, caller)
+            }
         };
         let takes_at_once = |(instruction, caller): (callbacks::Instruction, Frame)| {
             instruction.steps == Steps::None && !calls::makes_iterator(&*instruction.site, caller)
         };
-        if behind.is_none_or(takes_at_once) {
-            handed.read(returned, Look::Deep);
+        if site.kind == SiteKind::Return && behind.is_none_or(takes_at_once) {
+            handed.read(iterator, Look::Deep);
+        }
+        if operation.is_none() && handed.is_empty() {
+            return pause;
         }
         let (me, run) = (controlled::visible_thread()?, run::get()?);
         for (operation, _) in pause.into_iter().chain(operation) {
@@ -225,23 +234,20 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
     }
 }
 
-/// The iterator over something built-in that a function, such as `__iter__`, returns to C code, which goes through it without
-/// an instruction that would tell; null if it is none.
+/// What a function returns, or a generator yields, to C code, which may look into it without an instruction that would tell:
+/// null if nobody can change it.
 ///
 /// # Safety
 /// As for [`reached`].
-unsafe fn iterator_for_c(site: &Site, frame: Frame) -> *mut ffi::PyObject {
-    // SAFETY: the frame is live; what is returned is the topmost operand, unless it is a constant.
+unsafe fn given(site: &Site, frame: Frame) -> *mut ffi::PyObject {
+    // SAFETY: the frame is live; what is given is the topmost operand, unless it is a constant.
     unsafe {
         let (_, variables) = frame.progress();
-        if site.kind != SiteKind::Return
-            || site.top as usize <= variables
-            || frame.caller_through_c().is_none()
-        {
+        let is_given = matches!(site.kind, SiteKind::Return | SiteKind::YieldValue);
+        if !is_given || site.top as usize <= variables || frame.caller_through_c().is_none() {
             return std::ptr::null_mut();
         }
-        let returned = frame.slot(site.top as usize - 1);
-        if iteration::is_of_container(returned) { returned } else { std::ptr::null_mut() }
+        frame.slot(site.top as usize - 1)
     }
 }
 
@@ -273,7 +279,8 @@ fn access(at: Location, is_write: bool) -> Observed {
     if is_write { write(at) } else { read(at) }
 }
 
-/// A global variable: an entry of the globals dictionary. A name that is missing there is still read there.
+/// A global variable: an entry of the globals dictionary. A name that is missing there is read there and among the built-in
+/// ones.
 unsafe fn global(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
     // SAFETY: the frame is live.
     unsafe {
@@ -281,8 +288,13 @@ unsafe fn global(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> 
         if globals.is_null() {
             return None;
         }
-        let at = Location::new(names::number(globals), Part::Key(name_of(site).key()));
-        Some(access(at, is_write))
+        let part = Part::Key(name_of(site).key());
+        let at = Location::new(names::number(globals), part);
+        let builtins = frame.builtins();
+        if is_write || builtins.is_null() || class::dict_has(globals, site.name) {
+            return Some(access(at, is_write));
+        }
+        several(vec![at, Location::new(names::number(builtins), part)], false)
     }
 }
 
