@@ -74,6 +74,7 @@ mod replaced;
 mod reporter;
 mod rewriting;
 mod run;
+mod scouting;
 mod seating;
 mod servers;
 mod serving;
@@ -144,6 +145,8 @@ mod _core {
     use super::lock_waits::{lock_holder, locks_taken};
     #[pymodule_export]
     use super::locks::{is_lock_free, observe_lock_waits};
+    #[pymodule_export]
+    use super::scouting::{changed_outside, scout_outside};
     #[pymodule_export]
     use super::servers::inputs::{record_inputs, tell_inputs};
     #[pymodule_export]
