@@ -112,20 +112,11 @@ pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
     }
 }
 
-/// Whether the call at `site` looks into what the functions return that its C code calls: compares, adds, prints it.
+/// What the call at `site` calls, unless that is a function of Python or not known yet.
 ///
 /// # Safety
 /// As for [`operands`].
-pub unsafe fn looks_into_results(site: &Site, frame: Frame) -> bool {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let action = called_c_code(site, frame).and_then(|callable| actions::at(address(callable)));
-        action.is_some_and(Action::looks_into_results)
-    }
-}
-
-/// What the call at `site` calls, unless that is a function of Python or not known yet.
-unsafe fn called_c_code(site: &Site, frame: Frame) -> Option<*mut ffi::PyObject> {
+pub unsafe fn called_c_code(site: &Site, frame: Frame) -> Option<*mut ffi::PyObject> {
     // SAFETY: as for `operands`.
     unsafe {
         let callable = match site.kind {

@@ -72,6 +72,7 @@ mod processes;
 mod readiness;
 mod replaced;
 mod reporter;
+mod results;
 mod rewriting;
 mod run;
 mod scouting;

@@ -15,7 +15,7 @@ use crate::observed::{Observed, read, several, write};
 use crate::site::{Seen, Site};
 use crate::{
     attribute, behalf, callbacks, calls, class, container, controlled, epoch, free_threading, iteration,
-    names, operators, run, spinning, switching, worker,
+    names, operators, results, run, spinning, switching, worker,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -83,7 +83,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
         let Some(mut observed) = observed else {
             // A function that it calls may return an iterator, of which this instruction takes nothing, or what it looks into.
             let makes_iterator = site.kind == SiteKind::GetIter || calls::makes_iterator(site, frame);
-            if steps != Steps::None || makes_iterator || calls::looks_into_results(site, frame) {
+            if steps != Steps::None || makes_iterator || results::are_looked_into(site, frame) {
                 callbacks::enter(site, frame, steps);
             }
             return 0;
@@ -193,7 +193,7 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
     unsafe {
         let pause = iteration::pause(frame.generator());
         let behind = callbacks::instruction_behind(frame);
-        let given = given(site, frame);
+        let given = results::given(site, frame);
         let iterator = if iteration::is_of_container(given) { given } else { std::ptr::null_mut() };
         if behind.is_none() && iterator.is_null() {
             return pause;
@@ -211,9 +211,7 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
                 None
             }
             Some((instruction, caller)) => {
-                if calls::looks_into_results(&*instruction.site, caller) {
-                    callbacks::read_returned(&instruction, given, &mut handed);
-                }
+                results::read(given, frame.generator(), &instruction, caller, &mut handed);
                 observe(&*instruction.site, caller)
             }
         };
@@ -231,23 +229,6 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
             callbacks::again(operation, me, run.gate.state(), &mut handed);
         }
         handed.observed()
-    }
-}
-
-/// What a function returns, or a generator yields, to C code, which may look into it without an instruction that would tell:
-/// null if nobody can change it.
-///
-/// # Safety
-/// As for [`reached`].
-unsafe fn given(site: &Site, frame: Frame) -> *mut ffi::PyObject {
-    // SAFETY: the frame is live; what is given is the topmost operand, unless it is a constant.
-    unsafe {
-        let (_, variables) = frame.progress();
-        let is_given = matches!(site.kind, SiteKind::Return | SiteKind::YieldValue);
-        if !is_given || site.top as usize <= variables || frame.caller_through_c().is_none() {
-            return std::ptr::null_mut();
-        }
-        frame.slot(site.top as usize - 1)
     }
 }
 

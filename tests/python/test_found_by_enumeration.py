@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import builtins
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -273,6 +275,23 @@ PROGRAMS: dict[str, tuple[Callable[[], Any], list[Callable[[Any], object]], Call
         lambda s: s.found,
         {"[[1, 2]]", "[[1, 2, 3]]"},
         3,
+    ),
+    "a list that a generator gives to be taken apart": (
+        lambda: SimpleNamespace(first=[1], second=[2], found=[]),
+        [lambda s: s.found.append(list(chain.from_iterable(lists(s)))), lambda s: s.second.append(3)],
+        lambda s: s.found,
+        {"[[1, 2]]", "[[1, 2, 3]]"},
+        2,
+    ),
+    "a list that stands for an object in a text": (
+        lambda: SimpleNamespace(first=[1], found=[]),
+        [
+            lambda s: s.found.append(json.dumps(object(), default=lambda _: s.first)),
+            lambda s: s.first.append(2),
+        ],
+        lambda s: s.found,
+        {"['[1]']", "['[1, 2]']"},
+        2,
     ),
     "an attribute that its class gets later": (
         lambda: SimpleNamespace(made=type("Made", (), {"__getattr__": lambda self, name: "made up"})(), found=[]),
