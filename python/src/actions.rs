@@ -84,6 +84,10 @@ pub enum Action {
     ReadClass,
     /// `vars(object)`.
     Vars,
+    /// Asks for what a module of C code keeps for the whole process.
+    ReadModule,
+    /// Changes that.
+    WriteModule,
 }
 
 impl Action {
@@ -111,6 +115,7 @@ impl Action {
                 | A::Describe
                 | A::ReadClass
                 | A::Vars
+                | A::ReadModule
         )
     }
 

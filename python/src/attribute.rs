@@ -27,29 +27,38 @@ unsafe extern "C" {
 /// # Safety
 /// Both are live (`object` may be null); the caller holds the turn and the lock.
 pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    several(unsafe { loaded(object, name) }, false)
+}
+
+/// The locations that reading `object.name` reads.
+///
+/// # Safety
+/// As for [`load`].
+pub unsafe fn loaded(object: *mut ffi::PyObject, name: Name<'_>) -> Vec<Location> {
     if object.is_null() {
-        return None;
+        return Vec::new();
     }
     // SAFETY: live objects have live types; `class::lookup` returns a borrowed reference and runs no code.
     unsafe {
         let class = ffi::Py_TYPE(object);
         if ffi::PyModule_Check(object) != 0 {
-            return Some(read(entry(ffi::PyModule_GetDict(object), name)));
+            return vec![entry(ffi::PyModule_GetDict(object), name)];
         }
         if ffi::PyType_Check(object) != 0 {
-            return load_from_class(object.cast(), name);
-        }
-        if !is_generic_load(class) {
-            return None;
+            return loaded_from_class(object.cast(), name);
         }
         let found = class::lookup(class, name.object);
         let is_data = !found.is_null() && is_data_descriptor(found);
         if is_data && !is_slot(found) && !is_program_s(found) {
-            return load_descriptor(object, name);
+            return loaded_by_c_code(object, name, found).into_iter().collect();
+        }
+        if !is_generic_load(class) {
+            return Vec::new();
         }
         let is_own = if is_data { is_slot(found) } else { has_dict(class) };
         let holders = is_own.then_some(object).into_iter().chain(searched(class, name.object));
-        several(holders.map(|holder| entry(holder, name)).collect(), false)
+        holders.map(|holder| entry(holder, name)).collect()
     }
 }
 
@@ -67,11 +76,7 @@ pub unsafe fn load_several(
     // SAFETY: as the caller promises; `__match_args__` is read only where the class itself holds a tuple.
     unsafe {
         let mut reads = Vec::new();
-        let mut add = |name| match load(subject, Name::passed(name)) {
-            Some((Operation::Read { at }, _)) => reads.push(at),
-            Some((Operation::Touch { reads: several, .. }, _)) => reads.extend_from_slice(&several),
-            _ => {}
-        };
+        let mut add = |name| reads.extend(loaded(subject, Name::passed(name)));
         if positional > 0 && ffi::PyType_Check(class) != 0 {
             let name = ffi::PyUnicode_InternFromString(c"__match_args__".as_ptr());
             let order = class::lookup(class.cast(), name);
@@ -107,10 +112,8 @@ pub unsafe fn store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observ
             let same = class::slot((*class).tp_setattro) == class::slot(ffi::PyType_Type.tp_setattro);
             return same.then(|| write(entry(object, name)));
         }
-        if class::slot((*class).tp_setattro) != class::slot(ffi::PyBaseObject_Type.tp_setattro) {
-            return None;
-        }
-        plain_store(object, name)
+        let is_generic = class::slot((*class).tp_setattro) == class::slot(ffi::PyBaseObject_Type.tp_setattro);
+        if is_generic || class::is_opaque(class) { plain_store(object, name) } else { None }
     }
 }
 
@@ -121,20 +124,24 @@ pub unsafe fn store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observ
 pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
     // SAFETY: as for `load`.
     unsafe {
-        let found = class::lookup(ffi::Py_TYPE(object), name.object);
-        if !found.is_null() && is_data_descriptor(found) && !is_slot(found) {
-            // Another class changes what every attribute is.
-            let is_class = crate::interpreter::text(name.object) == "__class__";
-            return is_class.then(|| write(Location::new(names::number(object), Part::Whole)));
+        let class = ffi::Py_TYPE(object);
+        let found = class::lookup(class, name.object);
+        let reads = || searched(class, name.object).map(|holder| entry(holder, name));
+        if found.is_null() || is_slot(found) || !is_data_descriptor(found) {
+            let (at, reads) = (entry(object, name), reads().collect::<Box<[_]>>());
+            if reads.is_empty() {
+                return Some(write(at));
+            }
+            return Some((Operation::Touch { reads, writes: Box::new([at]) }, 1));
         }
-        let at = entry(object, name);
-        let reads: Box<[Location]> =
-            searched(ffi::Py_TYPE(object), name.object).map(|holder| entry(holder, name)).collect();
-        Some(if reads.is_empty() {
-            write(at)
-        } else {
-            (Operation::Touch { reads, writes: Box::new([at]) }, 1)
-        })
+        if is_program_s(found) {
+            return several(reads().collect(), false);
+        }
+        match crate::interpreter::text(name.object) {
+            // Another class, or another dictionary, changes what every attribute is.
+            "__class__" | "__dict__" => Some(write(Location::new(names::number(object), Part::Whole))),
+            _ => has_setter(found).then(|| write(kept(object, name))),
+        }
     }
 }
 
@@ -149,18 +156,50 @@ unsafe fn entry(object: *mut ffi::PyObject, name: Name<'_>) -> Location {
     }
 }
 
-/// What a data descriptor of the interpreter's own reads.
-unsafe fn load_descriptor(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
+/// What a data descriptor of C code reads.
+unsafe fn loaded_by_c_code(
+    object: *mut ffi::PyObject,
+    name: Name<'_>,
+    descriptor: *mut ffi::PyObject,
+) -> Option<Location> {
     // SAFETY: as for `load`.
     unsafe {
         if ffi::Py_TYPE(object) == &raw mut ffi::PyGen_Type {
             // Whether it runs, its frame, what it delegates to.
-            return Some(read(Location::new(names::number(object), Part::State)));
+            return Some(Location::new(names::number(object), Part::State));
         }
-        if crate::interpreter::text(name.object) == "__dict__" {
-            alias_dict(object);
+        match crate::interpreter::text(name.object) {
+            "__dict__" => {
+                alias_dict(object);
+                None
+            }
+            "__class__" => class::is_written_in_python(ffi::Py_TYPE(object)).then(|| entry(object, name)),
+            _ => has_setter(descriptor).then(|| kept(object, name)),
         }
-        None
+    }
+}
+
+/// What an object of C code keeps under a name.
+unsafe fn kept(object: *mut ffi::PyObject, name: Name<'_>) -> Location {
+    // SAFETY: as for `load`.
+    unsafe {
+        // It is part of what its methods use.
+        if class::is_opaque(class::native(ffi::Py_TYPE(object))) {
+            return Location::new(names::number(object), Part::State);
+        }
+        entry(object, name)
+    }
+}
+
+/// Whether a descriptor of C code can be assigned to.
+unsafe fn has_setter(descriptor: *mut ffi::PyObject) -> bool {
+    // SAFETY: behind the header such a descriptor has its class, two names and its definition.
+    unsafe {
+        if ffi::Py_TYPE(descriptor) != &raw mut ffi::PyGetSetDescr_Type {
+            return false;
+        }
+        let definition = descriptor.cast::<u8>().add(40).cast::<*const ffi::PyGetSetDef>().read();
+        !definition.is_null() && (*definition).set.is_some()
     }
 }
 
@@ -227,12 +266,12 @@ pub unsafe fn alias_dict(object: *mut ffi::PyObject) {
 
 /// An attribute of a class: an entry of it or of one that it inherits from, unless its metaclass has a descriptor of that
 /// name, or it has none and the metaclass has.
-unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Option<Observed> {
+unsafe fn loaded_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Vec<Location> {
     // SAFETY: as for `load`.
     unsafe {
         let of_metaclass = searched(ffi::Py_TYPE(class.cast()), name.object);
         let holders = searched(class, name.object).chain(of_metaclass);
-        several(holders.map(|holder| entry(holder, name)).collect(), false)
+        holders.map(|holder| entry(holder, name)).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::names::Name;
 use crate::observed::Observed;
 use crate::site::Site;
 use crate::{attribute, class, container, iteration, names, ndarray, operators};
-use frontrun_formats::Operation;
+use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
 
@@ -188,11 +188,25 @@ unsafe fn resolve(call: &Call<'_>) -> Option<Observed> {
             return call_object(call);
         }
         let action = actions::at(address);
+        if let Some(Action::ReadModule | Action::WriteModule) = action {
+            return module_state(callable, action == Some(Action::WriteModule));
+        }
         match (bound(callable, call.receiver), call.arguments.split_first()) {
             (Some(bound), _) => act(action, bound, call.arguments),
             (None, Some((first, rest))) => act(action, *first, rest),
             (None, None) => None,
         }
+    }
+}
+
+/// What a module's function does to that which the module keeps for the whole process.
+unsafe fn module_state(function: *mut ffi::PyObject, is_write: bool) -> Option<Observed> {
+    // SAFETY: as for `observe`.
+    unsafe {
+        let module = interpreter::builtin_self(function);
+        let at = || Location::new(names::number(module), Part::State);
+        (!module.is_null())
+            .then(|| if is_write { crate::observed::write(at()) } else { crate::observed::read(at()) })
     }
 }
 
@@ -233,6 +247,12 @@ unsafe fn call_object(call: &Call<'_>) -> Option<Observed> {
             let descriptor = callable.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read();
             let receiver = callable.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read();
             return act(actions::at(address(descriptor)), receiver, call.arguments);
+        }
+        let mut getting = Handed::default();
+        getting.apply(callable);
+        if getting.applies() {
+            getting.get(callable, *call.arguments.first()?);
+            return getting.observed();
         }
         if let Some(look) = handed::getter(class) {
             let (first, rest) = call.arguments.split_first()?;
@@ -326,7 +346,7 @@ unsafe fn act(
                 crate::spinning::progress();
                 unknown(object, arguments)
             }
-            Some(Action::Nothing) => None,
+            Some(Action::Nothing | Action::ReadModule | Action::WriteModule) => None,
             Some(Action::ReadItems) => read(object, arguments, Look::Items),
             Some(Action::ReadWhole) => read(object, arguments, Look::Deep),
             Some(Action::ReadEverything) => read(object, arguments, Look::Everything),
@@ -362,7 +382,7 @@ unsafe fn act(
             Some(Action::Append) => Some(append(object)),
             Some(Action::Pop) => Some(pop(object, argument)),
             Some(Action::Insert) => Some(container::list_change(object, 1)),
-            Some(Action::Permute) => Some(container::list_change(object, 0)),
+            Some(Action::Permute) => permute(object, arguments),
             Some(Action::Next) => iteration::next(object),
             Some(Action::GetAttr) => attribute::load(object, exact_name(argument)?),
             Some(Action::SetAttr) => attribute::store(object, exact_name(argument)?),
@@ -402,11 +422,27 @@ unsafe fn pop(list: *mut ffi::PyObject, index: Option<*mut ffi::PyObject>) -> Ob
     }
 }
 
+/// Puts a list in order, perhaps by a key.
+unsafe fn permute(list: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: as for `observe`.
+    unsafe {
+        arguments.iter().for_each(|argument| handed.apply(*argument));
+        if !handed.applies() {
+            return Some(container::list_change(list, 0));
+        }
+        handed.read(list, Look::Deep);
+        handed.write(list, Look::Items);
+    }
+    handed.observed()
+}
+
 /// Reads the object and the arguments.
 unsafe fn read(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject], look: Look) -> Option<Observed> {
     let mut handed = Handed::default();
     // SAFETY: as for `observe`.
     unsafe {
+        arguments.iter().for_each(|argument| handed.apply(*argument));
         handed.read(object, look);
         for argument in arguments {
             handed.read(*argument, look);
@@ -443,7 +479,7 @@ unsafe fn read_array(array: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]
 unsafe fn read_object(object: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as for `observe`.
     unsafe {
-        class::is_written_in_python(ffi::Py_TYPE(object))
+        (class::is_written_in_python(ffi::Py_TYPE(object)) || class::is_namespace(ffi::Py_TYPE(object)))
             .then(|| crate::observed::read(container::whole(names::number(object))))
     }
 }

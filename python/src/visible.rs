@@ -279,7 +279,8 @@ unsafe fn global(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> 
     }
 }
 
-/// A name in a module or class body. A class body's own names are not shared before the class exists.
+/// A name in a module or class body, or in a text that is executed with variables of its own. A class body's own names are
+/// not shared before the class exists.
 unsafe fn name(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
     // SAFETY: the frame is live; `f_locals` of a class body is a dictionary unless a metaclass says otherwise.
     unsafe {
@@ -287,7 +288,9 @@ unsafe fn name(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
         if locals == globals || (!is_write && !class::dict_has(locals, site.name)) {
             return global(frame, site, is_write);
         }
-        None
+        let is_class_body = crate::interpreter::text(site.function) != "<module>";
+        (!is_class_body && ffi::PyDict_CheckExact(locals) != 0)
+            .then(|| access(Location::new(names::number(locals), Part::Key(name_of(site).key())), is_write))
     }
 }
 
