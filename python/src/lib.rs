@@ -66,6 +66,7 @@ mod messages;
 mod names;
 mod ndarray;
 mod observed;
+mod operands;
 mod operators;
 mod outside;
 mod processes;

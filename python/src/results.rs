@@ -12,7 +12,7 @@ use crate::callbacks::{self, Instruction};
 use crate::handed::{self, Handed, Look};
 use crate::interpreter::Frame;
 use crate::site::Site;
-use crate::{calls, class, iterators};
+use crate::{class, iterators, operands};
 use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
 use std::ptr;
@@ -33,6 +33,20 @@ pub unsafe fn given(site: &Site, frame: Frame) -> *mut ffi::PyObject {
     }
 }
 
+/// Whether the call at `site` makes an iterator and takes nothing from it, or from those that it is made of.
+///
+/// # Safety
+/// As for [`given`].
+pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let Some(callable) = operands::called_c_code(site, frame) else { return false };
+        let is_iterator = ffi::PyType_Check(callable) != 0
+            && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>());
+        is_iterator || actions::at(actions::address(callable)) == Some(Action::ReadShape)
+    }
+}
+
 /// Whether the instruction at `site` may look into what its C code is given.
 ///
 /// # Safety
@@ -46,7 +60,7 @@ pub unsafe fn are_looked_into(site: &Site, frame: Frame) -> bool {
 unsafe fn are_kept(site: &Site, frame: Frame) -> bool {
     // SAFETY: as for `given`; a live object has a live type.
     unsafe {
-        let Some(callable) = calls::called_c_code(site, frame) else { return false };
+        let Some(callable) = operands::called_c_code(site, frame) else { return false };
         actions::at(actions::address(callable)).is_some_and(Action::looks_into_results)
             || handed::getter(class::native(ffi::Py_TYPE(callable))) == Some(Look::Everything)
     }
@@ -59,8 +73,8 @@ unsafe fn are_taken_apart(site: &Site, frame: Frame, source: *mut ffi::PyObject)
     unsafe {
         match site.kind {
             K::Call | K::CallKw | K::CallFunctionEx => {
-                calls::called_c_code(site, frame).is_some()
-                    && calls::operands(site, frame).is_some_and(|operands| {
+                operands::called_c_code(site, frame).is_some()
+                    && operands::operands(site, frame).is_some_and(|operands| {
                         operands.arguments.iter().any(|at| iterators::takes_apart(*at, source))
                     })
             }

@@ -82,7 +82,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
         let (observed, mut steps) = look();
         let Some(mut observed) = observed else {
             // A function that it calls may return an iterator, of which this instruction takes nothing, or what it looks into.
-            let makes_iterator = site.kind == SiteKind::GetIter || calls::makes_iterator(site, frame);
+            let makes_iterator = site.kind == SiteKind::GetIter || results::makes_iterator(site, frame);
             if steps != Steps::None || makes_iterator || results::are_looked_into(site, frame) {
                 callbacks::enter(site, frame, steps);
             }
@@ -216,7 +216,7 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
             }
         };
         let takes_at_once = |(instruction, caller): (callbacks::Instruction, Frame)| {
-            instruction.steps == Steps::None && !calls::makes_iterator(&*instruction.site, caller)
+            instruction.steps == Steps::None && !results::makes_iterator(&*instruction.site, caller)
         };
         if site.kind == SiteKind::Return && behind.is_none_or(takes_at_once) {
             handed.read(iterator, Look::Deep);
