@@ -2,8 +2,9 @@
 //!
 //! # Model
 //! The run rule (algorithm, section 3): the fixed schedule in its order, then always the lowest enabled thread,
-//! until nobody is enabled. If that thread is to clear an event, one that waits for it and is enabled goes before it. The last step of the fixed schedule was made by an analysis that predicted its
-//! past: its chunk is exactly what its head newly depends on.
+//! until nobody is enabled. If that thread is to clear an event, one that waits for it and is enabled goes before
+//! it. The last step of the fixed schedule was made by an analysis that predicted its past: its chunk is exactly
+//! what its head newly depends on.
 
 use crate::cut::{Cut, covered};
 use crate::error::AnalyzeError;

@@ -11,6 +11,7 @@ copied for each run.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -23,7 +24,6 @@ _AT_THREAD = b"thread"
 
 # Audit events that say that something outside the process has changed, or will be shared with it.
 _TOUCHING = (
-    "ctypes.",
     "ftplib.",
     "http.client.",
     "mmap.",
@@ -57,6 +57,14 @@ _TOUCHING = (
     "tempfile.",
     "urllib.",
 )
+# Functions of libc that change what is outside, of which the I/O library does not tell where ctypes calls them.
+_UNTOLD = re.compile(
+    r"bind|connect|copy_file_range|creat|exec[lv]p?e?|f?(open|reopen)|[fl]?ch(mod|own)|kill|(sym)?link|mk(dir|fifo|nod|[do]*s?temps?)"
+    r"|mq_open|msgget|p?write(v2?)?|popen|posix_spawnp?|remove|rename|rmdir|sem_?(get|open)|send(to|m?msg|file)?|shm(_open|get)"
+    r"|splice|syscall|system|f?truncate|unlink|[fl]?utime(s|ns)?|v?fork(pty)?"
+)
+_VARIANTS = re.compile(r"^_+|(at2?|s?64|_chk|_2)+$")
+
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -140,6 +148,7 @@ def _scout(program: Callable[[], object], answer: int) -> NoReturn:
             os.write(answer, _AT_THREAD if is_clean() else str(last_clean).encode())
             os._exit(0)
 
+        _core.scout_outside()
         sys.addaudithook(traces.watch)
         _on_offer.append(note)
         _threads.at_first_start(arrive)
@@ -149,23 +158,27 @@ def _scout(program: Callable[[], object], answer: int) -> NoReturn:
 
 
 class _Traces:
-    """What a program leaves outside its process, as its audit events tell."""
+    """What a program leaves outside its process, as its audit events tell, and the I/O library of its C code."""
 
     def __init__(self) -> None:
         self._lasting = False
         self._made: set[object] = set()
+        self._told: set[str] = set()
 
     def is_clean(self) -> bool:
         """Whether nothing outside is other than it was at the beginning."""
-        return not self._lasting and not self._made
+        return not self._lasting and not self._made and all(map(self._is_told, _core.changed_outside()))
 
     def watch(self, event: str, args: tuple[Any, ...]) -> None:
         """Take note of an audit event."""
         if event == "open":
             self._opened(*args)
         elif event == "os.remove" and args[0] in self._made:
+            self._tell(args[0])
             self._made.discard(args[0])
-        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])):
+        elif event == "ctypes.dlsym":
+            self._lasting |= isinstance(args[1], str) and _UNTOLD.fullmatch(_VARIANTS.sub("", args[1])) is not None
+        elif event.startswith(_TOUCHING) and not any(map(_is_cache, args[:2])) and not _is_search_for_library():
             self._lasting = True
         elif event == "socket.bind" and not isinstance(args[1], tuple):
             # An address in the file system. Others are given back with the socket, which counts as long as it is open.
@@ -173,13 +186,32 @@ class _Traces:
 
     def _opened(self, path: object, mode: str | None, flags: int) -> None:
         writes = bool(flags & _WRITING) or (mode is not None and any(letter in mode for letter in "wax+"))
+        if not writes:
+            return
+        self._tell(path)
         # A directory that is opened for writing is where a file without a name is made.
-        if not writes or path == os.devnull or _is_cache(path) or (isinstance(path, str) and os.path.isdir(path)):
+        if path == os.devnull or _is_cache(path) or (isinstance(path, str) and os.path.isdir(path)):
             return
         if flags & os.O_EXCL and isinstance(path, str):
             self._made.add(path)
         else:
             self._lasting = True
+
+    def _tell(self, path: object) -> None:
+        """Note that an audit event has told of a change, so that it is accounted for."""
+        if isinstance(path, (str, bytes)):
+            self._told.add(os.path.abspath(os.fsdecode(path)))
+
+    def _is_told(self, path: str | None) -> bool:
+        return path is not None and (path in self._told or path == os.devnull or _is_cache(path))
+
+
+def _is_search_for_library() -> bool:
+    """Whether ctypes asks a compiler or a linker, in a process of its own, where a library is."""
+    frame = sys._getframe()
+    while frame is not None and frame.f_globals.get("__name__") != "ctypes.util":
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame is not None
 
 
 def _is_cache(path: object) -> bool:

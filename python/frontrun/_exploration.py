@@ -210,7 +210,6 @@ def explore(program: Callable[[], object], options: Options, call: Call) -> Inte
 def _search(program: Callable[[], object], options: Options, call: Call, directory: str) -> dict[str, Any]:
     """Run the executions, and return the native loop's report."""
     _core.set_clock(options.clock)
-    _spurious.allow(options.spurious_wakeups)
     servers = _Servers(program, options, call, options.workers or len(os.sched_getaffinity(0)))
     try:
         return _core.explore_served(
@@ -260,6 +259,7 @@ def _run(request: _core.Request, program: Callable[[], object], options: Options
     if options.before is not None:
         options.before()
     _core.set_free_threaded(options.free_threaded)
+    _spurious.allow(options.spurious_wakeups)
     flags = [("execution", "process")] if _is_of_processes(program) else []
     header = _program.facts(call.command, call.name, call.directory, flags)
     _program.begin(request, header)
@@ -320,7 +320,6 @@ def _replay_if_asked(program: Callable[[], object], options: Options, call: Call
     del os.environ[_REPLAY]
     _prepare(options.scope)
     _core.set_clock(options.clock)
-    _spurious.allow(options.spurious_wakeups)
     _run(_core.Request(asked["out"], asked["schedule"]), program, options, call)
 
 

@@ -36,11 +36,28 @@ def watch() -> None:
         _core.watch_io(library, [])
         if module.__name__ == "_sqlite3":
             _model_sqlite()
+        elif module.__name__ == "_ctypes":
+            _watch_ctypes(module, library)
 
     loader.exec_module = exec_and_watch
     if "_sqlite3" in sys.modules:
         _model_sqlite()
+    if "ctypes" in sys.modules:
+        _watch_ctypes(sys.modules["_ctypes"], library)
+        sys.modules["ctypes"].__dict__["_dlopen"] = sys.modules["_ctypes"].__dict__["dlopen"]
     _children.install()
+
+
+def _watch_ctypes(module: Any, library: str) -> None:
+    """Have libraries that a program loads by ctypes watched, too."""
+    dlopen = module.dlopen
+
+    def dlopen_and_watch(*args: Any) -> Any:
+        handle = dlopen(*args)
+        _core.watch_io(library, [])
+        return handle
+
+    module.dlopen = dlopen_and_watch
 
 
 def _model_sqlite() -> None:

@@ -88,6 +88,10 @@ pub enum Action {
     ReadClass,
     /// `vars(object)`.
     Vars,
+    /// Asks for what a module of C code keeps for the whole process.
+    ReadModule,
+    /// Changes that.
+    WriteModule,
 }
 
 impl Action {
@@ -116,7 +120,13 @@ impl Action {
                 | A::Describe
                 | A::ReadClass
                 | A::Vars
+                | A::ReadModule
         )
+    }
+
+    /// Whether it looks into what functions return that it calls on the way, such as keys.
+    pub fn looks_into_results(self) -> bool {
+        matches!(self, Action::ReadWhole | Action::ReadEverything | Action::Permute)
     }
 }
 

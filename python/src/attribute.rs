@@ -1,25 +1,21 @@
 //! Attributes: which object really holds the value that `object.name` reads or writes, found without running
 //! any Python code.
 //!
-//! Model: an instance's attribute is the entry `name` of the instance; one that a class provides is read there, too, and in
-//! the classes that are searched before, since a later store in any of them changes what is seen. Slots belong to the instance. A module's attributes
-//! are the entries of its dictionary, the same that its functions use as globals. A property, and a class with its
-//! own `__getattribute__` or `__setattr__`, run Python code that is recorded itself.
+//! Model: an instance's attribute is the entry `name` of the instance. It is read in the classes that are searched for it,
+//! too, even where the instance has it or a slot for it, since each of them may come to have a property of that name; so
+//! does a store read them. A module's attributes are the entries of its dictionary, the same that its functions use as
+//! globals. A property, and a class with its own `__getattribute__` or `__setattr__`, run Python code that is recorded
+//! itself.
 
 use crate::class;
 use crate::names::{self, Name};
 use crate::observed::{Observed, read, several, write};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;
+use smallvec::SmallVec;
 
 #[allow(non_snake_case)]
 unsafe extern "C" {
-    fn _PyObject_GenericGetAttrWithDict(
-        object: *mut ffi::PyObject,
-        name: *mut ffi::PyObject,
-        dict: *mut ffi::PyObject,
-        suppress: std::ffi::c_int,
-    ) -> *mut ffi::PyObject;
     fn PyObject_GenericGetDict(
         object: *mut ffi::PyObject,
         context: *mut std::ffi::c_void,
@@ -31,36 +27,38 @@ unsafe extern "C" {
 /// # Safety
 /// Both are live (`object` may be null); the caller holds the turn and the lock.
 pub unsafe fn load(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    several(unsafe { loaded(object, name) }, false)
+}
+
+/// The locations that reading `object.name` reads.
+///
+/// # Safety
+/// As for [`load`].
+pub unsafe fn loaded(object: *mut ffi::PyObject, name: Name<'_>) -> Vec<Location> {
     if object.is_null() {
-        return None;
+        return Vec::new();
     }
     // SAFETY: live objects have live types; `class::lookup` returns a borrowed reference and runs no code.
     unsafe {
         let class = ffi::Py_TYPE(object);
         if ffi::PyModule_Check(object) != 0 {
-            return Some(read(entry(ffi::PyModule_GetDict(object), name)));
+            return vec![entry(ffi::PyModule_GetDict(object), name)];
         }
         if ffi::PyType_Check(object) != 0 {
-            return load_from_class(object.cast(), name);
-        }
-        if !is_generic_load(class) {
-            return None;
+            return loaded_from_class(object.cast(), name);
         }
         let found = class::lookup(class, name.object);
-        if !found.is_null() && is_data_descriptor(found) && !is_program_s(found) {
-            return load_descriptor(object, name, found);
+        let is_data = !found.is_null() && is_data_descriptor(found);
+        if is_data && !is_slot(found) && !is_program_s(found) {
+            return loaded_by_c_code(object, name, found).into_iter().collect();
         }
-        let is_own = has_dict(class) && (found.is_null() || !is_data_descriptor(found));
-        if is_own && found.is_null() {
-            // Where no class has it, this looks into the object alone and calls nobody.
-            let value = _PyObject_GenericGetAttrWithDict(object, name.object, std::ptr::null_mut(), 1);
-            if !value.is_null() {
-                ffi::Py_DECREF(value);
-                return Some(read(entry(object, name)));
-            }
+        if !is_generic_load(class) {
+            return Vec::new();
         }
+        let is_own = if is_data { is_slot(found) } else { has_dict(class) };
         let holders = is_own.then_some(object).into_iter().chain(searched(class, name.object));
-        several(holders.map(|holder| entry(holder, name)).collect(), false)
+        holders.map(|holder| entry(holder, name)).collect()
     }
 }
 
@@ -78,11 +76,7 @@ pub unsafe fn load_several(
     // SAFETY: as the caller promises; `__match_args__` is read only where the class itself holds a tuple.
     unsafe {
         let mut reads = Vec::new();
-        let mut add = |name| match load(subject, Name::passed(name)) {
-            Some((Operation::Read { at }, _)) => reads.push(at),
-            Some((Operation::Touch { reads: several, .. }, _)) => reads.extend_from_slice(&several),
-            _ => {}
-        };
+        let mut add = |name| reads.extend(loaded(subject, Name::passed(name)));
         if positional > 0 && ffi::PyType_Check(class) != 0 {
             let name = ffi::PyUnicode_InternFromString(c"__match_args__".as_ptr());
             let order = class::lookup(class.cast(), name);
@@ -118,10 +112,8 @@ pub unsafe fn store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observ
             let same = class::slot((*class).tp_setattro) == class::slot(ffi::PyType_Type.tp_setattro);
             return same.then(|| write(entry(object, name)));
         }
-        if class::slot((*class).tp_setattro) != class::slot(ffi::PyBaseObject_Type.tp_setattro) {
-            return None;
-        }
-        plain_store(object, name)
+        let is_generic = class::slot((*class).tp_setattro) == class::slot(ffi::PyBaseObject_Type.tp_setattro);
+        if is_generic || class::is_opaque(class) { plain_store(object, name) } else { None }
     }
 }
 
@@ -132,13 +124,24 @@ pub unsafe fn store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observ
 pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observed> {
     // SAFETY: as for `load`.
     unsafe {
-        let found = class::lookup(ffi::Py_TYPE(object), name.object);
-        if !found.is_null() && is_data_descriptor(found) && !is_slot(found) {
-            // Another class changes what every attribute is.
-            let is_class = crate::interpreter::text(name.object) == "__class__";
-            return is_class.then(|| write(Location::new(names::number(object), Part::Whole)));
+        let class = ffi::Py_TYPE(object);
+        let found = class::lookup(class, name.object);
+        let reads = || searched(class, name.object).map(|holder| entry(holder, name));
+        if found.is_null() || is_slot(found) || !is_data_descriptor(found) {
+            let (at, reads) = (entry(object, name), reads().collect::<Box<[_]>>());
+            if reads.is_empty() {
+                return Some(write(at));
+            }
+            return Some((Operation::Touch { reads, writes: Box::new([at]) }, 1));
         }
-        Some(write(entry(object, name)))
+        if is_program_s(found) {
+            return several(reads().collect(), false);
+        }
+        match crate::interpreter::text(name.object) {
+            // Another class, or another dictionary, changes what every attribute is.
+            "__class__" | "__dict__" => Some(write(Location::new(names::number(object), Part::Whole))),
+            _ => has_setter(found).then(|| write(kept(object, name))),
+        }
     }
 }
 
@@ -153,24 +156,50 @@ unsafe fn entry(object: *mut ffi::PyObject, name: Name<'_>) -> Location {
     }
 }
 
-unsafe fn load_descriptor(
+/// What a data descriptor of C code reads.
+unsafe fn loaded_by_c_code(
     object: *mut ffi::PyObject,
     name: Name<'_>,
     descriptor: *mut ffi::PyObject,
-) -> Option<Observed> {
+) -> Option<Location> {
     // SAFETY: as for `load`.
     unsafe {
-        if is_slot(descriptor) {
-            return Some(read(entry(object, name)));
-        }
         if ffi::Py_TYPE(object) == &raw mut ffi::PyGen_Type {
             // Whether it runs, its frame, what it delegates to.
-            return Some(read(Location::new(names::number(object), Part::State)));
+            return Some(Location::new(names::number(object), Part::State));
         }
-        if crate::interpreter::text(name.object) == "__dict__" {
-            alias_dict(object);
+        match crate::interpreter::text(name.object) {
+            "__dict__" => {
+                alias_dict(object);
+                None
+            }
+            "__class__" => class::is_written_in_python(ffi::Py_TYPE(object)).then(|| entry(object, name)),
+            _ => has_setter(descriptor).then(|| kept(object, name)),
         }
-        None
+    }
+}
+
+/// What an object of C code keeps under a name.
+unsafe fn kept(object: *mut ffi::PyObject, name: Name<'_>) -> Location {
+    // SAFETY: as for `load`.
+    unsafe {
+        // It is part of what its methods use.
+        if class::is_opaque(class::native(ffi::Py_TYPE(object))) {
+            return Location::new(names::number(object), Part::State);
+        }
+        entry(object, name)
+    }
+}
+
+/// Whether a descriptor of C code can be assigned to.
+unsafe fn has_setter(descriptor: *mut ffi::PyObject) -> bool {
+    // SAFETY: behind the header such a descriptor has its class, two names and its definition.
+    unsafe {
+        if ffi::Py_TYPE(descriptor) != &raw mut ffi::PyGetSetDescr_Type {
+            return false;
+        }
+        let definition = descriptor.cast::<u8>().add(40).cast::<*const ffi::PyGetSetDef>().read();
+        !definition.is_null() && (*definition).set.is_some()
     }
 }
 
@@ -235,20 +264,14 @@ pub unsafe fn alias_dict(object: *mut ffi::PyObject) {
     }
 }
 
-/// An attribute of a class: of the first class in its resolution order that has it. Builtin classes cannot
-/// change.
-unsafe fn load_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Option<Observed> {
+/// An attribute of a class: an entry of it or of one that it inherits from, unless its metaclass has a descriptor of that
+/// name, or it has none and the metaclass has.
+unsafe fn loaded_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Vec<Location> {
     // SAFETY: as for `load`.
     unsafe {
-        if !class::is_heap(class) {
-            return None;
-        }
-        let is_of_metaclass = class::lookup(class, name.object).is_null()
-            && !class::lookup(ffi::Py_TYPE(class.cast()), name.object).is_null();
-        if is_of_metaclass {
-            return None;
-        }
-        several(searched(class, name.object).map(|holder| entry(holder, name)).collect(), false)
+        let of_metaclass = searched(ffi::Py_TYPE(class.cast()), name.object);
+        let holders = searched(class, name.object).chain(of_metaclass);
+        holders.map(|holder| entry(holder, name)).collect()
     }
 }
 
@@ -258,14 +281,14 @@ unsafe fn searched(
     class: *mut ffi::PyTypeObject,
     name: *mut ffi::PyObject,
 ) -> impl Iterator<Item = *mut ffi::PyObject> {
-    let mut searched = Vec::new();
+    let mut searched = SmallVec::<[*mut ffi::PyObject; 8]>::new();
     // SAFETY: `tp_mro` is a tuple of types; a heap type has a dictionary with string keys.
     unsafe {
         let order = (*class).tp_mro;
         let length = if order.is_null() { 0 } else { ffi::PyTuple_Size(order) };
         for at in 0..length {
             let candidate = ffi::PyTuple_GetItem(order, at).cast::<ffi::PyTypeObject>();
-            if class::is_heap(candidate) {
+            if class::can_change(candidate) {
                 searched.push(candidate.cast());
                 if class::dict_has((*candidate).tp_dict, name) {
                     break;

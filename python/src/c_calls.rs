@@ -192,6 +192,30 @@ const ROWS: &[Row] = &[
     ("_functools", "", &[(A::ReadWhole, "reduce"), (A::Nothing, "cmp_to_key")]),
     ("_pickle", "", &[(A::ReadEverything, "dumps dump")]),
     ("itertools", "", &[(A::ReadShape, "tee")]),
+    ("posix", "", &[(A::WriteModule, "chdir fchdir umask"), (A::ReadModule, "getcwd getcwdb")]),
+    (
+        "sys",
+        "",
+        &[
+            (A::WriteModule, "setrecursionlimit setswitchinterval"),
+            (A::ReadModule, "getrecursionlimit getswitchinterval"),
+        ],
+    ),
+    ("_socket", "", &[(A::WriteModule, "setdefaulttimeout"), (A::ReadModule, "getdefaulttimeout")]),
+    (
+        "gc",
+        "",
+        &[(A::WriteModule, "enable disable set_threshold"), (A::ReadModule, "isenabled get_threshold")],
+    ),
+    ("_locale", "", &[(A::WriteModule, "setlocale"), (A::ReadModule, "localeconv")]),
+    (
+        "_csv",
+        "",
+        &[
+            (A::WriteModule, "register_dialect unregister_dialect field_size_limit"),
+            (A::ReadModule, "get_dialect list_dialects"),
+        ],
+    ),
     ("_weakref", "", &[(A::Nothing, "proxy getweakrefcount getweakrefs")]),
     // These are caught inside the call, where they can wait.
     ("_thread", "LockType", &[(A::Nothing, LOCK)]),

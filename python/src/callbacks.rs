@@ -8,7 +8,7 @@
 //! frame tells.
 
 use crate::class;
-use crate::handed::Handed;
+use crate::handed::{Handed, Look};
 use crate::interpreter::Frame;
 use crate::site::Site;
 use frontrun_formats::semantics;
@@ -48,6 +48,9 @@ pub struct Instruction {
 
 thread_local! {
     static UNDER_WAY: RefCell<Vec<Instruction>> = const { RefCell::new(Vec::new()) };
+
+    /// What callbacks have returned to instructions that look into it later, by the frame of the instruction.
+    static RETURNED: RefCell<Vec<(usize, Location)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Notes that the instruction of `site`, which touches something, is about to run in `frame`.
@@ -61,6 +64,7 @@ pub unsafe fn enter(site: &Site, frame: Frame, steps: Steps) {
     // SAFETY: the frame is live.
     let hook = unsafe { frame.instruction() };
     let frame = frame.address();
+    RETURNED.with_borrow_mut(|returned| returned.retain(|(of, _)| *of != frame));
     UNDER_WAY.with_borrow_mut(|under_way| {
         // What was noted later may belong to frames further out: this one can be where an earlier call had its frame.
         if let Some(at) = under_way.iter().rposition(|known| known.frame == frame) {
@@ -83,6 +87,21 @@ pub unsafe fn instruction_behind(frame: Frame) -> Option<(Instruction, Frame)> {
         let caller = frame.caller_through_c()?;
         Some((instruction_of(caller)?, caller))
     }
+}
+
+/// What a callback returns to an instruction that looks into what all its callbacks have returned, such as `max` with a
+/// key: that, and what came before it.
+///
+/// # Safety
+/// The instruction is under way; `object` is live or null.
+pub unsafe fn read_returned(instruction: &Instruction, object: *mut ffi::PyObject, handed: &mut Handed) {
+    // SAFETY: as the caller promises.
+    unsafe { handed.read(object, Look::Deep) };
+    RETURNED.with_borrow_mut(|returned| {
+        returned.iter().filter(|(of, _)| *of == instruction.frame).for_each(|(_, at)| handed.add(*at, false));
+        returned.retain(|(of, _)| *of != instruction.frame);
+        returned.extend(handed.reads().iter().map(|at| (instruction.frame, *at)));
+    });
 }
 
 /// The instruction of `frame` that is under way, if it runs C code that touches anything.

@@ -11,10 +11,10 @@ use crate::handed::{self, Handed, Look};
 use crate::interpreter::{self, Frame};
 use crate::names::Name;
 use crate::observed::Observed;
+use crate::operands::{Operands, bound, operands, spread};
 use crate::site::Site;
 use crate::{attribute, class, container, iteration, names, ndarray, operators};
 use frontrun_formats::{Location, Operation, Part};
-use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
 
 #[allow(non_upper_case_globals)]
@@ -26,24 +26,6 @@ struct Call<'a> {
     callable: *mut ffi::PyObject,
     receiver: *mut ffi::PyObject,
     arguments: &'a [*mut ffi::PyObject],
-}
-
-/// The operands of a call: what is called, the object whose method it is if that is apart, and all arguments.
-pub struct Operands {
-    pub callable: *mut ffi::PyObject,
-    receiver: *mut ffi::PyObject,
-    pub arguments: smallvec::SmallVec<[*mut ffi::PyObject; 8]>,
-}
-
-impl Operands {
-    /// The object that the callable is a method of, if it is one.
-    ///
-    /// # Safety
-    /// The instruction that the operands are of is under way.
-    pub unsafe fn bound(&self) -> Option<*mut ffi::PyObject> {
-        // SAFETY: as the caller promises.
-        unsafe { bound(self.callable, self.receiver) }
-    }
 }
 
 /// The operation of the call at `site`, if it is one.
@@ -62,73 +44,6 @@ pub unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
                 spread_later(callable, arguments)
             }
         }
-    }
-}
-
-/// The operands of the call at `site`; `None` if it has yet to make a tuple of what it spreads.
-///
-/// # Safety
-/// Called from the hook of `site`, with its frame, or while its instruction is under way.
-pub unsafe fn operands(site: &Site, frame: Frame) -> Option<Operands> {
-    // SAFETY: the site knows where callable and arguments lie.
-    unsafe {
-        let (below, count) = match site.kind {
-            SiteKind::CallKw => (1, site.arg as usize),
-            SiteKind::CallFunctionEx => return spread_operands(site, frame),
-            _ => (0, site.arg as usize),
-        };
-        let end = site.top as usize - below;
-        let first = frame.slot(end - count - 2);
-        let second = frame.slot(end - count - 1);
-        let arguments = (end - count..end).map(|at| frame.slot(at)).collect();
-        let (callable, receiver) =
-            if cfg!(Py_3_13) || !first.is_null() { (first, second) } else { (second, std::ptr::null_mut()) };
-        Some(Operands { callable, receiver, arguments })
-    }
-}
-
-/// Whether the call at `site` makes an iterator and takes nothing from it, or from those that it is made of.
-///
-/// # Safety
-/// As for [`operands`].
-pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
-    if !matches!(site.kind, SiteKind::Call | SiteKind::CallKw | SiteKind::CallFunctionEx) {
-        return false;
-    }
-    // SAFETY: as the caller promises.
-    unsafe {
-        let callable = operands(site, frame).map_or(std::ptr::null_mut(), |operands| operands.callable);
-        if callable.is_null() || ffi::PyFunction_Check(callable) != 0 {
-            return false;
-        }
-        let is_iterator = ffi::PyType_Check(callable) != 0
-            && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>());
-        is_iterator || actions::at(address(callable)) == Some(Action::ReadShape)
-    }
-}
-
-/// `f(*args)`: the callable and what is spread. Below the arguments lies the callable, on 3.13 with a null between.
-unsafe fn spread(site: &Site, frame: Frame) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
-    // SAFETY: as for `operands`.
-    unsafe {
-        let at = site.top as usize - 1 - (site.arg & 1) as usize;
-        let callable = frame.slot(if cfg!(Py_3_13) { at - 2 } else { at - 1 });
-        let tuple = frame.slot(at);
-        (!callable.is_null() && !tuple.is_null()).then_some((callable, tuple))
-    }
-}
-
-/// `f(*args)`, where the arguments are a tuple already.
-unsafe fn spread_operands(site: &Site, frame: Frame) -> Option<Operands> {
-    // SAFETY: as for `operands`.
-    unsafe {
-        let (callable, tuple) = spread(site, frame)?;
-        let is_tuple = ffi::PyTuple_CheckExact(tuple) != 0;
-        is_tuple.then(|| Operands {
-            callable,
-            receiver: std::ptr::null_mut(),
-            arguments: (0..ffi::PyTuple_Size(tuple)).map(|nth| ffi::PyTuple_GetItem(tuple, nth)).collect(),
-        })
     }
 }
 
@@ -167,6 +82,9 @@ unsafe fn resolve(call: &Call<'_>) -> Option<Observed> {
             return call_object(call);
         }
         let action = actions::at(address);
+        if let Some(Action::ReadModule | Action::WriteModule) = action {
+            return module_state(callable, action == Some(Action::WriteModule));
+        }
         match (bound(callable, call.receiver), call.arguments.split_first()) {
             (Some(bound), _) => act(action, bound, call.arguments),
             (None, Some((first, rest))) => act(action, *first, rest),
@@ -175,14 +93,14 @@ unsafe fn resolve(call: &Call<'_>) -> Option<Observed> {
     }
 }
 
-/// The object that C code is called as a method of, if it is.
-unsafe fn bound(callable: *mut ffi::PyObject, receiver: *mut ffi::PyObject) -> Option<*mut ffi::PyObject> {
+/// What a module's function does to that which the module keeps for the whole process.
+unsafe fn module_state(function: *mut ffi::PyObject, is_write: bool) -> Option<Observed> {
     // SAFETY: as for `observe`.
     unsafe {
-        let is_function = ffi::PyCFunction_Check(callable) != 0;
-        let bound = if is_function { interpreter::builtin_self(callable) } else { receiver };
-        let is_method = !bound.is_null() && ffi::PyModule_Check(bound) == 0 && ffi::PyType_Check(bound) == 0;
-        is_method.then_some(bound)
+        let module = interpreter::builtin_self(function);
+        let at = || Location::new(names::number(module), Part::State);
+        (!module.is_null())
+            .then(|| if is_write { crate::observed::write(at()) } else { crate::observed::read(at()) })
     }
 }
 
@@ -212,6 +130,12 @@ unsafe fn call_object(call: &Call<'_>) -> Option<Observed> {
             let descriptor = callable.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read();
             let receiver = callable.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read();
             return act(actions::at(address(descriptor)), receiver, call.arguments);
+        }
+        let mut getting = Handed::default();
+        getting.apply(callable);
+        if getting.applies() {
+            getting.get(callable, *call.arguments.first()?);
+            return getting.observed();
         }
         if let Some(look) = handed::getter(class) {
             let (first, rest) = call.arguments.split_first()?;
@@ -305,7 +229,7 @@ unsafe fn act(
                 crate::spinning::progress();
                 unknown(object, arguments)
             }
-            Some(Action::Nothing) => None,
+            Some(Action::Nothing | Action::ReadModule | Action::WriteModule) => None,
             Some(Action::ReadItems) => read(object, arguments, Look::Items),
             Some(Action::ReadWhole) => read(object, arguments, Look::Deep),
             Some(Action::ReadEverything) => read(object, arguments, Look::Everything),
@@ -343,7 +267,7 @@ unsafe fn act(
             Some(Action::Append) => Some(append(object)),
             Some(Action::Pop) => Some(pop(object, argument)),
             Some(Action::Insert) => Some(container::list_change(object, 1)),
-            Some(Action::Permute) => Some(container::list_change(object, 0)),
+            Some(Action::Permute) => permute(object, arguments),
             Some(Action::Next) => iteration::next(object),
             Some(Action::GetAttr) => attribute::load(object, exact_name(argument)?),
             Some(Action::SetAttr) => attribute::store(object, exact_name(argument)?),
@@ -383,11 +307,27 @@ unsafe fn pop(list: *mut ffi::PyObject, index: Option<*mut ffi::PyObject>) -> Ob
     }
 }
 
+/// Puts a list in order, perhaps by a key.
+unsafe fn permute(list: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: as for `observe`.
+    unsafe {
+        arguments.iter().for_each(|argument| handed.apply(*argument));
+        if !handed.applies() {
+            return Some(container::list_change(list, 0));
+        }
+        handed.read(list, Look::Deep);
+        handed.write(list, Look::Items);
+    }
+    handed.observed()
+}
+
 /// Reads the object and the arguments.
 unsafe fn read(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject], look: Look) -> Option<Observed> {
     let mut handed = Handed::default();
     // SAFETY: as for `observe`.
     unsafe {
+        arguments.iter().for_each(|argument| handed.apply(*argument));
         handed.read(object, look);
         for argument in arguments {
             handed.read(*argument, look);
@@ -441,7 +381,7 @@ unsafe fn read_array(array: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]
 unsafe fn read_object(object: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as for `observe`.
     unsafe {
-        class::is_written_in_python(ffi::Py_TYPE(object))
+        (class::is_written_in_python(ffi::Py_TYPE(object)) || class::is_namespace(ffi::Py_TYPE(object)))
             .then(|| crate::observed::read(container::whole(names::number(object))))
     }
 }

@@ -111,6 +111,16 @@ pub unsafe fn is_heap(class: *mut ffi::PyTypeObject) -> bool {
     unsafe { ffi::PyType_GetFlags(class) & ffi::Py_TPFLAGS_HEAPTYPE != 0 }
 }
 
+/// Whether a program can give the class other attributes than it has.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn can_change(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises.
+    let flags = unsafe { ffi::PyType_GetFlags(class) };
+    flags & ffi::Py_TPFLAGS_HEAPTYPE != 0 && flags & ffi::Py_TPFLAGS_IMMUTABLETYPE == 0
+}
+
 /// Whether a class statement made the class: one that C code makes is named with its module.
 ///
 /// # Safety
@@ -132,6 +142,59 @@ pub unsafe fn native(class: *mut ffi::PyTypeObject) -> *mut ffi::PyTypeObject {
             class = (*class).tp_base;
         }
         class
+    }
+}
+
+/// Whether a class of C code has instances that keep attributes of any name, of which its own code makes use.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn is_namespace(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises; a type's name lives as long as the type.
+    unsafe { std::ffi::CStr::from_ptr((*class).tp_name).to_bytes() == b"types.SimpleNamespace" }
+}
+
+/// Modules whose objects are modelled, cannot change, or are known for what they do with what they are given.
+const MODELLED: [&[u8]; 23] = [
+    b"_asyncio.",
+    b"_contextvars.",
+    b"_io.",
+    b"_json.",
+    b"_queue.",
+    b"_socket.",
+    b"_sre.",
+    b"_struct.",
+    b"_thread.",
+    b"array.",
+    b"asyncio.",
+    b"builtins.",
+    b"collections.",
+    b"functools.",
+    b"itertools.",
+    b"numpy.",
+    b"operator.",
+    b"re.",
+    b"select.",
+    b"sqlite3.",
+    b"types.",
+    b"typing.",
+    b"weakref.",
+];
+
+/// Whether objects of a class of C code may keep something to themselves that their methods change. One that is equal to
+/// others by its value cannot change.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn is_opaque(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises; a type's name lives as long as the type.
+    unsafe {
+        let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
+        let by_identity = slot((*class).tp_hash) == slot(ffi::PyBaseObject_Type.tp_hash);
+        let has_no_hash = slot((*class).tp_hash) == ffi::PyObject_HashNotImplemented as *const () as usize;
+        (by_identity || has_no_hash)
+            && name.contains(&b'.')
+            && !MODELLED.iter().any(|module| name.starts_with(module))
     }
 }
 

@@ -12,12 +12,13 @@
 //! elements that can change, since those from earlier steps are compared, too.
 
 use crate::callbacks::Steps;
-use crate::calls::{self, Operands};
+use crate::calls;
 use crate::consumers::{self, Consumer, Does, Over, kinds};
 use crate::container::{self, Family};
 use crate::handed::{self, Handed, Look};
 use crate::interpreter::Frame;
 use crate::observed::Observed;
+use crate::operands::{self, Operands};
 use crate::site::Site;
 use crate::{actions, class, iterators, names};
 use frontrun_formats::{Location, Operation, Part};
@@ -63,7 +64,7 @@ impl Consumption {
             let simple =
                 |consumer, iterable| Consumption::of(consumer, iterable, ptr::null_mut(), SmallVec::new());
             match site.kind {
-                K::Call | K::CallKw | K::CallFunctionEx => of_call(&calls::operands(site, frame)?),
+                K::Call | K::CallKw | K::CallFunctionEx => of_call(&operands::operands(site, frame)?),
                 K::ListExtend => simple(consumers::LIST_DISPLAY, operand(1)),
                 K::SetUpdate => simple(consumers::SET_DISPLAY, operand(1)),
                 K::UnpackSequence | K::UnpackEx => simple(consumers::UNPACKING, operand(1)),

@@ -6,7 +6,9 @@
 //! known of the callee: what known callees do with it is Python code, which is recorded itself.
 
 use crate::actions::{self, Action};
+use crate::attribute;
 use crate::container;
+use crate::names::Name;
 use crate::observed::{Observed, read, write};
 use crate::{class, interpreter, names, ndarray};
 use frontrun_formats::{Location, Operation, Part};
@@ -33,6 +35,8 @@ pub struct Handed {
     reads: Vec<Location>,
     writes: Vec<Location>,
     seen: FxHashSet<(usize, bool)>,
+    /// What gets attributes of everything that is read.
+    getters: Vec<*mut ffi::PyObject>,
 }
 
 impl Handed {
@@ -43,6 +47,44 @@ impl Handed {
     pub unsafe fn read(&mut self, object: *mut ffi::PyObject, look: Look) {
         // SAFETY: as the caller promises.
         unsafe { self.visit(object, false, look, levels(look)) }
+    }
+
+    /// Whatever is read from now on is handed to `function`, too, if that is an `operator.attrgetter`.
+    ///
+    /// # Safety
+    /// As for [`Handed::read`].
+    pub unsafe fn apply(&mut self, function: *mut ffi::PyObject) {
+        // SAFETY: as the caller promises.
+        if !function.is_null() && unsafe { name_of(ffi::Py_TYPE(function)) } == b"operator.attrgetter" {
+            self.getters.push(function);
+        }
+    }
+
+    /// Whether there is such a function.
+    pub fn applies(&self) -> bool {
+        !self.getters.is_empty()
+    }
+
+    /// The callee gets attributes of `object` by an `operator.attrgetter`.
+    ///
+    /// # Safety
+    /// As for [`Handed::read`].
+    pub unsafe fn get(&mut self, getter: *mut ffi::PyObject, object: *mut ffi::PyObject) {
+        // SAFETY: as the caller promises; a getter holds a tuple of names, each of which is a tuple if it has dots.
+        unsafe {
+            let is_names = |child: &*mut ffi::PyObject| ffi::PyTuple_CheckExact(*child) != 0;
+            for names in children(getter).into_iter().filter(is_names) {
+                for at in 0..ffi::PyTuple_Size(names) {
+                    let name = ffi::PyTuple_GetItem(names, at);
+                    if ffi::PyUnicode_CheckExact(name) == 0 {
+                        self.visit(object, false, Look::Everything, levels(Look::Everything));
+                    } else {
+                        let reads = attribute::loaded(object, Name::passed(name));
+                        reads.into_iter().for_each(|at| self.add(at, false));
+                    }
+                }
+            }
+        }
     }
 
     /// The callee writes `object`.
@@ -89,6 +131,16 @@ impl Handed {
         }
     }
 
+    /// Whether nothing is touched so far.
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty() && self.writes.is_empty()
+    }
+
+    /// What is read so far.
+    pub fn reads(&self) -> &[Location] {
+        &self.reads
+    }
+
     /// The operation, if anything is touched.
     pub fn observed(self) -> Option<Observed> {
         let Handed { mut reads, writes, .. } = self;
@@ -110,6 +162,10 @@ impl Handed {
             if !self.seen.insert((object as usize, is_write)) {
                 return;
             }
+            for getter in std::mem::take(&mut self.getters) {
+                self.get(getter, object);
+                self.getters.push(getter);
+            }
             let (class, native) = (ffi::Py_TYPE(object), class::native(ffi::Py_TYPE(object)));
             if ndarray::is_array(object) {
                 ndarray::all(object).into_iter().for_each(|at| self.add(at, is_write));
@@ -130,16 +186,21 @@ impl Handed {
                 // What it holds changes by its methods, which are steps of their own.
             } else if is_partial(native) {
                 self.visit_children(object, is_write, look, levels);
-            } else if class::is_written_in_python(class) {
-                if matches!(look, Look::Attributes | Look::Everything) {
+            } else if class::is_written_in_python(class) || class::is_namespace(class) {
+                let by_c_code = look == Look::Deep && class::is_namespace(native);
+                if by_c_code || matches!(look, Look::Attributes | Look::Everything) {
                     self.add(container::whole(names::number(object)), is_write);
                     if levels > 0 {
                         self.visit_children(object, is_write, look, levels - 1);
                     }
                 }
-            } else if levels > 0 {
-                // Immutable itself: a tuple, or an object of C code that holds others.
-                self.visit_children(object, is_write, look, levels);
+            } else {
+                if is_write && class::is_opaque(native) {
+                    self.add(Location::new(names::number(object), Part::State), true);
+                }
+                if levels > 0 {
+                    self.visit_children(object, is_write, look, levels);
+                }
             }
         }
     }
@@ -156,6 +217,8 @@ impl Handed {
             }
             let look = if applies_code(class::native(ffi::Py_TYPE(iterator))) { Look::Deep } else { look };
             let levels = levels.max(self::levels(look));
+            let getters = self.getters.len();
+            children(iterator).into_iter().for_each(|child| self.apply(child));
             for child in children(iterator) {
                 // Iterators over several iterables keep them in a tuple.
                 if ffi::PyTuple_CheckExact(child) != 0 {
@@ -164,6 +227,7 @@ impl Handed {
                     self.visit(child, false, look, levels);
                 }
             }
+            self.getters.truncate(getters);
         }
     }
 
@@ -299,7 +363,6 @@ unsafe fn is_stateless(class: *mut ffi::PyTypeObject) -> bool {
 pub unsafe fn getter(class: *mut ffi::PyTypeObject) -> Option<Look> {
     // SAFETY: as the caller promises.
     match unsafe { name_of(class) } {
-        b"operator.attrgetter" => Some(Look::Everything),
         b"operator.itemgetter" | b"_json.Scanner" => Some(Look::Items),
         b"_json.Encoder" => Some(Look::Everything),
         _ => None,

@@ -13,6 +13,7 @@ const LOCALSPLUS: usize = 72;
 const F_GLOBALS: usize = 8;
 #[cfg(Py_3_12)]
 const F_GLOBALS: usize = 24;
+const F_BUILTINS: usize = F_GLOBALS + 8;
 #[cfg(not(Py_3_12))]
 const F_LOCALS: usize = 24;
 #[cfg(Py_3_12)]
@@ -162,6 +163,15 @@ impl Frame {
     pub unsafe fn globals(self) -> *mut ffi::PyObject {
         // SAFETY: as the caller promises.
         unsafe { self.pointer(F_GLOBALS) }
+    }
+
+    /// The dictionary of the built-in names of the frame.
+    ///
+    /// # Safety
+    /// The frame is live.
+    pub unsafe fn builtins(self) -> *mut ffi::PyObject {
+        // SAFETY: as the caller promises.
+        unsafe { self.pointer(F_BUILTINS) }
     }
 
     /// The locals mapping of a module or class body; null in a function.

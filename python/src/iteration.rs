@@ -95,12 +95,13 @@ pub unsafe fn is_of_container(object: *mut ffi::PyObject) -> bool {
     // SAFETY: a live object has a live type, whose name lives as long.
     unsafe {
         let class = ffi::Py_TYPE(object);
+        if class == &raw mut ffi::PyGen_Type || !handed::is_native_iterator(class) {
+            return false;
+        }
         let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
         let of = |module: &[u8]| name.starts_with(module);
         let is_core = !name.contains(&b'.') && !of(b"async_generator") && !of(b"coroutine");
-        handed::is_native_iterator(class)
-            && class != &raw mut ffi::PyGen_Type
-            && (is_core || of(b"collections.") || of(b"_collections.") || of(b"itertools.") || of(b"array."))
+        is_core || of(b"collections.") || of(b"_collections.") || of(b"itertools.") || of(b"array.")
     }
 }
 

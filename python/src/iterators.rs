@@ -213,3 +213,26 @@ unsafe fn name_of(object: Object) -> &'static [u8] {
     // SAFETY: a type's name lives as long as the type, which is at least until the caller has compared it.
     unsafe { std::ffi::CStr::from_ptr((*ffi::Py_TYPE(object)).tp_name) }.to_bytes()
 }
+
+/// Whether `iterable`, or an iterator that it takes from, takes apart what it is given, as `chain.from_iterable` does: by
+/// `source`, if that is not null.
+///
+/// # Safety
+/// Live objects, or null.
+pub unsafe fn takes_apart(iterable: Object, source: Object) -> bool {
+    // SAFETY: as the caller promises; a live object has a live type, whose name lives as long.
+    unsafe {
+        if iterable.is_null() || !handed::is_native_iterator(ffi::Py_TYPE(iterable)) {
+            return false;
+        }
+        let behind = handed::children(iterable);
+        let is_from = |giver: Option<&Object>| source.is_null() || giver == Some(&source);
+        let does = match std::ffi::CStr::from_ptr((*ffi::Py_TYPE(iterable)).tp_name).to_bytes() {
+            // What it is going through comes first, and it has nothing of that kind while it asks for more.
+            b"itertools.chain" => is_from(behind.last()),
+            b"itertools.starmap" => is_from(behind.iter().find(|child| **child == source)),
+            _ => false,
+        };
+        does || behind.into_iter().any(|iterator| iterator != source && takes_apart(iterator, source))
+    }
+}

@@ -67,14 +67,17 @@ mod messages;
 mod names;
 mod ndarray;
 mod observed;
+mod operands;
 mod operators;
 mod outside;
 mod processes;
 mod readiness;
 mod replaced;
 mod reporter;
+mod results;
 mod rewriting;
 mod run;
+mod scouting;
 mod seating;
 mod servers;
 mod serving;
@@ -142,7 +145,6 @@ mod _core {
     #[pymodule_export]
     use super::futures::watch_futures;
     #[pymodule_export]
-    #[pymodule_export]
     use super::io::{leave_files, note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]
     use super::loading::instrument_exec;
@@ -150,6 +152,8 @@ mod _core {
     use super::lock_waits::{lock_holder, locks_taken};
     #[pymodule_export]
     use super::locks::{is_lock_free, observe_lock_waits};
+    #[pymodule_export]
+    use super::scouting::{changed_outside, scout_outside};
     #[pymodule_export]
     use super::servers::inputs::{record_inputs, tell_inputs};
     #[pymodule_export]

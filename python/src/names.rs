@@ -84,7 +84,12 @@ pub unsafe fn holds_attributes(object: *mut ffi::PyObject) -> bool {
 unsafe fn module_of_globals(object: *mut ffi::PyObject) -> Option<&'static str> {
     // SAFETY: as for `number`; a globals dictionary has string keys, and references are borrowed.
     unsafe {
-        if ffi::PyDict_CheckExact(object) == 0 || !class::dict_has_text(object, c"__builtins__") {
+        if ffi::PyDict_CheckExact(object) == 0 {
+            return None;
+        }
+        // The second is what the built-in names have.
+        let is_globals = [c"__builtins__", c"__build_class__"].map(|key| class::dict_has_text(object, key));
+        if is_globals == [false; 2] {
             return None;
         }
         let name = ffi::PyDict_GetItemString(object, c"__name__".as_ptr());

@@ -11,11 +11,11 @@ use crate::consumption::Consumption;
 use crate::handed::{Handed, Look};
 use crate::interpreter::Frame;
 use crate::names::Name;
-use crate::observed::{Observed, read, write};
+use crate::observed::{Observed, read, several, write};
 use crate::site::{Seen, Site};
 use crate::{
     attribute, behalf, callbacks, calls, class, container, controlled, epoch, free_threading, iteration,
-    names, operators, run, spinning, switching, worker,
+    names, operators, results, run, spinning, switching, worker,
 };
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
@@ -81,9 +81,9 @@ unsafe fn reached(site: &'static Site) -> c_int {
         let look = || look(site, frame, whole);
         let (observed, mut steps) = look();
         let Some(mut observed) = observed else {
-            // A function that it calls may return an iterator, of which this instruction takes nothing.
-            let makes_iterator = site.kind == SiteKind::GetIter || calls::makes_iterator(site, frame);
-            if steps != Steps::None || makes_iterator {
+            // A function that it calls may return an iterator, of which this instruction takes nothing, or what it looks into.
+            let makes_iterator = site.kind == SiteKind::GetIter || results::makes_iterator(site, frame);
+            if steps != Steps::None || makes_iterator || results::are_looked_into(site, frame) {
                 callbacks::enter(site, frame, steps);
             }
             return 0;
@@ -193,6 +193,11 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
     unsafe {
         let pause = iteration::pause(frame.generator());
         let behind = callbacks::instruction_behind(frame);
+        let given = results::given(site, frame);
+        let iterator = if iteration::is_of_container(given) { given } else { std::ptr::null_mut() };
+        if behind.is_none() && iterator.is_null() {
+            return pause;
+        }
         let mut handed = Handed::default();
         let operation = match behind {
             None => None,
@@ -205,39 +210,25 @@ unsafe fn leave(site: &Site, frame: Frame) -> Option<Observed> {
                 }
                 None
             }
-            Some((instruction, caller)) => observe(&*instruction.site, caller),
+            Some((instruction, caller)) => {
+                results::read(given, frame.generator(), &instruction, caller, &mut handed);
+                observe(&*instruction.site, caller)
+            }
         };
         let takes_at_once = |(instruction, caller): (callbacks::Instruction, Frame)| {
-            instruction.steps == Steps::None && !calls::makes_iterator(&*instruction.site, caller)
+            instruction.steps == Steps::None && !results::makes_iterator(&*instruction.site, caller)
         };
-        if behind.is_none_or(takes_at_once) {
-            handed.read(iterator_for_c(site, frame), Look::Deep);
+        if site.kind == SiteKind::Return && behind.is_none_or(takes_at_once) {
+            handed.read(iterator, Look::Deep);
+        }
+        if operation.is_none() && handed.is_empty() {
+            return pause;
         }
         let (me, run) = (controlled::visible_thread()?, run::get()?);
         for (operation, _) in pause.into_iter().chain(operation) {
             callbacks::again(operation, me, run.gate.state(), &mut handed);
         }
         handed.observed()
-    }
-}
-
-/// The iterator over something built-in that a function, such as `__iter__`, returns to C code, which goes through it without
-/// an instruction that would tell; null if it is none.
-///
-/// # Safety
-/// As for [`reached`].
-unsafe fn iterator_for_c(site: &Site, frame: Frame) -> *mut ffi::PyObject {
-    // SAFETY: the frame is live; what is returned is the topmost operand, unless it is a constant.
-    unsafe {
-        let (_, variables) = frame.progress();
-        if site.kind != SiteKind::Return
-            || site.top as usize <= variables
-            || frame.caller_through_c().is_none()
-        {
-            return std::ptr::null_mut();
-        }
-        let returned = frame.slot(site.top as usize - 1);
-        if iteration::is_of_container(returned) { returned } else { std::ptr::null_mut() }
     }
 }
 
@@ -269,7 +260,8 @@ fn access(at: Location, is_write: bool) -> Observed {
     if is_write { write(at) } else { read(at) }
 }
 
-/// A global variable: an entry of the globals dictionary. A name that is missing there is still read there.
+/// A global variable: an entry of the globals dictionary. A name that is missing there is read there and among the built-in
+/// ones.
 unsafe fn global(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
     // SAFETY: the frame is live.
     unsafe {
@@ -277,12 +269,18 @@ unsafe fn global(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> 
         if globals.is_null() {
             return None;
         }
-        let at = Location::new(names::number(globals), Part::Key(name_of(site).key()));
-        Some(access(at, is_write))
+        let part = Part::Key(name_of(site).key());
+        let at = Location::new(names::number(globals), part);
+        let builtins = frame.builtins();
+        if is_write || builtins.is_null() || class::dict_has(globals, site.name) {
+            return Some(access(at, is_write));
+        }
+        several(vec![at, Location::new(names::number(builtins), part)], false)
     }
 }
 
-/// A name in a module or class body. A class body's own names are not shared before the class exists.
+/// A name in a module or class body, or in a text that is executed with variables of its own. A class body's own names are
+/// not shared before the class exists.
 unsafe fn name(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
     // SAFETY: the frame is live; `f_locals` of a class body is a dictionary unless a metaclass says otherwise.
     unsafe {
@@ -290,7 +288,9 @@ unsafe fn name(frame: Frame, site: &Site, is_write: bool) -> Option<Observed> {
         if locals == globals || (!is_write && !class::dict_has(locals, site.name)) {
             return global(frame, site, is_write);
         }
-        None
+        let is_class_body = crate::interpreter::text(site.function) != "<module>";
+        (!is_class_body && ffi::PyDict_CheckExact(locals) != 0)
+            .then(|| access(Location::new(names::number(locals), Part::Key(name_of(site).key())), is_write))
     }
 }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import chain
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,6 +47,23 @@ def note_and_extend(s: Any) -> None:
 
 def assign_slice(s: Any) -> None:
     s.target[:] = s.source
+
+
+def vary(made: Any, x: int) -> Any:
+    made.x = x
+    return made
+
+
+def hidden(by: int, x: int) -> Any:
+    """An object whose attribute `x` cannot be seen, since its class has a property of that name."""
+    made = vary(type("Made", (), {})(), x)
+    type(made).x = property(lambda self: by)
+    return made
+
+
+def lists(s: Any) -> Iterator[list[int]]:
+    yield s.first
+    yield s.second
 
 
 class Bag:
@@ -184,6 +204,93 @@ PROGRAMS: dict[str, tuple[Callable[[], Any], list[Callable[[Any], object]], Call
         [lambda s: s.found.append(hasattr(s.made, "x")), lambda s: setattr(type(s.made), "x", 1)],
         lambda s: s.found,
         {"[False]", "[True]"},
+        2,
+    ),
+    "an attribute that a property hides later": (
+        lambda: SimpleNamespace(made=vary(type("Made", (), {})(), x=1), found=[]),
+        [lambda s: s.found.append(s.made.x), lambda s: setattr(type(s.made), "x", property(lambda self: 9))],
+        lambda s: s.found,
+        {"[1]", "[9]"},
+        2,
+    ),
+    "an attribute that a property hid": (
+        lambda: SimpleNamespace(made=hidden(9, x=1), found=[]),
+        [lambda s: s.found.append(s.made.x), lambda s: delattr(type(s.made), "x")],
+        lambda s: s.found,
+        {"[1]", "[9]"},
+        2,
+    ),
+    "a slot that its class overwrites": (
+        lambda: SimpleNamespace(made=vary(type("Made", (), {"__slots__": ("x",)})(), x=1), found=[]),
+        [lambda s: s.found.append(s.made.x), lambda s: setattr(type(s.made), "x", property(lambda self: 9))],
+        lambda s: s.found,
+        {"[1]", "[9]"},
+        2,
+    ),
+    "a store that a property takes later": (
+        lambda: SimpleNamespace(made=type("Made", (), {})()),
+        [
+            lambda s: setattr(s.made, "x", 3),
+            lambda s: setattr(type(s.made), "x", property(lambda self: 9, lambda self, value: None)),
+        ],
+        lambda s: vars(s.made),
+        {"{'x': 3}", "{}"},
+        2,
+    ),
+    "an attribute that a class gets from its metaclass": (
+        lambda: SimpleNamespace(made=type("Meta", (type,), {})("Made", (), {}), found=[]),
+        [lambda s: s.found.append(getattr(s.made, "x", 0)), lambda s: setattr(type(s.made), "x", 5)],
+        lambda s: s.found,
+        {"[0]", "[5]"},
+        2,
+    ),
+    "the name of a class": (
+        lambda: SimpleNamespace(made=type("Made", (), {}), found=[]),
+        [lambda s: s.found.append(s.made.__name__), lambda s: setattr(s.made, "__name__", "Renamed")],
+        lambda s: s.found,
+        {"['Made']", "['Renamed']"},
+        2,
+    ),
+    "a built-in name": (
+        lambda: (setattr(builtins, "of_all_modules", 1), SimpleNamespace(found=[]))[1],
+        [lambda s: s.found.append(of_all_modules), lambda s: setattr(builtins, "of_all_modules", 5)],  # noqa: F821
+        lambda s: s.found,
+        {"[1]", "[5]"},
+        2,
+    ),
+    # Where it is in the way between the two keys, `max` still compares it as it is in the end.
+    "a list that a key is": (
+        lambda: SimpleNamespace(lists=([1], [2]), found=[]),
+        [
+            lambda s: s.found.append(max(0, 1, key=lambda nth: s.lists[nth])),
+            lambda s: s.lists[0].__setitem__(0, 9),
+        ],
+        lambda s: s.found,
+        {"[0]", "[1]"},
+        3,
+    ),
+    "lists that a generator gives to be added": (
+        lambda: SimpleNamespace(first=[1], second=[2], found=[]),
+        [lambda s: s.found.append(sum(lists(s), [])), lambda s: s.second.append(3)],  # noqa: RUF017
+        lambda s: s.found,
+        {"[[1, 2]]", "[[1, 2, 3]]"},
+        3,
+    ),
+    "a list that a generator gives to be taken apart": (
+        lambda: SimpleNamespace(first=[1], second=[2], found=[]),
+        [lambda s: s.found.append(list(chain.from_iterable(lists(s)))), lambda s: s.second.append(3)],
+        lambda s: s.found,
+        {"[[1, 2]]", "[[1, 2, 3]]"},
+        2,
+    ),
+    "a list that stands for an object in a text": (
+        lambda: SimpleNamespace(first=[1], found=[]),
+        [
+            lambda s: s.found.append(json.dumps(object(), default=lambda _: s.first)),
+            lambda s: s.first.append(2),
+        ],
+        lambda s: s.found,
+        {"['[1]']", "['[1, 2]']"},
         2,
     ),
     "an attribute that its class gets later": (

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Explore = Callable[..., tuple[int, dict[str, Any]]]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -125,3 +127,41 @@ def test_a_test_with_a_server_is_exhausted_although_pytest_tidies_up(explore: Ex
     code, answer = explore(*PYTEST, suite(tmp_path, SERVED))
     assert (code, answer["verdict"]) == (0, "exhausted"), answer
     assert answer["executions"] >= 4
+
+
+WITH_C_CODE = """
+import ctypes, ctypes.util, os, socket, threading
+
+began = os.getpid()
+server = socket.create_server(("127.0.0.1", 0))
+address = (ctypes.c_uint8 * 16)(2, 0, *server.getsockname()[1].to_bytes(2, "big"), 127, 0, 0, 1)
+client = socket.socket()
+{call}
+client.close()
+server.close()
+
+def test_starts_a_thread_in_the_process_that_began():
+    thread = threading.Thread(target=print)
+    thread.start()
+    thread.join()
+    assert os.getpid() == began
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "is_late"),
+    [
+        ("ctypes.pythonapi.PyGILState_Check()", True),
+        ("ctypes.CDLL(None).getpid()", True),
+        ('ctypes.util.find_library("m")', True),
+        ('ctypes.CDLL(None).mkdir(b"made", 0o700)', False),
+        ('ctypes.CDLL("libc.so.6").mkdir(b"made", 0o700)', False),
+        ('ctypes.CDLL("libc.so.6").connect(client.fileno(), address, 16)', False),
+        ('ctypes.CDLL(None).system(b"true")', False),
+    ],
+)
+def test_runs_fork_behind_c_code_unless_it_touches_what_is_outside(
+    explore: Explore, tmp_path: Path, call: str, is_late: bool
+) -> None:
+    code, _ = explore(*PYTEST, suite(tmp_path, WITH_C_CODE.format(call=call)))
+    assert code == (1 if is_late else 0)

@@ -83,12 +83,13 @@ fn note_arrivals(program: &Program, handlers: &[Entry], body: usize, hooks: &mut
     }
 }
 
-/// Tells of an instruction whether it, or another one for the same piece of source, lies inside a loop.
+/// Tells of an instruction whether it, or another one for the same piece of source, lies inside a loop that may come round
+/// without having got on. One that begins by taking from an iterator gets on each time.
 fn repeated<'p>(program: &'p Program, locations: &'p [Location]) -> impl Fn(usize) -> bool + 'p {
     let jumps = program.instructions.iter().enumerate();
     let loops: Vec<(usize, usize)> = jumps
         .filter_map(|(index, instruction)| Some((instruction.target? as usize, index)))
-        .filter(|(target, jump)| target <= jump)
+        .filter(|(target, jump)| target <= jump && !takes(program, *target))
         .collect();
     let inside: Vec<Location> =
         loops.iter().flat_map(|(target, jump)| &locations[*target..=*jump]).copied().collect();
@@ -96,6 +97,11 @@ fn repeated<'p>(program: &'p Program, locations: &'p [Location]) -> impl Fn(usiz
         loops.iter().any(|(target, jump)| (*target..=*jump).contains(&index))
             || (matches!(locations[index], Location::Range { .. }) && inside.contains(&locations[index]))
     }
+}
+
+/// Whether an instruction takes from an iterator, or from what is awaited.
+fn takes(program: &Program, index: usize) -> bool {
+    matches!(program.instructions[index].op.visible, Visible::As(SiteKind::ForIter | SiteKind::Send))
 }
 
 /// The kind, decoded argument and method form of an instruction, if other threads can see what it does.

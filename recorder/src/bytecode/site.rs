@@ -214,7 +214,7 @@ impl KindSet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SiteSpec {
     /// Whether the instruction, or another one for the same piece of source, can be executed again without leaving the
-    /// frame. (The compiler writes the condition of a `while` loop twice.)
+    /// frame or taking from an iterator. (The compiler writes the condition of a `while` loop twice.)
     pub in_loop: bool,
     /// Whether no other hook may come before it in a frame that begins.
     pub first: bool,

@@ -250,3 +250,18 @@ fn the_body_of_a_function_begins_behind_its_prologue() {
     assert_eq!(rewritten.code, [&RESUME[..], &hook(1), &[LOAD_CONST, 0], &RETURN_VALUE].concat());
     assert_eq!(kinds(&rewritten), [(SiteKind::Enter, 0)]);
 }
+
+#[test]
+fn a_loop_that_takes_from_an_iterator_gets_on_each_time() {
+    // for i in o: o.x
+    let over = [LOAD_FAST, 0, 68, 0, 93, 14, 0, 0, 125, 1, LOAD_FAST, 0];
+    let end = [140, 16, 4, 0, 121, 0];
+    let taking = [&RESUME[..], &over, &LOAD_ATTR_12, &POP_TOP, &end].concat();
+    // while True: o.x
+    let endless = [&RESUME[..], &[LOAD_FAST, 0], &LOAD_ATTR_12, &POP_TOP, &[140, 13]].concat();
+    for (code, expected) in [(taking, false), (endless, true)] {
+        let sites = rewrite_all(PyVersion::V3_12, &code, 2).sites;
+        let load = sites.iter().find(|site| site.kind == SiteKind::LoadAttr).unwrap();
+        assert_eq!(load.in_loop, expected);
+    }
+}
