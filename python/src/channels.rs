@@ -56,7 +56,7 @@ pub fn concerns(event: &IoEvent) -> bool {
 
 /// Whether the call is one on a descriptor that is not open, such as that of an end which another thread has closed.
 fn is_on_nothing(event: &IoEvent) -> bool {
-    matches!(event.kind, kind::READ | kind::WRITE)
+    matches!(event.kind, kind::READ | kind::WRITE | kind::ACCEPT)
         && event.resource().is_empty()
         && event.fd >= 0
         && inode(event.fd) == NOWHERE
@@ -127,6 +127,9 @@ fn is_known(event: &IoEvent) -> bool {
         kind::READ | kind::WRITE if end == NOWHERE => {
             with_endpoints(|endpoints| endpoints.at(event.fd).is_some()).unwrap_or(false)
         }
+        kind::ACCEPT if end == NOWHERE => {
+            with_endpoints(|endpoints| endpoints.accepts_at(event.fd).is_some()).unwrap_or(false)
+        }
         kind::READ | kind::WRITE | kind::SHUTDOWN | kind::CLOSE | kind::ACCEPT => {
             with_endpoints(|endpoints| endpoints.knows(end)).unwrap_or(false)
         }
@@ -187,9 +190,8 @@ fn step(event: &IoEvent) -> Option<Step> {
             on(Some(channel).filter(|_| matters), &|channel| put(channel, count, manner.family))
         }
         kind::ACCEPT => {
-            let channel = with_endpoints(|endpoints| endpoints.listener(end))?;
-            let waits = flags(event.fd) & libc::O_NONBLOCK == 0;
-            on(channel, &|channel| receive(event, channel, 1, waits))
+            let (channel, manner) = with_endpoints(|endpoints| endpoints.accepts_at(event.fd))??;
+            on(Some(channel), &|channel| receive(event, channel, 1, manner.waits))
         }
         kind::CONNECT => connect(event),
         kind::BIND => bind(event),

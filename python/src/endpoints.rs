@@ -71,6 +71,14 @@ impl Manner {
     }
 }
 
+/// What a descriptor was that has been closed.
+#[derive(Clone, Debug)]
+struct Gone {
+    ends: Option<Ends>,
+    listener: Option<Channel>,
+    manner: Manner,
+}
+
 /// A client that waits to be accepted: its socket, and its own address.
 #[derive(Clone, Debug)]
 struct Client {
@@ -88,7 +96,7 @@ pub struct Endpoints {
     /// Ends that a child process has, too.
     inherited: FxHashSet<Inode>,
     /// Ends that have been closed, by the descriptors that led there: who has learned the number before uses it all the same.
-    gone: FxHashMap<RawFd, (Ends, Manner)>,
+    gone: FxHashMap<RawFd, Gone>,
     /// What was in the channels before there was a second thread.
     pub tally: Tally,
     pub takers: Takers,
@@ -229,16 +237,31 @@ impl Endpoints {
         let end = inode(fd);
         let (ends, manner) = match self.ends.get(&end) {
             Some(ends) => (ends, Manner::of(fd)),
-            None if end == NOWHERE => self.gone.get(&fd).map(|(ends, manner)| (ends, *manner))?,
+            None if end == NOWHERE => {
+                let gone = self.gone.get(&fd)?;
+                (gone.ends.as_ref()?, gone.manner)
+            }
             None => return None,
         };
         Some((ends.receives.clone(), ends.sends.clone(), manner))
     }
 
-    /// Notes that the last descriptor of an end is about to be closed.
+    /// Where the connections wait that a descriptor accepts, or did when it was open, and how.
+    pub fn accepts_at(&self, fd: RawFd) -> Option<(Channel, Manner)> {
+        let end = inode(fd);
+        if end == NOWHERE {
+            let gone = self.gone.get(&fd)?;
+            return Some((gone.listener.clone()?, gone.manner));
+        }
+        Some((self.listener(end)?, Manner::of(fd)))
+    }
+
+    /// Notes that the last descriptor of an end or a listening socket is about to be closed.
     pub fn leave(&mut self, fd: RawFd) {
-        if let Some(ends) = self.ends.get(&inode(fd)) {
-            self.gone.insert(fd, (ends.clone(), Manner::of(fd)));
+        let end = inode(fd);
+        let (ends, listener) = (self.ends.get(&end).cloned(), self.listener(end));
+        if ends.is_some() || listener.is_some() {
+            self.gone.insert(fd, Gone { ends, listener, manner: Manner::of(fd) });
         }
     }
 

@@ -123,6 +123,24 @@ def test_who_reads_finds_what_is_there_or_the_end_closed(kind: str, comes_first:
     assert (set(result.outcomes), result.num_explored) == ({"b'abc'", "'OSError'"}, 3)
 
 
+class Listener(Ends):
+    """A socket that listens, and a client that waits there."""
+
+    def __init__(self) -> None:
+        self.found = None
+        self.one = socket.create_server(("127.0.0.1", 0))
+        self.other = socket.create_connection(self.one.getsockname())
+
+
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_who_accepts_finds_who_is_there_or_the_socket_closed(comes_first: bool) -> None:
+    # Who has accepted a connection looks at the socket once more, so that there are four orders.
+    accept = found(lambda ends: bool(ends.one.accept()))
+    result = explore(Listener, [accept, close] if comes_first else [close, accept])
+    assert result.exhausted, result.explanation
+    assert (set(result.outcomes), result.num_explored) == ({"True", "'OSError'"}, 4)
+
+
 @pytest.mark.parametrize("comes_first", [True, False])
 @pytest.mark.parametrize("kind", ["pair", "connection"])
 def test_who_waits_at_an_end_that_is_closed_waits_for_ever(kind: str, comes_first: bool) -> None:
