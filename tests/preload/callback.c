@@ -51,6 +51,7 @@ static volatile int logged;
     dprintf(2, "line %d: %s\n", __LINE__, #condition); } } while (0)
 
 static int again; // How often the listener asks to be told again.
+static int too_early; // Whether the listener has readers find nothing.
 static uint16_t elsewhere; // The port that the listener sends connections to.
 static char passed[128];
 
@@ -71,6 +72,7 @@ static uint32_t listener(const struct io_event *event) {
     errno = EXDEV;
     snprintf(passed, sizeof passed, "%.*s", (int)event->path_length, event->path);
     if (event->phase == 0 && elsewhere && !strcmp(event->function, "connect")) return 1u << 30 | elsewhere;
+    if (event->phase == 0 && too_early && !strcmp(event->function, "read")) return 3;
     return event->phase == 0 && again-- > 0;
 }
 
@@ -113,10 +115,10 @@ int main(void) {
     if (!abi) return 3;
     shim_register = dlsym(RTLD_DEFAULT, "frontrun_shim_register");
     shim_control = dlsym(RTLD_DEFAULT, "frontrun_shim_control");
-    CHECK(abi() == 3);
+    CHECK(abi() == 4);
     char byte;
     int early = open("/dev/zero", O_RDONLY); // Before anybody listened: named when it is first used.
-    CHECK(shim_register(listener) == 3);
+    CHECK(shim_register(listener) == 4);
     CHECK(read(early, &byte, 1) == 1);
     CHECK(logged == 0); // This thread is not controlled.
     CHECK(shim_control(1) == 0);
@@ -127,6 +129,15 @@ int main(void) {
     CHECK(is(0, "read", 0, "file:/dev/zero"));
     CHECK(is(1, "read", 1, "file:/dev/zero"));
     CHECK(log_[1].result == 1 && logged == 2);
+
+    // A call that comes too early is not made.
+    logged = 0;
+    too_early = 1;
+    byte = 'x';
+    CHECK(read(early, &byte, 1) == -1 && errno == EAGAIN && byte == 'x');
+    CHECK(is(1, "read", 1, "file:/dev/zero") && log_[1].result == -1);
+    too_early = 0;
+    CHECK(read(early, &byte, 1) == 1);
 
     // A descriptor number that is used again is another opening.
     logged = 0;

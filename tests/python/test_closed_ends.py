@@ -1,8 +1,8 @@
 """Ends of pipes and connections that one thread closes while another uses them: each order is explored.
 
-The expected outcomes are those that POSIX allows; the numbers of classes are counted by hand. Who uses a socket reads its
-descriptor, then calls the system; who closes it takes the descriptor away, then has the system close it. So there are three
-orders of a call and a `close`: the descriptor is gone, or it is closed meanwhile, or in use before.
+The expected outcomes are those that POSIX allows; the numbers of classes are counted by hand. Who uses a socket reads
+its descriptor, then calls the system; who closes it takes the descriptor away, then has the system close it. So there
+are three orders of a call and a `close`: the descriptor is gone, or it is closed meanwhile, or in use before.
 """
 
 from __future__ import annotations
