@@ -23,8 +23,8 @@ pub enum Family {
     List,
     Dict,
     Set,
-    /// A mutable container or buffer without entries that have names: `deque`, `bytearray`, `array`, `memoryview`, and
-    /// arrays of NumPy.
+    /// A mutable container or buffer without entries that have names: `deque`, `bytearray`, `array`, `memoryview`, arrays
+    /// of NumPy, and other objects of C code that may change.
     Opaque,
     /// A view of a dictionary's keys.
     KeysView,
@@ -82,8 +82,10 @@ unsafe fn shows_dict(object: *mut ffi::PyObject) -> bool {
 
 unsafe fn is_named_buffer(class: *mut ffi::PyTypeObject) -> bool {
     // SAFETY: a type's name lives as long as the type.
-    let name = unsafe { std::ffi::CStr::from_ptr((*class).tp_name) }.to_bytes();
-    matches!(name, b"collections.deque" | b"array.array")
+    unsafe {
+        let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
+        matches!(name, b"collections.deque" | b"array.array") || class::is_opaque(class)
+    }
 }
 
 /// The whole of an object.
@@ -341,6 +343,11 @@ pub unsafe fn behind(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
                 if exporter.is_null() { object } else { exporter }
             }
             Family::Opaque if ndarray::is_array(object) => ndarray::owner(object),
+            Family::Opaque if class::is_ctypes(class::native(ffi::Py_TYPE(object))) => {
+                // A part of a structure is an object of its own each time that it is asked for.
+                let whole = interpreter::whole_of_ctypes(object);
+                if whole.is_null() { object } else { behind(whole) }
+            }
             _ => object,
         }
     }
