@@ -200,6 +200,18 @@ pub unsafe fn is_opaque(class: *mut ffi::PyTypeObject) -> bool {
     }
 }
 
+/// Whether objects of a class of C code are opaque, or containers whose entries have no names.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn is_mutable(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises; a type's name lives as long as the type.
+    unsafe {
+        let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
+        matches!(name, b"collections.deque" | b"array.array") || is_opaque(class)
+    }
+}
+
 /// Whether a class of C code is one of ctypes, whose objects stand for memory.
 ///
 /// # Safety

@@ -61,7 +61,7 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
             Family::ItemsView
         } else if ffi::PyByteArray_Check(object) != 0
             || ffi::PyMemoryView_Check(object) != 0
-            || is_named_buffer(class::native(ffi::Py_TYPE(object)))
+            || class::is_mutable(class::native(ffi::Py_TYPE(object)))
             || ndarray::is_array(object)
         {
             Family::Opaque
@@ -77,14 +77,6 @@ unsafe fn shows_dict(object: *mut ffi::PyObject) -> bool {
     unsafe {
         ffi::Py_TYPE(object) == &raw mut ffi::PyDictProxy_Type
             && ffi::PyDict_Check(interpreter::view_dict(object)) != 0
-    }
-}
-
-unsafe fn is_named_buffer(class: *mut ffi::PyTypeObject) -> bool {
-    // SAFETY: a type's name lives as long as the type.
-    unsafe {
-        let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
-        matches!(name, b"collections.deque" | b"array.array") || class::is_opaque(class)
     }
 }
 
