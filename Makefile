@@ -65,8 +65,9 @@ docs: $(VENVS)/$(FIRST)/.installed ## the documentation, as pages in docs/_build
 	$(VENVS)/$(FIRST)/bin/python -m pip install -q --group docs
 	$(VENVS)/$(FIRST)/bin/python -m sphinx -q -W --keep-going docs docs/_build
 
-bench: $(VENVS)/$(FIRST)/.installed ## cost of instrumentation, and executions per second, side by side with plain runs
+bench: $(VENVS)/$(FIRST)/.installed ## cost of instrumentation and of the I/O library, side by side with plain runs
 	$(VENVS)/$(FIRST)/bin/python benches/overhead.py
+	$(VENVS)/$(FIRST)/bin/python benches/io_overhead.py
 
 fmt: $(VENVS)/$(FIRST)/.installed ## format Rust and Python
 	cargo fmt --all

@@ -88,6 +88,8 @@ pub enum Action {
     ReadClass,
     /// `vars(object)`.
     Vars,
+    /// Reads all that can be reached through the arguments, and which file is the standard output.
+    Print,
     /// Asks for what a module of C code keeps for the whole process.
     ReadModule,
     /// Changes that.
@@ -121,12 +123,13 @@ impl Action {
                 | A::ReadClass
                 | A::Vars
                 | A::ReadModule
+                | A::Print
         )
     }
 
     /// Whether it looks into what functions return that it calls on the way, such as keys.
     pub fn looks_into_results(self) -> bool {
-        matches!(self, Action::ReadWhole | Action::ReadEverything | Action::Permute)
+        matches!(self, Action::ReadWhole | Action::ReadEverything | Action::Permute | Action::Print)
     }
 }
 

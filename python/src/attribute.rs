@@ -7,9 +7,9 @@
 //! globals. A property, and a class with its own `__getattribute__` or `__setattr__`, run Python code that is recorded
 //! itself.
 
-use crate::class;
 use crate::names::{self, Name};
 use crate::observed::{Observed, read, several, write};
+use crate::{class, container};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;
 use smallvec::SmallVec;
@@ -48,9 +48,15 @@ pub unsafe fn loaded(object: *mut ffi::PyObject, name: Name<'_>) -> Vec<Location
         if ffi::PyType_Check(object) != 0 {
             return loaded_from_class(object.cast(), name);
         }
+        if class == &raw mut ffi::PySuper_Type {
+            // Behind the header: the class to begin behind, the object, and its class.
+            let part = |nth: usize| object.cast::<*mut ffi::PyObject>().add(2 + nth).read();
+            return loaded_from_super(part(0), part(2).cast(), name);
+        }
         let found = class::lookup(class, name.object);
         let is_data = !found.is_null() && is_data_descriptor(found);
-        if is_data && !is_slot(found) && !is_program_s(found) {
+        let is_opaque = class::is_opaque(class::native(class));
+        if is_data && !is_program_s(found) && (is_opaque || !is_slot(found)) {
             return loaded_by_c_code(object, name, found).into_iter().collect();
         }
         if !is_generic_load(class) {
@@ -113,7 +119,7 @@ pub unsafe fn store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<Observ
             return same.then(|| write(entry(object, name)));
         }
         let is_generic = class::slot((*class).tp_setattro) == class::slot(ffi::PyBaseObject_Type.tp_setattro);
-        if is_generic || class::is_opaque(class) { plain_store(object, name) } else { None }
+        if is_generic || class::is_opaque(class::native(class)) { plain_store(object, name) } else { None }
     }
 }
 
@@ -127,7 +133,8 @@ pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<
         let class = ffi::Py_TYPE(object);
         let found = class::lookup(class, name.object);
         let reads = || searched(class, name.object).map(|holder| entry(holder, name));
-        if found.is_null() || is_slot(found) || !is_data_descriptor(found) {
+        let is_opaque = class::is_opaque(class::native(class));
+        if found.is_null() || !is_data_descriptor(found) || (is_slot(found) && !is_opaque) {
             let (at, reads) = (entry(object, name), reads().collect::<Box<[_]>>());
             if reads.is_empty() {
                 return Some(write(at));
@@ -140,7 +147,7 @@ pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<
         match crate::interpreter::text(name.object) {
             // Another class, or another dictionary, changes what every attribute is.
             "__class__" | "__dict__" => Some(write(Location::new(names::number(object), Part::Whole))),
-            _ => has_setter(found).then(|| write(kept(object, name))),
+            _ => kept(object, name, found).map(write),
         }
     }
 }
@@ -174,20 +181,23 @@ unsafe fn loaded_by_c_code(
                 None
             }
             "__class__" => class::is_written_in_python(ffi::Py_TYPE(object)).then(|| entry(object, name)),
-            _ => has_setter(descriptor).then(|| kept(object, name)),
+            _ => kept(object, name, descriptor),
         }
     }
 }
 
-/// What an object of C code keeps under a name.
-unsafe fn kept(object: *mut ffi::PyObject, name: Name<'_>) -> Location {
+/// What an object of C code keeps under a name, if that can change: all of an object whose methods use it.
+unsafe fn kept(
+    object: *mut ffi::PyObject,
+    name: Name<'_>,
+    descriptor: *mut ffi::PyObject,
+) -> Option<Location> {
     // SAFETY: as for `load`.
     unsafe {
-        // It is part of what its methods use.
         if class::is_opaque(class::native(ffi::Py_TYPE(object))) {
-            return Location::new(names::number(object), Part::State);
+            return container::whole_of(object);
         }
-        entry(object, name)
+        has_setter(descriptor).then(|| entry(object, name))
     }
 }
 
@@ -196,7 +206,7 @@ unsafe fn has_setter(descriptor: *mut ffi::PyObject) -> bool {
     // SAFETY: behind the header such a descriptor has its class, two names and its definition.
     unsafe {
         if ffi::Py_TYPE(descriptor) != &raw mut ffi::PyGetSetDescr_Type {
-            return false;
+            return true;
         }
         let definition = descriptor.cast::<u8>().add(40).cast::<*const ffi::PyGetSetDef>().read();
         !definition.is_null() && (*definition).set.is_some()
@@ -275,25 +285,71 @@ unsafe fn loaded_from_class(class: *mut ffi::PyTypeObject, name: Name<'_>) -> Ve
     }
 }
 
+/// What `super(class, object).name` reads in one instruction.
+///
+/// # Safety
+/// As for [`load`].
+pub unsafe fn load_super(
+    class: *mut ffi::PyObject,
+    object: *mut ffi::PyObject,
+    name: Name<'_>,
+) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if class.is_null() || object.is_null() || ffi::PyType_Check(class) == 0 {
+            return None;
+        }
+        let of_class =
+            ffi::PyType_Check(object) != 0 && ffi::PyType_IsSubtype(object.cast(), class.cast()) != 0;
+        let start = if of_class { object.cast() } else { ffi::Py_TYPE(object) };
+        several(loaded_from_super(class, start, name), false)
+    }
+}
+
+/// An attribute of the classes that come behind `class` in the resolution order of `start`.
+unsafe fn loaded_from_super(
+    class: *mut ffi::PyObject,
+    start: *mut ffi::PyTypeObject,
+    name: Name<'_>,
+) -> Vec<Location> {
+    if start.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: as for `load`.
+    unsafe { searched_behind(class, start, name.object).map(|holder| entry(holder, name)).collect() }
+}
+
 /// The classes in the resolution order that can change, up to the first one that has `name` in its own dictionary, or
 /// all: one in front of that may come to have it, too.
 unsafe fn searched(
     class: *mut ffi::PyTypeObject,
     name: *mut ffi::PyObject,
 ) -> impl Iterator<Item = *mut ffi::PyObject> {
+    // SAFETY: as for `load`.
+    unsafe { searched_behind(std::ptr::null_mut(), class, name) }
+}
+
+/// The same, without the classes up to `before`, unless that is null.
+unsafe fn searched_behind(
+    before: *mut ffi::PyObject,
+    class: *mut ffi::PyTypeObject,
+    name: *mut ffi::PyObject,
+) -> impl Iterator<Item = *mut ffi::PyObject> {
     let mut searched = SmallVec::<[*mut ffi::PyObject; 8]>::new();
-    // SAFETY: `tp_mro` is a tuple of types; a heap type has a dictionary with string keys.
+    // SAFETY: `tp_mro` is a tuple of types; a type that can change has a dictionary with string keys.
     unsafe {
         let order = (*class).tp_mro;
         let length = if order.is_null() { 0 } else { ffi::PyTuple_Size(order) };
+        let mut is_behind = before.is_null();
         for at in 0..length {
-            let candidate = ffi::PyTuple_GetItem(order, at).cast::<ffi::PyTypeObject>();
-            if class::can_change(candidate) {
-                searched.push(candidate.cast());
-                if class::dict_has((*candidate).tp_dict, name) {
+            let candidate = ffi::PyTuple_GetItem(order, at);
+            if is_behind && class::can_change(candidate.cast()) {
+                searched.push(candidate);
+                if class::dict_has((*candidate.cast::<ffi::PyTypeObject>()).tp_dict, name) {
                     break;
                 }
             }
+            is_behind |= candidate == before;
         }
     }
     searched.into_iter()
@@ -327,7 +383,7 @@ unsafe fn is_program_s(descriptor: *mut ffi::PyObject) -> bool {
     // SAFETY: a live object.
     unsafe {
         let class = ffi::Py_TYPE(descriptor);
-        class == &raw mut ffi::PyProperty_Type || class::is_heap(class)
+        class == &raw mut ffi::PyProperty_Type || class::is_written_in_python(class)
     }
 }
 

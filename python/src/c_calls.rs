@@ -156,7 +156,8 @@ const ROWS: &[Row] = &[
         "",
         &[
             (A::ReadShape, "len iter reversed"),
-            (A::ReadWhole, "sum min max any all sorted repr ascii print format"),
+            (A::ReadWhole, "sum min max any all sorted repr ascii format"),
+            (A::Print, "print"),
             (A::Next, "next"),
             (A::GetAttr, "getattr hasattr"),
             (A::SetAttr, "setattr delattr"),

@@ -236,6 +236,7 @@ unsafe fn act(
             Some(Action::Construct) => read(object, arguments, Look::Attributes),
             Some(Action::ReadArray) => read_array(object, arguments),
             Some(Action::ReadObject) => read_object(object),
+            Some(Action::Print) => print(object, arguments),
             Some(Action::WriteWhole) => write(object, arguments),
             Some(Action::ReadArguments) => read(argument?, &arguments[1..], Look::Items),
             Some(Action::WriteArgument) => write(argument?, &[]),
@@ -332,6 +333,21 @@ unsafe fn read(object: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject], loo
         for argument in arguments {
             handed.read(*argument, look);
         }
+    }
+    handed.observed()
+}
+
+/// `print`, with an argument at least.
+unsafe fn print(first: *mut ffi::PyObject, others: &[*mut ffi::PyObject]) -> Option<Observed> {
+    let mut handed = Handed::default();
+    // SAFETY: as for `observe`; the module is there as long as the interpreter, the name is interned for the look-up only.
+    unsafe {
+        handed.read(first, Look::Deep);
+        others.iter().for_each(|argument| handed.read(*argument, Look::Deep));
+        let name = ffi::PyUnicode_InternFromString(c"stdout".as_ptr());
+        let output = attribute::loaded(ffi::PyImport_AddModule(c"sys".as_ptr()), Name::passed(name));
+        output.into_iter().for_each(|at| handed.add(at, false));
+        ffi::Py_XDECREF(name);
     }
     handed.observed()
 }

@@ -182,7 +182,7 @@ const MODELLED: [&[u8]; 23] = [
 ];
 
 /// Whether objects of a class of C code may keep something to themselves that their methods change. One that is equal to
-/// others by its value cannot change.
+/// others by its value cannot change, and what an iterator keeps is its position.
 ///
 /// # Safety
 /// A live type.
@@ -190,12 +190,35 @@ pub unsafe fn is_opaque(class: *mut ffi::PyTypeObject) -> bool {
     // SAFETY: as the caller promises; a type's name lives as long as the type.
     unsafe {
         let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
+        if !name.contains(&b'.') || (*class).tp_iternext.is_some() {
+            return false;
+        }
         let by_identity = slot((*class).tp_hash) == slot(ffi::PyBaseObject_Type.tp_hash);
         let has_no_hash = slot((*class).tp_hash) == ffi::PyObject_HashNotImplemented as *const () as usize;
-        (by_identity || has_no_hash)
-            && name.contains(&b'.')
-            && !MODELLED.iter().any(|module| name.starts_with(module))
+        let can_change = by_identity || has_no_hash || is_ctypes(class);
+        can_change && !MODELLED.iter().any(|module| name.starts_with(module))
     }
+}
+
+/// Whether objects of a class of C code are opaque, or containers whose entries have no names.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn is_mutable(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises; a type's name lives as long as the type.
+    unsafe {
+        let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
+        matches!(name, b"collections.deque" | b"array.array") || is_opaque(class)
+    }
+}
+
+/// Whether a class of C code is one of ctypes, whose objects stand for memory.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn is_ctypes(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises; a type's name lives as long as the type.
+    unsafe { std::ffi::CStr::from_ptr((*class).tp_name).to_bytes().starts_with(b"_ctypes.") }
 }
 
 /// The classes of primitives whose waits are modelled.

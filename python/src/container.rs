@@ -23,8 +23,8 @@ pub enum Family {
     List,
     Dict,
     Set,
-    /// A mutable container or buffer without entries that have names: `deque`, `bytearray`, `array`, `memoryview`, and
-    /// arrays of NumPy.
+    /// A mutable container or buffer without entries that have names: `deque`, `bytearray`, `array`, `memoryview`, arrays
+    /// of NumPy, and other objects of C code that may change.
     Opaque,
     /// A view of a dictionary's keys.
     KeysView,
@@ -61,7 +61,7 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
             Family::ItemsView
         } else if ffi::PyByteArray_Check(object) != 0
             || ffi::PyMemoryView_Check(object) != 0
-            || is_named_buffer(class::native(ffi::Py_TYPE(object)))
+            || class::is_mutable(class::native(ffi::Py_TYPE(object)))
             || ndarray::is_array(object)
         {
             Family::Opaque
@@ -78,12 +78,6 @@ unsafe fn shows_dict(object: *mut ffi::PyObject) -> bool {
         ffi::Py_TYPE(object) == &raw mut ffi::PyDictProxy_Type
             && ffi::PyDict_Check(interpreter::view_dict(object)) != 0
     }
-}
-
-unsafe fn is_named_buffer(class: *mut ffi::PyTypeObject) -> bool {
-    // SAFETY: a type's name lives as long as the type.
-    let name = unsafe { std::ffi::CStr::from_ptr((*class).tp_name) }.to_bytes();
-    matches!(name, b"collections.deque" | b"array.array")
 }
 
 /// The whole of an object.
@@ -341,6 +335,11 @@ pub unsafe fn behind(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
                 if exporter.is_null() { object } else { exporter }
             }
             Family::Opaque if ndarray::is_array(object) => ndarray::owner(object),
+            Family::Opaque if class::is_ctypes(class::native(ffi::Py_TYPE(object))) => {
+                // A part of a structure is an object of its own each time that it is asked for.
+                let whole = interpreter::whole_of_ctypes(object);
+                if whole.is_null() { object } else { behind(whole) }
+            }
             _ => object,
         }
     }

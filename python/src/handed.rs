@@ -194,13 +194,9 @@ impl Handed {
                         self.visit_children(object, is_write, look, levels - 1);
                     }
                 }
-            } else {
-                if is_write && class::is_opaque(native) {
-                    self.add(Location::new(names::number(object), Part::State), true);
-                }
-                if levels > 0 {
-                    self.visit_children(object, is_write, look, levels);
-                }
+            } else if levels > 0 {
+                // Immutable itself: a tuple, or an object of C code that holds others.
+                self.visit_children(object, is_write, look, levels);
             }
         }
     }

@@ -294,6 +294,17 @@ pub unsafe fn view_dict(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
     unsafe { view.cast::<u8>().add(16).cast::<*mut ffi::PyObject>().read() }
 }
 
+/// The object of ctypes that this one is a part of, if it is; borrowed, or null.
+///
+/// # Safety
+/// A live object whose type is one of ctypes.
+pub unsafe fn whole_of_ctypes(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
+    // Behind the header: the memory, and whether it is the object's own.
+    const BASE: usize = 32;
+    // SAFETY: as the caller promises.
+    unsafe { object.cast::<u8>().add(BASE).cast::<*mut ffi::PyObject>().read() }
+}
+
 /// The object whose buffer a memory view shows; null when the view has been released.
 ///
 /// # Safety

@@ -150,7 +150,7 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
         match site.kind {
             K::LoadAttr | K::LoadMethod | K::ImportFrom => attribute::load(operand(1), name_of(site)),
             K::StoreAttr | K::DeleteAttr => attribute::store(operand(1), name_of(site)),
-            K::LoadSuperAttr => None,
+            K::LoadSuperAttr => attribute::load_super(operand(2), operand(1), name_of(site)),
             K::LoadGlobal | K::LoadFromDictOrGlobals => global(frame, site, false),
             K::StoreGlobal | K::DeleteGlobal => global(frame, site, true),
             K::LoadName => name(frame, site, false),
