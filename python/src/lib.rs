@@ -129,7 +129,10 @@ mod _core {
     #[pymodule_export]
     use super::clock::set_clock;
     #[pymodule_export]
-    use super::database::{database_access, database_lock, database_open, database_unlock};
+    use super::database::{
+        database_access, database_await, database_enter, database_leave, database_lock, database_open,
+        database_reopen, database_shut, database_unlock, thread_path,
+    };
     #[pymodule_export]
     use super::exploring::{confirm_served, describe_builds, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
