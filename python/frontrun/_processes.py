@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from . import _core, _reporter, _sqlite_account, _threads
 
-_EXPECTED = "worker processes to meet in files and databases of SQLite"
+_EXPECTED = "worker processes to meet in files, databases and servers"
 # Audit events of what a worker must not do, and what that is called.
 _REFUSED = {
     "_thread.start_new_thread": "one starts a thread",

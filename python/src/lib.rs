@@ -41,6 +41,7 @@ mod container;
 mod controlled;
 mod database;
 mod dates;
+mod distant;
 mod endpoints;
 mod epoch;
 mod exits;
