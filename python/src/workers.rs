@@ -184,7 +184,7 @@ fn call_of(number: u32, call: &IoCall, passed: Option<RawFd>) -> u32 {
     controlled::quiet();
     let is_seen = !io::is_standard_stream(&event);
     if is_seen {
-        refuse(&event);
+        refuse(number, &event);
     }
     controlled::loud();
     if !is_seen {
@@ -199,13 +199,18 @@ fn call_of(number: u32, call: &IoCall, passed: Option<RawFd>) -> u32 {
 }
 
 /// Ends the run if the call is a way to meet others that is not followed between processes.
-fn refuse(event: &IoEvent) {
+fn refuse(number: u32, event: &IoEvent) {
     if event.phase != BEFORE {
         return;
     }
     let is_file = event.file().is_some();
+    let is_of_parent = event.generation < worker::first_number(number);
     let actual = if event.kind == kind::WAIT {
-        "one waits for descriptors"
+        "one waits for other descriptors than those of its connections to servers"
+    } else if event.resource().starts_with(b"socket:") && is_of_parent && event.kind != kind::CONNECT {
+        "one uses a socket that was made before it was forked"
+    } else if event.kind == kind::CONNECT && event.resource().starts_with(b"socket:") {
+        "one connects to a socket of its own program, or by messages"
     } else if channels::concerns(event) && !(is_file && is_copied_to_file(event)) {
         "one uses a socket or a pipe"
     } else if matches!(event.kind, kind::READ | kind::WRITE) && event.generation != 0 && !is_file {
