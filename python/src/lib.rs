@@ -10,7 +10,8 @@
 //! [`futures`] and [`attempts`] · [`database`] databases, [`io`] files,
 //! with their [`footprint`], its [`extent`] and [`status`], [`file_locks`], [`channels`] between
 //! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`] ·
-//! [`worker`] processes, the [`workers`] that stand for them, their [`messages`], what is [`behind`] their descriptors, and
+//! [`worker`] processes, the [`workers`] that stand for them, their [`messages`], what is [`behind`] their descriptors, their
+//! sockets as the run has them ([`distant`]), and
 //! the end of [`processes`] ·
 //! requests to [`servers`] on [`connections`]
 //! · [`run`] the execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the
