@@ -58,18 +58,19 @@ def _words(sql: str) -> tuple[str, str]:
 def _kind(sql: str) -> str:
     """What a statement does.
 
-    One of ``read``, ``change``, ``begin``, ``lock``, ``exclude``, ``commit``, ``undo``, ``savepoint``, ``release``.
+    One of ``read``, ``change``, ``begin``, ``lock``, ``exclude``, ``commit``, ``undo``, ``savepoint``, ``release``,
+    ``nothing`` that concerns others.
     """
     word, rest = _words(sql)
     if word == "BEGIN":
         return {"IMMEDIATE": "lock", "EXCLUSIVE": "exclude"}.get(_words(rest)[0], "begin")
     if word == "ROLLBACK":
-        return "begin" if re.search(r"\bTO\b", rest, re.IGNORECASE) else "undo"
+        return "nothing" if re.search(r"\bTO\b", rest, re.IGNORECASE) else "undo"
     if word == "PRAGMA":
         return "change" if _CHANGING_PRAGMA.search(rest) else "read"
     if word in _READS or (word == "WITH" and not _CHANGES_WITHIN.search(rest)):
         return "read"
-    others = {"COMMIT": "commit", "END": "commit", "SAVEPOINT": "savepoint", "RELEASE": "release", "": "begin"}
+    others = {"COMMIT": "commit", "END": "commit", "SAVEPOINT": "savepoint", "RELEASE": "release", "": "nothing"}
     return others.get(word, "change")
 
 
@@ -99,9 +100,16 @@ class _Connection(_sqlite3.Connection):
         with quietly:
             super().__init__(database, 0.0, *args, **kwargs)
 
-    def _frontrun_step(self, kind: str, call: Callable[[], Result]) -> Result:
-        """Make a statement a step."""
+    def _frontrun_step(self, find: Callable[[], str], call: Callable[[], Result]) -> Result:
+        """Make a statement a step. ``find`` says of what kind it is: that hangs on what was done before it."""
         account = _sqlite_account.here(self._frontrun_account)
+        account.begin()
+        try:
+            return self._frontrun_execute(account, find(), call)
+        finally:
+            account.end()
+
+    def _frontrun_execute(self, account: _sqlite_account.Ledger, kind: str, call: Callable[[], Result]) -> Result:
         if not account.prepare(kind):
             raise _locked()
         is_over, is_writing = False, True
@@ -111,13 +119,15 @@ class _Connection(_sqlite3.Connection):
                 raise _locked()
             with quietly:
                 result = call()
-            # Another transaction may have begun by itself, and holds nothing yet.
-            is_over = kind in {"commit", "undo"}
+            # Another transaction has begun by itself, and holds nothing yet.
+            is_over = kind in {"commit", "undo"} and getattr(self, "autocommit", _LEGACY) is False
             return result
         except _sqlite3.Error:
             is_writing = kind != "change" or _is_being_written(self._frontrun_path)
             raise
         finally:
+            if not self.in_transaction:
+                self._frontrun_savepoint = ""
             account.settle(self.in_transaction and not is_over, is_writing)
 
     def _frontrun_kind(self, sql: str) -> str:
@@ -126,11 +136,9 @@ class _Connection(_sqlite3.Connection):
         if kind == "savepoint":
             if not self.in_transaction:
                 self._frontrun_savepoint = _savepoint(sql)
-            return "begin"
+            return "nothing"
         if kind == "release":
-            return "commit" if self._frontrun_savepoint == _savepoint(sql) else "begin"
-        if kind == "begin":
-            self._frontrun_savepoint = ""
+            return "commit" if self._frontrun_savepoint == _savepoint(sql) else "nothing"
         if kind != "change" or self.in_transaction:
             return kind
         begins = self.isolation_level is not None and getattr(self, "autocommit", _LEGACY) == _LEGACY
@@ -168,26 +176,22 @@ class _Connection(_sqlite3.Connection):
         return self.cursor().executescript(script)
 
     def commit(self) -> None:
-        if self.in_transaction:
-            self._frontrun_step("commit", super().commit)
-        else:
-            super().commit()
+        self._frontrun_step(lambda: "commit" if self.in_transaction else "nothing", super().commit)
 
     def rollback(self) -> None:
-        if self.in_transaction:
-            self._frontrun_step("undo", super().rollback)
-        else:
-            super().rollback()
+        self._frontrun_step(lambda: "undo" if self.in_transaction else "nothing", super().rollback)
 
     def close(self) -> None:
-        super().close()
-        self._frontrun_close()
+        account = _sqlite_account.here(self._frontrun_account)
+        account.begin()
+        try:
+            super().close()
+            # What a transaction holds that is under way.
+            account.close()
+        finally:
+            account.end()
 
     def __del__(self) -> None:
-        self._frontrun_close()
-
-    def _frontrun_close(self) -> None:
-        """Give back what a connection holds that is closed within a transaction."""
         account: _sqlite_account.Ledger | None = self.__dict__.get("_frontrun_account")
         if account is not None:
             _sqlite_account.here(account).close()
@@ -212,7 +216,7 @@ class _Cursor(_sqlite3.Cursor):
 
     _frontrun_rows: Iterator[Any] = iter(())
 
-    def _frontrun_execute(self, name: str, kind: str, *arguments: Any) -> Any:
+    def _frontrun_execute(self, name: str, find: Callable[[Any], str], *arguments: Any) -> Any:
         """Execute something as a step, and fetch its rows."""
 
         def call() -> None:
@@ -222,21 +226,20 @@ class _Cursor(_sqlite3.Cursor):
                 self._frontrun_rows = iter(super(_Cursor, self).fetchall())
 
         connection: Any = self.connection
-        connection._frontrun_step(kind, call)
+        connection._frontrun_step(lambda: find(connection), call)
         return self
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        self._frontrun_execute("execute", lambda connection: connection._frontrun_kind(sql), sql, parameters)
         connection: Any = self.connection
-        self._frontrun_execute("execute", connection._frontrun_kind(sql), sql, parameters)
         connection._frontrun_note(sql)
         return self
 
     def executemany(self, sql: str, parameters: Any, /) -> Any:
-        connection: Any = self.connection
-        return self._frontrun_execute("executemany", connection._frontrun_kind(sql), sql, parameters)
+        return self._frontrun_execute("executemany", lambda connection: connection._frontrun_kind(sql), sql, parameters)
 
     def executescript(self, script: str, /) -> Any:
-        return self._frontrun_execute("executescript", "save", script)
+        return self._frontrun_execute("executescript", lambda _: "save", script)
 
     def __iter__(self) -> Any:
         return self

@@ -29,6 +29,8 @@ _LOCKING = frozenset({"change", "save", "lock", "exclude"})
 class Ledger(Protocol):
     """An account, wherever it is kept."""
 
+    def begin(self) -> None: ...
+    def end(self) -> None: ...
     def prepare(self, kind: str) -> bool: ...
     def publish(self, kind: str, is_logged: bool) -> bool: ...
     def settle(self, in_transaction: bool, is_writing: bool) -> None: ...
@@ -102,7 +104,6 @@ class Account:
         _core.database_open(path)
         self._database = _databases.setdefault(path, _Database(path))
         self._place = self._database.place_for(self)
-        # Statements of one connection exclude each other.
         self._mutex = f"{self._place} in use"
 
     def holds(self) -> bool:
@@ -113,18 +114,24 @@ class Account:
         """Wait for so many seconds from now on."""
         self._timeout = timeout
 
-    def prepare(self, kind: str) -> bool:
-        """Begin a statement; return whether it is to be executed, and not refused because the database is busy."""
+    def begin(self) -> None:
+        """Begin a statement: those of one connection exclude each other."""
         if self._is_shared:
             _core.database_lock(self._mutex, None, False)
+
+    def end(self) -> None:
+        """End a statement."""
+        if self._is_shared:
+            _core.database_unlock(self._mutex)
+
+    def prepare(self, kind: str) -> bool:
+        """Return whether a statement is to be executed, and not refused because the database is busy."""
         self._has_taken = False
         if kind in _LOCKING:
             is_ready = self._take_lock()
         else:
             is_ready = kind != "read" or self._holds or self._is_in or self._enter()
-        if not is_ready:
-            self._end_statement()
-        elif kind in {"read", "change"}:
+        if is_ready and kind in {"read", "change"}:
             self._access(kind == "change" and self._is_open)
         return is_ready
 
@@ -139,7 +146,7 @@ class Account:
         return True
 
     def settle(self, in_transaction: bool, is_writing: bool) -> None:
-        """End a statement: bring what is held in line with the transaction.
+        """Bring what is held in line with the transaction.
 
         :param is_writing: whether SQLite holds the lock, if the statement has taken it.
         """
@@ -147,7 +154,6 @@ class Account:
             self.release()
         elif self._has_taken and not is_writing:
             self._give_back()
-        self._end_statement()
 
     def release(self) -> None:
         """Give back what is held."""
@@ -161,10 +167,6 @@ class Account:
         """Give back what is held, and the place."""
         self.release()
         self._database.vacate(self._place)
-
-    def _end_statement(self) -> None:
-        if self._is_shared:
-            _core.database_unlock(self._mutex)
 
     def _access(self, changes: bool) -> None:
         path = self._database.path
@@ -217,6 +219,12 @@ class DistantAccount:
         self._key = next(_opened)
         asks("account", self._key, "open", *terms)
 
+    def begin(self) -> None:
+        """Do nothing: the process has one thread."""
+
+    def end(self) -> None:
+        """Do nothing, as well."""
+
     def prepare(self, kind: str) -> bool:
         return bool(self._ask("account", self._key, "prepare", kind))
 
@@ -244,6 +252,12 @@ class InheritedAccount:
 
     def __init__(self, asks: Callable[..., Any]) -> None:
         self._ask = asks
+
+    def begin(self) -> None:
+        """Do nothing: it may be closed."""
+
+    def end(self) -> None:
+        """Do nothing, as well."""
 
     def prepare(self, kind: str) -> bool:
         del kind
