@@ -199,6 +199,7 @@ fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state
         }
         Operation::Resume { awaited: None, host, .. } => object(host, format!("its turn in {}", name(host))),
         Operation::RunLoop { until, .. } => object(until, "what its event loop runs".to_owned()),
+        Operation::Enter { gate, .. } => object(gate, format!("{} to be open", name(gate))),
         Operation::EventWait { event } => object(event, format!("{} to be set", name(event))),
         Operation::BarrierLeave { barrier, .. } => {
             object(barrier, format!("more threads at {}", name(barrier)))

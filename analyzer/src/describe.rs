@@ -138,6 +138,9 @@ pub(crate) fn verb(operation: &Operation) -> &'static str {
         Operation::Pause => "pauses at",
         Operation::Resume { .. } => "goes on in",
         Operation::RunLoop { .. } => "goes on behind",
+        Operation::Enter { .. } => "goes in behind",
+        Operation::TryEnter { .. } => "tries to go in behind",
+        Operation::ReleaseAndSet { .. } => "releases",
 
         Operation::Elapse { .. } => "gives up waiting at",
     }

@@ -65,7 +65,10 @@ pub(crate) fn tracked(operation: &Operation) -> SmallVec<[ObjectId; 2]> {
         Operation::Resume { awaited, after, host } => {
             [host, ObjectId::THREADS].into_iter().chain(awaited).chain(after).collect()
         }
-        Operation::RunLoop { until, host, .. } => smallvec![until, host],
+        Operation::RunLoop { until: one, host: other, .. }
+        | Operation::Enter { gate: one, place: other }
+        | Operation::TryEnter { gate: one, place: other }
+        | Operation::ReleaseAndSet { lock: one, event: other } => smallvec![one, other],
         Operation::Spawn { .. } | Operation::Start | Operation::End | Operation::Join { .. } => {
             smallvec![ObjectId::THREADS]
         }
@@ -111,6 +114,7 @@ pub(crate) fn tracked(operation: &Operation) -> SmallVec<[ObjectId; 2]> {
 pub(crate) fn nature(operation: &Operation, known_length: bool) -> Nature {
     let fixed = match *operation {
         Operation::TryAcquire { .. }
+        | Operation::TryEnter { .. }
         | Operation::Release { .. }
         | Operation::DictStore { .. }
         | Operation::DictSetDefault { .. }
@@ -140,6 +144,7 @@ pub(crate) fn nature(operation: &Operation, known_length: bool) -> Nature {
         Operation::Start
         | Operation::Resume { .. }
         | Operation::RunLoop { .. }
+        | Operation::Enter { .. }
         | Operation::Join { .. }
         | Operation::Acquire { .. }
         | Operation::SemaphoreAcquire { .. }
@@ -217,6 +222,10 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
             smallvec![part(event, Part::State, false)]
         }
         Operation::ConditionWait { condition, lock } => smallvec![state(condition), state(lock)],
+        Operation::Enter { gate, place } | Operation::TryEnter { gate, place } => {
+            smallvec![part(gate, Part::State, false), state(place)]
+        }
+        Operation::ReleaseAndSet { lock, event } => smallvec![state(lock), state(event)],
         Operation::ConditionWake { condition, lock } => {
             smallvec![part(condition, Part::Notified(thread), true), state(lock)]
         }

@@ -196,7 +196,9 @@ impl Locks {
                     owner.insert(lock, thread);
                 }
                 // A lock may be given back by another thread than the one that took it.
-                Operation::Release { lock } | Operation::ConditionWait { lock, .. } => {
+                Operation::Release { lock }
+                | Operation::ReleaseAndSet { lock, .. }
+                | Operation::ConditionWait { lock, .. } => {
                     if let Some(owner) = owner.remove(&lock) {
                         changes[owner].push((position, lock, false));
                     }

@@ -5,7 +5,8 @@
 //! What is left out conflicts with nothing that other threads do, in no state, so it never is what a class is
 //! told apart by. An event of another thread that decides a footprint or an enabling condition is never left
 //! out: on an object with a footprint that hangs on the state, relevance is a matter of the object, not of its
-//! parts. Nor is what opaque blocks wait for, since a block is evaluated in states in which it may have to.
+//! parts. Nor is what opaque blocks wait for, since a block is evaluated in states in which it may have to, nor what a
+//! thread does to an object of its own, where an operation that others conflict with on a second object hangs on it.
 
 use crate::kind::{self, Nature, Possible};
 use crate::locations::Access;
@@ -61,7 +62,8 @@ pub(crate) struct Relevance {
     wholes: Vec<Sharing>,
     /// By object: some footprint on it hangs on the state.
     fluid: Vec<bool>,
-    /// By object: an opaque block waits for it, and is evaluated in states in which it may have to.
+    /// By object: an opaque block waits for it, and is evaluated in states in which it may have to; or an operation that
+    /// matters hangs on its state, and on that of another object.
     awaited: Vec<bool>,
 }
 
@@ -94,6 +96,21 @@ impl Relevance {
     /// Takes note of what an opaque block waits for.
     pub(crate) fn add_gate(&mut self, accesses: &[Access]) {
         accesses.iter().for_each(|access| self.awaited[access.object as usize] = true);
+    }
+
+    /// Takes note of operations that hang on the states of several objects, each of which matters as soon as one does.
+    pub(crate) fn add_joint(&mut self, operations: &[(u32, Vec<Access>)]) {
+        let mut rest: Vec<&(u32, Vec<Access>)> = operations.iter().collect();
+        loop {
+            let before = rest.len();
+            let (matter, others) = rest.into_iter().partition(|(thread, of)| self.relevant(*thread, of));
+            let matter: Vec<&(u32, Vec<Access>)> = matter;
+            matter.iter().for_each(|(_, accesses)| self.add_gate(accesses));
+            rest = others;
+            if rest.len() == before {
+                return;
+            }
+        }
     }
 
     /// Whether another thread may conflict with these accesses of `thread`.

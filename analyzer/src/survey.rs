@@ -12,7 +12,7 @@ use crate::relevance::{self, Relevance};
 use crate::simulation::Simulation;
 use crate::threads::Threads;
 use crate::units::Units;
-use frontrun_formats::{Block, Execution, Operation};
+use frontrun_formats::{Block, Execution, ObjectId, Operation};
 use std::ops::Range;
 
 /// Nature and possible accesses of a unit, or of a pending operation.
@@ -105,11 +105,46 @@ impl Survey {
         for gate in gates {
             survey.relevance.add_gate(&gate);
         }
+        let joint = survey.joint(execution, threads, units, simulation)?;
         for (thread, accesses) in probed {
             // What follows in a state that a block left at another cut is more than the trace tells.
             survey.relevance.add(*thread, accesses, false);
         }
+        survey.relevance.add_joint(&joint);
         Ok(survey)
+    }
+
+    /// The operations that hang on the states of several objects, with their threads.
+    fn joint(
+        &self,
+        execution: &Execution,
+        threads: &Threads,
+        units: &Units,
+        simulation: &Simulation,
+    ) -> Result<Vec<(u32, Vec<Access>)>, AnalyzeError> {
+        // The life of threads is shared by its nature.
+        let lifecycle = simulation.locations.object(ObjectId::THREADS);
+        let mut joint = Vec::new();
+        for (number, span) in self.spans.iter().enumerate() {
+            let (thread, accesses) = match number.checked_sub(units.len()) {
+                None => {
+                    let events = units.events(number);
+                    (execution.events[events.start].thread, self.accesses(span, simulation, events))
+                }
+                Some(pending) => (
+                    execution.pending[pending].thread,
+                    &self.possible[span.start as usize..span.end as usize],
+                ),
+            };
+            let hangs_on_states = span.nature.gated || !span.nature.fixed;
+            let of_objects = || accesses.iter().filter(|access| Some(access.object) != lifecycle);
+            let mut objects = of_objects().map(|access| access.object);
+            let first = objects.next();
+            if hangs_on_states && objects.any(|object| Some(object) != first) {
+                joint.push((threads.rank(thread)? as u32, of_objects().copied().collect()));
+            }
+        }
+        Ok(joint)
     }
 
     pub(crate) fn accesses<'s>(

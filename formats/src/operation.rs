@@ -131,6 +131,14 @@ pub enum Operation {
     /// idle. If it leaves, the loop is idle no more.
     RunLoop { until: ObjectId, host: ObjectId, leaves: bool },
 
+    /// Goes in behind a gate: enabled when the flags of the gate and of the place are set; clears that of the place. Others
+    /// that go in, at other places, are not in the way.
+    Enter { gate: ObjectId, place: ObjectId },
+    /// The same without waiting.
+    TryEnter { gate: ObjectId, place: ObjectId },
+    /// Gives a lock back and sets an event's flag, in one step.
+    ReleaseAndSet { lock: ObjectId, event: ObjectId },
+
     /// Gives up waiting for `of`, since its time ran out while no thread was enabled. It comes after everything that
     /// was executed before it, and never before anything else.
     Elapse { of: Box<Operation> },
@@ -218,6 +226,9 @@ impl Operation {
             Operation::AwaitChange { .. } => 39,
             Operation::Resume { .. } => 46,
             Operation::RunLoop { .. } => 47,
+            Operation::Enter { .. } => 48,
+            Operation::TryEnter { .. } => 49,
+            Operation::ReleaseAndSet { .. } => 50,
             Operation::ListChange { .. } => 36,
             Operation::Clear { .. } => 37,
             Operation::ChannelOpen { .. } => 40,

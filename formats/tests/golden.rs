@@ -4,14 +4,22 @@
 
 mod sample;
 
+use frontrun_formats::Execution;
 use frontrun_formats::file::{read, read_index};
 use std::path::Path;
+
+/// The sample without the operations that version 4 has added, which come last.
+fn before_version_4() -> Execution {
+    let mut execution = sample::execution();
+    execution.events.truncate(execution.events.len() - sample::since_version_4().len());
+    execution
+}
 
 #[test]
 fn version_1_reads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-1.frz.golden");
     let bytes = std::fs::read(&path).unwrap();
-    let mut expected = sample::execution();
+    let mut expected = before_version_4();
     // What it does not tell is taken to be so everywhere.
     expected.events.iter_mut().for_each(|event| event.gil_switch = true);
     expected.inputs.clear();
@@ -24,7 +32,7 @@ fn version_1_reads() {
 fn version_2_reads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-2.frz.golden");
     let bytes = std::fs::read(&path).unwrap();
-    let mut expected = sample::execution();
+    let mut expected = before_version_4();
     expected.inputs.clear();
     assert_eq!(read(&bytes).unwrap(), expected);
     let index = read_index(&path).unwrap().unwrap();
@@ -34,6 +42,16 @@ fn version_2_reads() {
 #[test]
 fn version_3_reads() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-3.frz.golden");
+    let bytes = std::fs::read(&path).unwrap();
+    let expected = before_version_4();
+    assert_eq!(read(&bytes).unwrap(), expected);
+    let index = read_index(&path).unwrap().unwrap();
+    assert_eq!(index.events as usize, expected.events.len());
+}
+
+#[test]
+fn version_4_reads() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-4.frz.golden");
     if !path.exists() {
         std::fs::write(&path, sample::file(&sample::execution(), 30)).unwrap();
     }

@@ -43,7 +43,7 @@ proptest! {
         let path = directory.path().join("a.frz");
         write_file(&path, &execution).unwrap();
         prop_assert_eq!(&read_file(&path).unwrap(), &execution);
-        prop_assert_eq!(read_header(&path).unwrap(), (3, execution.header.clone()));
+        prop_assert_eq!(read_header(&path).unwrap(), (4, execution.header.clone()));
         let index = read_index(&path).unwrap();
         prop_assert_eq!(index.is_some(), !execution.truncated);
         if let Some(index) = index {

@@ -247,6 +247,25 @@ fn a_task_goes_on_when_its_loop_is_idle_and_what_it_awaits_is_done() {
 }
 
 #[test]
+fn who_enters_takes_a_place_behind_an_open_gate() {
+    let (gate, place, lock) = (A, B, C);
+    let (enter, attempt) = (Operation::Enter { gate, place }, Operation::TryEnter { gate, place });
+    let shut = check(Operation::EventSet { event: place }, &Log::default(), 1, &[], &[state(B)]);
+    check_disabled(enter.clone(), &shut);
+    check(attempt.clone(), &shut, 0, &[state(A)], &[]);
+    let open = check(Operation::EventSet { event: gate }, &shut, 1, &[], &[state(A)]);
+    let within = check(enter.clone(), &open, 1, &[state(A)], &[state(B)]);
+    assert_eq!(within.value(state(B)), Value::Int(0));
+    check(attempt.clone(), &open, 1, &[state(A)], &[state(B)]);
+    check_disabled(enter, &within);
+    check(attempt.clone(), &within, 0, &[state(A), state(B)], &[]);
+    check(attempt, &unknown(state(A)), UNKNOWN_RESULT, &[state(A)], &[state(B)]);
+    let held = check(Operation::Acquire { lock }, &shut, 1, &[], &[state(C)]);
+    let opened = check(Operation::ReleaseAndSet { lock, event: gate }, &held, 1, &[], &[state(A), state(C)]);
+    assert_eq!((opened.value(state(A)), opened.value(state(C))), (Value::Int(1), Value::Int(0)));
+}
+
+#[test]
 fn events_hold_a_flag() {
     let event = A;
     let clear = Log::default();
@@ -451,7 +470,10 @@ fn uses(operation: &Operation) -> Vec<(ObjectId, &'static str)> {
         Operation::Resume { awaited, after, host } => {
             [Some(host), awaited, after].into_iter().flatten().map(|flag| (flag, "event")).collect()
         }
-        Operation::RunLoop { until, host, .. } => vec![(until, "event"), (host, "event")],
+        Operation::RunLoop { until: one, host: other, .. }
+        | Operation::Enter { gate: one, place: other }
+        | Operation::TryEnter { gate: one, place: other } => vec![(one, "event"), (other, "event")],
+        Operation::ReleaseAndSet { lock, event } => vec![(lock, "lock"), (event, "event")],
         Operation::BarrierArrive { barrier, .. } | Operation::BarrierLeave { barrier, .. } => {
             vec![(barrier, "barrier")]
         }

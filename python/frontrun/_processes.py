@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from . import _core, _reporter, _sqlite_account, _threads
 
-_EXPECTED = "worker processes to meet in files and databases of SQLite"
+_EXPECTED = "worker processes to meet in files, databases and servers"
 # Audit events of what a worker must not do, and what that is called.
 _REFUSED = {
     "_thread.start_new_thread": "one starts a thread",
@@ -155,7 +155,7 @@ class _Stand:
             _core.answer_worker(self._socket, marshal.dumps(getattr(self, f"_{name}")(*rest)))
         status = _core.end_worker(self._number, self._process, self._socket)
         for key in sorted(self._accounts):
-            self._accounts.pop(key).release()
+            self._accounts.pop(key).close()
         self._report(status)
 
     def _begin(self) -> None:
@@ -176,7 +176,7 @@ class _Stand:
             return None
         if method == "close":
             account = self._accounts.pop(key, None)
-            return None if account is None else account.release()
+            return None if account is None else account.close()
         return getattr(self._accounts[key], method)(*args)
 
     def _report(self, status: int | None) -> None:

@@ -10,6 +10,7 @@ pub fn attempt(operation: &Operation) -> Option<Operation> {
     Some(match *operation {
         Operation::Acquire { lock } => Operation::TryAcquire { lock },
         Operation::SemaphoreAcquire { semaphore } => Operation::SemaphoreTry { semaphore },
+        Operation::Enter { gate, place } => Operation::TryEnter { gate, place },
         Operation::EventWait { event } => Operation::EventIsSet { event },
         Operation::QueuePut { queue, bound } => Operation::QueueTryPut { queue, bound },
         Operation::QueueGet { queue } => Operation::QueueTryGet { queue },

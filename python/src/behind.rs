@@ -9,7 +9,7 @@
 use crate::endpoints::{self, Inode};
 use crate::messages::Behind;
 use libc::c_int;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// A worker whose call is under way.
 #[derive(Clone, Copy)]
@@ -21,6 +21,21 @@ pub struct Caller {
 
 thread_local! {
     static CALLER: Cell<Option<Caller>> = const { Cell::new(None) };
+    /// What a call of a worker sends, or has moved, if that is known.
+    static BYTES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Sets what a call of a worker sends, or has sent or received.
+pub fn set_bytes(bytes: Option<Vec<u8>>) {
+    BYTES.set(bytes);
+}
+
+/// What the call of the worker sends, or has sent or received: all, or the first `count`.
+pub fn bytes(count: Option<usize>) -> Option<Vec<u8>> {
+    BYTES.with_borrow(|bytes| {
+        let bytes = bytes.as_ref()?;
+        Some(bytes[..count.unwrap_or(usize::MAX).min(bytes.len())].to_vec())
+    })
 }
 
 /// Sets whose call is under way on this thread; `None` for its own process.

@@ -156,6 +156,31 @@ fn answer(me: ThreadId, event: &IoEvent) -> u32 {
         opened(event);
         return DONE;
     }
+    refuse_to_wait_in_vain(event);
+    let granted = GRANTED.replace(false);
+    if !concerns(event) || (!granted && is_absorbed(event)) {
+        return DONE;
+    }
+    with_lock(|| take_step(me, event, granted))
+}
+
+/// Sees a call on a connection of a worker process to a server.
+pub fn tell_of_server(event: &IoEvent) -> u32 {
+    let Some(me) = controlled::visible_thread() else { return DONE };
+    if event.kind == kind::CONNECT && event.phase == BEFORE {
+        with_lock(note_change);
+    }
+    if let Some(answer) = with_lock(|| servers::on_call(me, event)) {
+        return answer;
+    }
+    if event.phase == BEFORE {
+        refuse_to_wait_in_vain(event);
+    }
+    DONE
+}
+
+/// Ends the run if the call would wait for what may be another thread's to do.
+fn refuse_to_wait_in_vain(event: &IoEvent) {
     if channels::waits_in_vain(event) {
         with_lock(|| {
             if !is_one_left() {
@@ -163,11 +188,6 @@ fn answer(me: ThreadId, event: &IoEvent) -> u32 {
             }
         });
     }
-    let granted = GRANTED.replace(false);
-    if !concerns(event) || (!granted && is_absorbed(event)) {
-        return DONE;
-    }
-    with_lock(|| take_step(me, event, granted))
 }
 
 /// A call on a pipe or socket; `None` if it is left to others.
@@ -217,7 +237,7 @@ fn opened(event: &IoEvent) {
 
 /// Runs `body` with the interpreter's lock, which the calling thread has released or not, and nothing that it does is I/O
 /// of the program.
-fn with_lock<R>(body: impl FnOnce() -> R) -> R {
+pub fn with_lock<R>(body: impl FnOnce() -> R) -> R {
     // SAFETY: the calling thread is one of the interpreter's.
     let lock = unsafe { ffi::PyGILState_Ensure() };
     controlled::quiet();

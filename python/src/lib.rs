@@ -10,7 +10,8 @@
 //! [`futures`] and [`attempts`] · [`database`] databases, [`io`] files,
 //! with their [`footprint`], its [`extent`] and [`status`], [`file_locks`], [`channels`] between
 //! [`endpoints`] with their [`readiness`] and [`buffered`] files, named by [`outside`], told by [`shim`] ·
-//! [`worker`] processes, the [`workers`] that stand for them, their [`messages`], what is [`behind`] their descriptors, and
+//! [`worker`] processes, the [`workers`] that stand for them, their [`messages`], what is [`behind`] their descriptors, their
+//! sockets as the run has them ([`distant`]), and
 //! the end of [`processes`] ·
 //! requests to [`servers`] on [`connections`]
 //! · [`run`] the execution of this process, one of several by [`epoch`] · [`serving`] forking runs · [`exploring`] the
@@ -41,6 +42,7 @@ mod container;
 mod controlled;
 mod database;
 mod dates;
+mod distant;
 mod endpoints;
 mod epoch;
 mod exits;
@@ -135,7 +137,10 @@ mod _core {
     #[pymodule_export]
     use super::clock::set_clock;
     #[pymodule_export]
-    use super::database::{database_access, database_lock, database_open, database_unlock};
+    use super::database::{
+        database_access, database_await, database_enter, database_leave, database_lock, database_open,
+        database_reopen, database_shut, database_unlock, thread_path,
+    };
     #[pymodule_export]
     use super::exploring::{confirm_served, describe_builds, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]

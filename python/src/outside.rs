@@ -44,6 +44,8 @@ enum Thing {
     Directory(Bytes),
     /// The lock of the database at a path.
     Lock(Bytes),
+    /// A flag that those who use a database set and clear, by its name.
+    Flag(Bytes),
     /// The lock of a file that has this inode for a time, and which time that is.
     FileLock(Inode, u32),
     /// The lock that processes have on such a file, by `fcntl`.
@@ -290,6 +292,11 @@ impl Outside {
         self.number(Thing::Lock(path.into()), path, books)
     }
 
+    /// The flag of a database with this name, which begins with the database's path.
+    pub fn flag(&mut self, name: &[u8], books: &mut Books<'_>) -> ObjectId {
+        self.number(Thing::Flag(name.into()), name, books)
+    }
+
     /// The lock of a buffered file, an object of this class.
     pub fn buffer_lock(&mut self, buffer: ObjectId, class: &str, books: &mut Books<'_>) -> ObjectId {
         let thing = Thing::Buffer(buffer);
@@ -359,6 +366,7 @@ impl Outside {
             Thing::Directory(path) if path.is_empty() => (outside::DIRECTORY, "/".to_owned()),
             Thing::Directory(path) => (outside::DIRECTORY, shown(path)),
             Thing::Lock(path) => ("lock", lock_of(&shown(path))),
+            Thing::Flag(name) => ("event", shown(name)),
             Thing::FileLock((_, inode), _) | Thing::ProcessLock((_, inode), _) => {
                 ("lock", lock_of(&format!("file {inode}")))
             }

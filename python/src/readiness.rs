@@ -106,6 +106,12 @@ fn is_any_ready(questions: &mut [pollfd], patience: c_int) -> bool {
         && unsafe { libc::poll(questions.as_mut_ptr(), questions.len() as libc::nfds_t, patience) } > 0
 }
 
+/// The descriptors that a call waits for.
+pub fn waited(event: &IoEvent) -> Vec<RawFd> {
+    let interests = asked(event).map_or_else(Vec::new, |(interests, _)| interests);
+    interests.iter().map(|interest| interest.fd).filter(|fd| *fd >= 0).collect()
+}
+
 /// What a call waits for, and how long; no time is for ever.
 fn asked(event: &IoEvent) -> Option<(Vec<Interest>, Option<Duration>)> {
     let a = event.arguments;

@@ -8,7 +8,8 @@
 
 use crate::messages::{self, Answer, Behind, IoCall, Place, Question, Wish};
 use crate::shim::{self, BEFORE, DONE, IoEvent, kind};
-use crate::{clock, controlled, endpoints, interpreter, processes, status};
+use crate::site;
+use crate::{clock, controlled, endpoints, interpreter, io, processes, readiness, servers, status};
 use frontrun_formats::{Site, ThreadId};
 use libc::c_int;
 use pyo3::prelude::*;
@@ -52,13 +53,28 @@ pub fn first_number(worker: u32) -> u64 {
 unsafe extern "C" fn told(event: *const IoEvent) -> u32 {
     // SAFETY: the library passes a valid event.
     let event = unsafe { &*event };
-    // What has been done matters only where it says which file was opened.
-    if controlled::visible_thread().is_none() || event.phase != BEFORE && event.kind != kind::OPEN {
+    let is_socket = event.resource().starts_with(b"socket:");
+    // What has been done matters only where it says which file was opened, or what a server has been told or has said.
+    let is_said = is_socket && matches!(event.kind, kind::CONNECT | kind::READ | kind::WRITE);
+    if controlled::visible_thread().is_none() || event.phase != BEFORE && event.kind != kind::OPEN && !is_said
+    {
         return DONE;
     }
     // SAFETY: the call that the event is about has valid arguments.
     let behind = unsafe { behind(event) };
-    ask(Wish::Call(Box::new(described(event, behind)))).code
+    let mut call = described(event, behind);
+    if !is_socket {
+        call.waits = if event.kind == kind::WAIT { readiness::waited(event) } else { Vec::new() };
+        return ask(Wish::Call(Box::new(call)), None).code;
+    }
+    call.bytes = servers::moved_bytes(event).map(Into::into);
+    let passed = (event.kind == kind::CONNECT && event.phase == BEFORE).then_some(event.fd);
+    // A server is asked by the line that called the packages which do it.
+    let asker = match event.phase {
+        BEFORE if event.kind != kind::READ => io::with_lock(|| servers::here().map(place_of)),
+        _ => None,
+    };
+    ask_from(asker, Wish::Call(Box::new(call)), passed).code
 }
 
 fn described(event: &IoEvent, behind: Behind) -> IoCall {
@@ -82,6 +98,8 @@ fn described(event: &IoEvent, behind: Behind) -> IoCall {
         other_path: owned(event.other_path()),
         function: event.function().to_owned(),
         behind,
+        bytes: None,
+        waits: Vec::new(),
     }
 }
 
@@ -105,16 +123,21 @@ unsafe fn behind(event: &IoEvent) -> Behind {
     behind
 }
 
-/// Asks for something, and waits for the answer. Does not return when the run is gone.
-fn ask(wish: Wish) -> Answer {
-    let moved = !controlled::is_same_call();
+/// Asks for something, handing over a descriptor, and waits for the answer. Does not return when the run is gone.
+fn ask(wish: Wish, passed: Option<c_int>) -> Answer {
+    ask_from(None, wish, passed)
+}
+
+/// The same from another place than the one that was reached last.
+fn ask_from(asker: Option<Place>, wish: Wish, passed: Option<c_int>) -> Answer {
+    let moved = !controlled::is_same_call() || asker.is_some();
     controlled::enter_call();
-    let place = if moved { place() } else { None };
+    let place = asker.or_else(|| if moved { controlled::last_site().map(place_of) } else { None });
     let clock = u64::try_from(clock::passed().as_nanos()).unwrap_or(u64::MAX);
     let socket = SOCKET.load(Ordering::Relaxed);
-    let sent = messages::send(socket, &Question { wish, moved, place, clock });
+    let sent = messages::send(socket, &Question { wish, moved, place, clock }, passed);
     match sent.and_then(|()| messages::receive::<Answer>(socket)) {
-        Ok(Some(answer)) => {
+        Ok(Some((answer, _))) => {
             clock::set_passed(answer.clock);
             answer
         }
@@ -123,22 +146,22 @@ fn ask(wish: Wish) -> Answer {
     }
 }
 
-/// The site that this process reached last.
-fn place() -> Option<Place> {
-    controlled::last_site().map(|site| Place {
+/// A site of this process, for the run.
+fn place_of(site: &site::Site) -> Place {
+    Place {
         file: interpreter::text(site.file).to_owned(),
         function: interpreter::text(site.function).to_owned(),
         position: Site { ..site.position },
-    })
+    }
 }
 
 /// Sleeps, which takes no time of this process.
 pub fn sleep(duration: Duration) {
-    ask(Wish::Rest(duration.as_secs_f64()));
+    ask(Wish::Rest(duration.as_secs_f64()), None);
 }
 
 /// Asks the Python side of the run something.
 #[pyfunction]
 pub fn ask_run<'py>(py: Python<'py>, question: &[u8]) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, &ask(Wish::Python(question.to_vec().into())).python)
+    PyBytes::new(py, &ask(Wish::Python(question.to_vec().into()), None).python)
 }

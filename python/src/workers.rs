@@ -5,9 +5,10 @@
 //! may pass the turn to others, and answers when the turn is its own again. So a step, its footprint and whether it can
 //! happen are the same as if the thread did it itself.
 //!
-//! What cannot be followed between processes (sockets, pipes, shared memory) ends the run.
+//! What cannot be followed between processes (pipes, sockets that lead to another one, shared memory) ends the run.
 //!
-//! Not here: the process (worker), what it asks of Python (package `frontrun._processes`), locks (file_locks).
+//! Not here: the process (worker), what it asks of Python (package `frontrun._processes`), locks (file_locks), connections to
+//! servers (distant).
 
 use crate::behind::{self, Caller};
 use crate::messages::{self, Answer, IoCall, Place, Question, Wish};
@@ -15,7 +16,8 @@ use crate::shim::{BEFORE, DONE, IoEvent, Texts, WRITES, kind};
 use crate::site::{self, Seen};
 use crate::worker::{self, NUMBERS};
 use crate::{
-    channels, clock, controlled, file_locks, io, processes, run, status, switching, time_calls, visible,
+    channels, clock, controlled, distant, file_locks, io, processes, run, status, switching, time_calls,
+    visible,
 };
 use frontrun_recorder::bytecode::{SiteKind, SiteSpec};
 use libc::c_int;
@@ -90,8 +92,8 @@ pub fn next_question<'py>(
 ) -> PyResult<Option<Bound<'py, PyBytes>>> {
     loop {
         let received = py.detach(|| messages::receive::<Question>(socket));
-        let question = match received {
-            Ok(Some(question)) => question,
+        let (question, passed) = match received {
+            Ok(Some(received)) => received,
             Ok(None) => return Ok(None),
             Err(error) => return Err(PyOSError::new_err(error.to_string())),
         };
@@ -109,7 +111,7 @@ pub fn next_question<'py>(
                 rest(seconds)?;
                 DONE
             }
-            Wish::Call(call) => call_of(number, &call),
+            Wish::Call(call) => call_of(number, &call, passed),
         };
         answer(socket, code, &[])?;
     }
@@ -125,7 +127,7 @@ pub fn answer_worker(socket: RawFd, bytes: &[u8]) -> PyResult<()> {
 fn answer(socket: RawFd, code: u32, bytes: &[u8]) -> PyResult<()> {
     let clock = u64::try_from(clock::passed().as_nanos()).unwrap_or(u64::MAX);
     let answer = Answer { code, python: bytes.to_vec().into(), clock };
-    match messages::send(socket, &answer) {
+    match messages::send(socket, &answer, None) {
         Ok(()) => Ok(()),
         Err(error) => match error.kind() {
             ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Ok(()),
@@ -152,12 +154,13 @@ pub fn end_worker(py: Python<'_>, number: u32, process: i32, socket: RawFd) -> O
     if let Some(me) = controlled::visible_thread() {
         let first = worker::first_number(number);
         file_locks::end_process(me, first..first + NUMBERS);
+        distant::end_worker(me, number);
     }
     status
 }
 
 /// Makes the step that a call is.
-fn call_of(number: u32, call: &IoCall) -> u32 {
+fn call_of(number: u32, call: &IoCall, passed: Option<RawFd>) -> u32 {
     let function = CString::new(call.function.as_str()).unwrap_or_default();
     let texts = Texts {
         resource: &call.resource,
@@ -172,18 +175,22 @@ fn call_of(number: u32, call: &IoCall) -> u32 {
     (event.generation, event.device, event.inode) = (call.generation, call.device, call.inode);
     (event.offset, event.length, event.arguments) = (call.offset, call.length, call.arguments);
     (event.result, event.error) = (call.result, call.error);
+    let holder = worker::first_number(number) + NUMBERS - 1;
+    let caller = Caller { holder, behind: call.behind };
+    if let Some(answer) = distant::take_call(number, &mut event, call, passed, caller) {
+        return answer;
+    }
     // What this side looks up is none of the worker's doing.
     controlled::quiet();
     let is_seen = !io::is_standard_stream(&event);
     if is_seen {
-        refuse(&event);
+        refuse(number, &event);
     }
     controlled::loud();
     if !is_seen {
         return DONE;
     }
-    let holder = worker::first_number(number) + NUMBERS - 1;
-    behind::set_caller(Some(Caller { holder, behind: call.behind }));
+    behind::set_caller(Some(caller));
     status::set_asked_for(call.behind.is_status);
     let code = io::tell(&event);
     status::set_asked_for(false);
@@ -192,13 +199,18 @@ fn call_of(number: u32, call: &IoCall) -> u32 {
 }
 
 /// Ends the run if the call is a way to meet others that is not followed between processes.
-fn refuse(event: &IoEvent) {
+fn refuse(number: u32, event: &IoEvent) {
     if event.phase != BEFORE {
         return;
     }
     let is_file = event.file().is_some();
+    let is_of_parent = event.generation < worker::first_number(number);
     let actual = if event.kind == kind::WAIT {
-        "one waits for descriptors"
+        "one waits for other descriptors than those of its connections to servers"
+    } else if event.resource().starts_with(b"socket:") && is_of_parent && event.kind != kind::CONNECT {
+        "one uses a socket that was made before it was forked"
+    } else if event.kind == kind::CONNECT && event.resource().starts_with(b"socket:") {
+        "one connects to a socket of its own program, or by messages"
     } else if channels::concerns(event) && !(is_file && is_copied_to_file(event)) {
         "one uses a socket or a pipe"
     } else if matches!(event.kind, kind::READ | kind::WRITE) && event.generation != 0 && !is_file {
@@ -212,7 +224,7 @@ fn refuse(event: &IoEvent) {
     } else {
         return;
     };
-    run::end_unfollowed("worker processes to meet in files and databases of SQLite", actual);
+    run::end_unfollowed("worker processes to meet in files, databases and servers", actual);
 }
 
 fn is_copied_to_file(event: &IoEvent) -> bool {

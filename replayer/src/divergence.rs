@@ -256,6 +256,9 @@ pub fn phrase(operation: &Operation) -> &'static str {
         Operation::Pause => "pause",
         Operation::Resume { .. } => "go on in its event loop",
         Operation::RunLoop { .. } => "go on behind its event loop",
+        Operation::Enter { .. } => "go in behind a gate",
+        Operation::TryEnter { .. } => "try to go in behind a gate",
+        Operation::ReleaseAndSet { .. } => "release a lock and open a gate",
         Operation::Elapse { .. } => "give up waiting",
     }
 }

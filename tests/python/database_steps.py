@@ -1,7 +1,8 @@
 """What threads of small programs do to a database of SQLite, and what each of their statements reads and writes.
 
 A statement touches its database as a whole: more is not told apart. Whoever changes something holds the lock of the
-database to the end of the transaction, which others who want to change something wait for.
+database to the end of the transaction, which others who want to change something wait for. What a transaction has
+changed nobody else sees before it is committed.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _touch(session: Session, writes: bool) -> Footprint | None:
         return {DATABASE}, set()
     if session.holders and session.holders[0] is not session:
         return None
-    return set(), {DATABASE, LOCK} if not session.holders else {DATABASE}
+    return (set(), {DATABASE, LOCK}) if not session.holders else ({DATABASE}, set())
 
 
 def _statement(sql: str, writes: bool) -> Step:

@@ -97,6 +97,73 @@ def test_a_reader_sees_a_transaction_as_a_whole(tmp_path: Path) -> None:
     assert result.verdict == "exhausted", result.explanation
 
 
+def run(*statements: str) -> Callable[[Path], None]:
+    """A thread that executes statements on a connection of its own."""
+
+    def work(path: Path) -> None:
+        connection = sqlite3.connect(path, isolation_level=None)
+        for statement in statements:
+            connection.execute(statement)
+        connection.close()
+
+    return work
+
+
+READ = "SELECT balance FROM accounts"
+ADD = "UPDATE accounts SET balance = balance + 1 WHERE name = 'a'"
+
+
+@pytest.mark.parametrize(
+    "writer",
+    [
+        ("SAVEPOINT s", ADD, "RELEASE s"),
+        ("BEGIN", "SAVEPOINT s", ADD, "RELEASE s", "COMMIT"),
+        ("SAVEPOINT s", ADD, "ROLLBACK TO s", ADD, "RELEASE SAVEPOINT s"),
+        ("SAVEPOINT s", "SAVEPOINT s", ADD, "RELEASE s", ADD, "RELEASE s"),
+        (ADD,),
+    ],
+)
+def test_who_commits_waits_for_who_reads_however_it_is_said(tmp_path: Path, writer: tuple[str, ...]) -> None:
+    result = explore(tmp_path / "bank.db", [run("BEGIN", READ, READ, "COMMIT"), run(*writer)], lambda _: True)
+    assert (result.verdict, result.num_explored) == ("exhausted", 2), result.explanation
+
+
+@pytest.mark.parametrize(("timeout", "n", "verdict"), [(5000, 2, "exhausted"), (0, 3, "failed")])
+def test_a_pragma_says_how_long_a_connection_waits(tmp_path: Path, timeout: int, n: int, verdict: str) -> None:
+    writer = run(f"PRAGMA busy_timeout = {timeout}", "BEGIN IMMEDIATE", ADD, "COMMIT")
+    result = explore(tmp_path / "bank.db", [run("BEGIN", READ, "COMMIT"), writer], lambda _: True)
+    assert (result.verdict, result.exhausted) == (verdict, True), result.explanation
+    assert all("database is locked" in failure.message for failure in result.failures)
+    # The pragma itself reads the database before that.
+    assert result.num_explored >= n
+
+
+def test_statements_of_one_connection_are_in_an_order(tmp_path: Path) -> None:
+    path = tmp_path / "bank.db"
+
+    def setup() -> sqlite3.Connection:
+        path.unlink(missing_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("CREATE TABLE accounts (name TEXT PRIMARY KEY, balance INTEGER)")
+        connection.execute("INSERT INTO accounts VALUES ('a', 0)")
+        return connection
+
+    def transact(connection: sqlite3.Connection) -> None:
+        for statement in ("BEGIN", ADD, "ROLLBACK"):
+            connection.execute(statement)
+
+    result = explore_dpor(
+        setup,
+        [transact, lambda connection: connection.execute(ADD)],
+        lambda _: True,
+        stop_on_first=False,
+        observe=lambda connection: connection.execute(READ).fetchall(),
+    )
+    # The one statement comes before, behind, or in one of two places of the transaction, which takes it back.
+    assert (result.verdict, result.num_explored) == ("exhausted", 4), result.explanation
+    assert result.outcomes == {"[(1,)]": 2, "[(0,)]": 2}
+
+
 def test_databases_in_memory_are_each_its_own(tmp_path: Path) -> None:
     def use(_: Path) -> None:
         connection = sqlite3.connect(":memory:")

@@ -142,6 +142,12 @@ fn waits_that_are_given_up() {
 }
 
 #[test]
+fn gates() {
+    use Feature::{Data, Gate, Lock, Patience};
+    check("gates", &[Gate, Gate, Gate, Data, Lock, Patience], COHERENT, 600);
+}
+
+#[test]
 fn loops_that_wait_for_a_change() {
     use Feature::{Data, Event, List, Lock, Patience, Rmw, Spin, Touch, WildList};
     let features = [Spin, Spin, Spin, Spin, Data, Rmw, Touch, Lock, Event, Patience, List, WildList];

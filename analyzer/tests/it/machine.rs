@@ -280,9 +280,12 @@ impl Names {
                     *object = self.object(*object);
                 }
             }
-            Operation::RunLoop { until, host, .. } => {
-                *until = self.object(*until);
-                *host = self.object(*host);
+            Operation::RunLoop { until: one, host: other, .. }
+            | Operation::Enter { gate: one, place: other }
+            | Operation::TryEnter { gate: one, place: other }
+            | Operation::ReleaseAndSet { lock: one, event: other } => {
+                *one = self.object(*one);
+                *other = self.object(*other);
             }
             Operation::Start | Operation::End | Operation::Pause => {}
         }

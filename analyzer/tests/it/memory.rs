@@ -102,6 +102,11 @@ pub fn operation(op: &Op) -> Operation {
         Op::EventSet(n) => Operation::EventSet { event: object(EVENT, *n) },
         Op::EventClear(n) => Operation::EventClear { event: object(EVENT, *n) },
         Op::EventIsSet(n) => Operation::EventIsSet { event: object(EVENT, *n) },
+        Op::Enter(n, m) => Operation::Enter { gate: object(EVENT, *n), place: object(EVENT, *m) },
+        Op::TryEnter(n, m) => Operation::TryEnter { gate: object(EVENT, *n), place: object(EVENT, *m) },
+        Op::ReleaseAndSet(n, m) => {
+            Operation::ReleaseAndSet { lock: object(LOCK, *n), event: object(EVENT, *m) }
+        }
         Op::CondWait(n, m) => {
             Operation::ConditionWait { condition: object(CONDITION, *n), lock: object(LOCK, *m) }
         }
@@ -195,7 +200,8 @@ impl Concrete {
             Op::Join(other) => self.ended.contains_key(other),
             Op::Acquire(lock) => free(lock),
             Op::SemAcquire(s) => self.semaphores.get(s).is_some_and(|count| *count > 0),
-            Op::EventWait(e) => self.events.get(e).copied().unwrap_or_default(),
+            Op::EventWait(e) => self.is_set(e),
+            Op::Enter(gate, place) => self.is_set(gate) && self.is_set(place),
             Op::CondWake(c, lock) => self.notified.contains_key(&(*c, thread)) && free(lock),
             Op::CondWakeTimed(_, lock) => free(lock),
             Op::BarrierLeave(b, generation) => self.barriers.get(b).is_some_and(|(_, now)| now > generation),
@@ -211,6 +217,10 @@ impl Concrete {
             }
             _ => true,
         }
+    }
+
+    fn is_set(&self, event: &u32) -> bool {
+        self.events.get(event).copied().unwrap_or_default()
     }
 
     fn queue_len(&self, queue: &u32) -> usize {
@@ -567,8 +577,20 @@ impl Concrete {
                 (ok.into(), ok)
             }
             Op::EventWait(e) | Op::EventIsSet(e) => {
-                let set = self.events.get(e).copied().unwrap_or_default();
+                let set = self.is_set(e);
                 (set.into(), set)
+            }
+            Op::Enter(gate, place) | Op::TryEnter(gate, place) => {
+                let ok = self.is_set(gate) && self.is_set(place);
+                if ok {
+                    self.events.insert(*place, false);
+                }
+                (ok.into(), ok)
+            }
+            Op::ReleaseAndSet(lock, event) => {
+                self.locks.remove(lock);
+                self.events.insert(*event, true);
+                (0, true)
             }
             Op::EventSet(e) => {
                 self.events.insert(*e, true);

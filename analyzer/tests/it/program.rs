@@ -53,6 +53,11 @@ pub enum Op {
     EventSet(u32),
     EventClear(u32),
     EventIsSet(u32),
+    /// Waits until both events are set, and clears the second.
+    Enter(u32, u32),
+    TryEnter(u32, u32),
+    /// Frees a lock and sets an event.
+    ReleaseAndSet(u32, u32),
     /// Condition, lock.
     CondWait(u32, u32),
     CondWake(u32, u32),

@@ -43,6 +43,8 @@ pub enum Feature {
     WildList,
     Semaphore,
     Event,
+    /// Places behind gates, which are opened and shut.
+    Gate,
     Condition,
     Queue,
     Channel,
@@ -74,6 +76,7 @@ pub const ALL: &[Feature] = &[
     Feature::Barrier,
     Feature::Patience,
     Feature::Spin,
+    Feature::Gate,
 ];
 
 /// SplitMix64.
@@ -170,6 +173,7 @@ impl Script {
                     Op::Acquire(_)
                         | Op::SemAcquire(_)
                         | Op::EventWait(_)
+                        | Op::Enter(..)
                         | Op::QueueGet(_)
                         | Op::ChannelTake(..)
                         | Op::ChannelWait(_)
@@ -359,6 +363,21 @@ fn line(random: &mut Random, feature: Feature) -> Line {
         Feature::Event => {
             random.pick(&[Op::EventSet(0), Op::EventClear(0), Op::EventWait(0), Op::EventIsSet(0)])
         }
+        Feature::Gate => random.pick(&[
+            Op::EventSet(1),
+            Op::EventClear(1),
+            Op::Enter(1, 2 + x),
+            Op::Enter(1, 2 + x),
+            Op::TryEnter(1, 2 + x),
+            Op::EventSet(2 + x),
+            Op::EventSet(2 + x),
+            Op::EventWait(2 + x),
+            Op::EventIsSet(2 + x),
+            Op::TryEnter(2, 3),
+            Op::Try(0),
+            Op::ReleaseAndSet(0, 1),
+            Op::Write(x, value),
+        ]),
         Feature::Queue => {
             let bound = random.pick(&[1, 1, 2]);
             random.pick(&[
@@ -417,6 +436,7 @@ fn is_gated(op: &Op) -> bool {
         Op::Acquire(_)
             | Op::SemAcquire(_)
             | Op::EventWait(_)
+            | Op::Enter(..)
             | Op::CondWait(..)
             | Op::QueueGet(_)
             | Op::QueuePut(..)
@@ -434,6 +454,7 @@ fn block(random: &mut Random, used: &[Feature]) -> Op {
     for feature in used {
         match feature {
             Feature::Event => gates.push(Some(Op::EventWait(0))),
+            Feature::Gate => gates.push(Some(Op::Enter(1, 2))),
             Feature::Queue => gates.push(Some(Op::QueueGet(0))),
             Feature::Semaphore => gates.push(Some(Op::SemAcquire(0))),
             Feature::Lock => gates.push(Some(Op::Acquire(1))),

@@ -120,6 +120,8 @@ fn subject(operation: &Operation) -> Option<ObjectId> {
         | Operation::SemaphoreTry { semaphore }
         | Operation::SemaphoreRelease { semaphore, .. } => Some(semaphore),
         Operation::RunLoop { until, .. } => Some(until),
+        Operation::Enter { gate, .. } | Operation::TryEnter { gate, .. } => Some(gate),
+        Operation::ReleaseAndSet { lock, .. } => Some(lock),
         Operation::Resume { awaited, host, .. } => Some(awaited.unwrap_or(host)),
         Operation::EventWait { event }
         | Operation::EventSet { event }
@@ -164,6 +166,9 @@ fn short_phrase(operation: &Operation) -> &'static str {
         Operation::Resume { .. } => "go on after",
         Operation::RunLoop { leaves: false, .. } => "go on after",
         Operation::RunLoop { .. } => "leave the loop after",
+        Operation::Enter { .. } => "go in behind",
+        Operation::TryEnter { .. } => "try to go in behind",
+        Operation::ReleaseAndSet { .. } => "release",
         Operation::EventWait { .. } => "wait for",
         Operation::EventSet { .. } => "set",
         Operation::EventClear { .. } => "clear",

@@ -97,6 +97,12 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
             columns.object(condition)?;
             columns.object(lock)?;
         }
+        Operation::Enter { gate: one, place: other }
+        | Operation::TryEnter { gate: one, place: other }
+        | Operation::ReleaseAndSet { lock: one, event: other } => {
+            columns.object(one)?;
+            columns.object(other)?;
+        }
         Operation::RunLoop { until, host, leaves } => {
             columns.object(until)?;
             columns.object(host)?;
@@ -198,6 +204,9 @@ fn operation(kind: u8, c: &mut Decoder<'_>) -> Result<Operation, Fault> {
             Operation::Resume { awaited, after, host }
         }
         47 => Operation::RunLoop { until: c.object()?, host: c.object()?, leaves: c.number()? != 0 },
+        48 => Operation::Enter { gate: c.object()?, place: c.object()? },
+        49 => Operation::TryEnter { gate: c.object()?, place: c.object()? },
+        50 => Operation::ReleaseAndSet { lock: c.object()?, event: c.object()? },
         other => return Err(Fault::Kind(other)),
     })
 }

@@ -193,6 +193,7 @@ pub fn enabled(operation: &Operation, thread: ThreadId, state: &impl State) -> b
             set(started(thread)) && flags.into_iter().all(|flag| set(state_of(flag)))
         }
         Operation::RunLoop { until, host, .. } => set(state_of(until)) && set(state_of(host)),
+        Operation::Enter { gate, place } => set(state_of(gate)) && set(state_of(place)),
         Operation::AwaitChange { ref of } => of.iter().any(|at| state.has_changed(*at, thread)),
         _ => true,
     }
@@ -254,6 +255,11 @@ pub fn effect(operation: &Operation, thread: ThreadId, state: &impl State) -> Ef
         | Operation::EventIsSet { event }
         | Operation::EventSet { event }
         | Operation::EventClear { event } => synchronization::event(operation, event, state),
+        Operation::Enter { gate, place } => synchronization::enter(gate, place),
+        Operation::TryEnter { gate, place } => synchronization::try_enter(gate, place, state),
+        Operation::ReleaseAndSet { lock, event } => {
+            Effect::writes(state_of(lock), 0).and_writes(state_of(event), Value::Int(1))
+        }
         Operation::ConditionWait { condition, lock } => {
             synchronization::condition_wait(condition, lock, thread, state)
         }
@@ -347,5 +353,6 @@ pub fn incoherent(operation: &Operation) -> bool {
             | Operation::BarrierArrive { .. }
             | Operation::ChannelTake { .. }
             | Operation::ChannelTryTake { .. }
+            | Operation::TryEnter { .. }
     )
 }

@@ -67,6 +67,26 @@ pub(super) fn event(operation: &Operation, event: ObjectId, state: &impl State) 
     }
 }
 
+/// Gate and place are events: places are taken by clearing their flags.
+pub(super) fn enter(gate: ObjectId, place: ObjectId) -> Effect {
+    let mut effect = Effect::writes(state_of(place), 0);
+    effect.reads.push(state_of(gate));
+    effect
+}
+
+/// Who finds the gate shut has not looked at the place.
+pub(super) fn try_enter(gate: ObjectId, place: ObjectId, state: &impl State) -> Effect {
+    let at = state_of(place);
+    let mut effect = match (state.value(state_of(gate)).known(), state.value(at).known()) {
+        (Some(0), _) => return Effect::reads(state_of(gate), false),
+        (Some(_), Some(0)) => Effect::reads(at, false),
+        (Some(_), Some(_)) => Effect::writes(at, 0),
+        _ => Effect::unknown(at),
+    };
+    effect.reads.push(state_of(gate));
+    effect
+}
+
 fn notified(condition: ObjectId, thread: ThreadId) -> Location {
     Location::new(condition, Part::Notified(thread))
 }

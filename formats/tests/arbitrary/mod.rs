@@ -115,7 +115,10 @@ fn on_objects(object: BoxedStrategy<ObjectId>) -> Strategies<Operation> {
         13 => Operation::ChannelOpen { channel: object },
         _ => Operation::QueueTryGet { queue: object },
     });
-    let pairs = (object.clone(), object.clone(), 0..3).prop_map(|(condition, lock, which)| match which {
+    let pairs = (object.clone(), object.clone(), 0..6).prop_map(|(condition, lock, which)| match which {
+        3 => Operation::Enter { gate: condition, place: lock },
+        4 => Operation::TryEnter { gate: condition, place: lock },
+        5 => Operation::ReleaseAndSet { lock: condition, event: lock },
         0 => Operation::ConditionWait { condition, lock },
         1 => Operation::ConditionWake { condition, lock },
         _ => Operation::ConditionWakeTimed { condition, lock },

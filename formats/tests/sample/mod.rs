@@ -84,6 +84,16 @@ pub fn operations() -> Vec<Operation> {
     all
 }
 
+/// The operations that no earlier version knows.
+pub fn since_version_4() -> Vec<Operation> {
+    let (one, other) = (OBJECT, OTHER);
+    vec![
+        Operation::Enter { gate: one, place: other },
+        Operation::TryEnter { gate: one, place: other },
+        Operation::ReleaseAndSet { lock: one, event: other },
+    ]
+}
+
 /// The execution.
 pub fn execution() -> Execution {
     let path = |parts: &[u32]| ThreadPath(parts.to_vec());
@@ -110,6 +120,7 @@ pub fn execution() -> Execution {
     };
     let operations = operations();
     let twice = operations.iter().chain(operations.iter().rev()).cloned();
+    let twice = twice.chain(since_version_4());
     let initial = locations().into_iter().enumerate().map(|(number, at)| match number % 4 {
         0 => (at, Value::Int(number as i64 * -1_000_000_007)),
         1 => (at, Value::Unknown),

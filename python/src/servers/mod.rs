@@ -14,7 +14,7 @@
 //! Not here: protocols and statements (recorder, `servers`), sockets whose other end is a thread of this process, the connections and names of a run (connections).
 
 mod answers;
-mod exchange;
+pub mod exchange;
 pub mod inputs;
 mod place;
 mod plan;
@@ -31,7 +31,7 @@ use crate::{controlled, run};
 pub use answers::{await_answer, awaits_answer, connection, has_come_unasked, is_readable, is_writable, say};
 use frontrun_formats::{Location, Operation, ThreadId};
 use frontrun_recorder::servers::{postgres as postgres_protocol, redis as redis_protocol};
-use place::here;
+pub use place::here;
 use std::os::fd::RawFd;
 
 /// Whether the call is about a connection to a server, or makes one.
@@ -189,6 +189,24 @@ fn closes(me: ThreadId, id: Id, speech: Speech) {
     }
     inputs::closes(id);
     let _ = with(|servers, _| servers.close(id));
+}
+
+/// A process that has had a connection is gone, and has not closed it.
+pub fn is_gone(me: ThreadId, id: Id) {
+    if let Some(speech) = with(|servers, _| servers.speech(id)).flatten() {
+        closes(me, id, speech);
+    }
+}
+
+/// What a call sends, or has sent or received, if that is in memory.
+pub fn moved_bytes(event: &IoEvent) -> Option<Vec<u8>> {
+    match (event.kind, event.phase == BEFORE) {
+        (kind::WRITE, true) => exchange::bytes_of(event, None),
+        (kind::WRITE | kind::READ, false) => {
+            exchange::bytes_of(event, Some(usize::try_from(event.result).unwrap_or(0)))
+        }
+        _ => None,
+    }
 }
 
 /// Notes that the program changes something that other runs of it can see.
