@@ -155,7 +155,7 @@ pub unsafe fn is_namespace(class: *mut ffi::PyTypeObject) -> bool {
 }
 
 /// Modules whose objects are modelled, cannot change, or are known for what they do with what they are given.
-const MODELLED: [&[u8]; 23] = [
+const MODELLED: [&[u8]; 25] = [
     b"_asyncio.",
     b"_contextvars.",
     b"_io.",
@@ -173,6 +173,9 @@ const MODELLED: [&[u8]; 23] = [
     b"itertools.",
     b"numpy.",
     b"operator.",
+    // What a driver keeps for itself goes to its server and comes from there, in steps of their own.
+    b"psycopg_binary.",
+    b"psycopg_c.",
     b"re.",
     b"select.",
     b"sqlite3.",
