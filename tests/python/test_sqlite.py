@@ -128,6 +128,30 @@ def test_who_commits_waits_for_who_reads_however_it_is_said(tmp_path: Path, writ
     assert (result.verdict, result.num_explored) == ("exhausted", 2), result.explanation
 
 
+READER = run("BEGIN", READ, "COMMIT")
+WRITER = run("BEGIN IMMEDIATE", ADD, "COMMIT")
+ALONE = run("BEGIN EXCLUSIVE", ADD, "COMMIT")
+
+
+@pytest.mark.parametrize(
+    ("threads", "n"),
+    [
+        ([READER, READER, run(READ)], 1),
+        # Each reader before or behind the commit.
+        ([READER, READER, WRITER], 4),
+        ([ALONE, READER, run(READ)], 4),
+        # Orders of two commits, and three places for the reader.
+        ([READER, run(ADD), WRITER], 6),
+        ([ALONE, WRITER, run(ADD)], 6),
+    ],
+)
+def test_of_three_connections_those_that_commit_are_in_the_way(
+    tmp_path: Path, threads: list[Callable[[Path], None]], n: int
+) -> None:
+    result = explore(tmp_path / "bank.db", list(threads), lambda _: True)
+    assert (result.verdict, result.num_explored) == ("exhausted", n), result.explanation
+
+
 @pytest.mark.parametrize(("timeout", "n", "verdict"), [(5000, 2, "exhausted"), (0, 3, "failed")])
 def test_a_pragma_says_how_long_a_connection_waits(tmp_path: Path, timeout: int, n: int, verdict: str) -> None:
     writer = run(f"PRAGMA busy_timeout = {timeout}", "BEGIN IMMEDIATE", ADD, "COMMIT")
