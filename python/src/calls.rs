@@ -137,7 +137,7 @@ unsafe fn called_c_code(site: &Site, frame: Frame) -> Option<*mut ffi::PyObject>
     }
 }
 
-/// `f(*args)`: the callable and what is spread. Below the arguments lies the callable, on 3.13 with a null between.
+/// `f(*args)`: the callable and what is spread. Below the arguments lies the callable, from 3.13 on with a null between.
 unsafe fn spread(site: &Site, frame: Frame) -> Option<(*mut ffi::PyObject, *mut ffi::PyObject)> {
     // SAFETY: as for `operands`.
     unsafe {
