@@ -136,7 +136,7 @@ mod _core {
     #[pymodule_export]
     use super::free_threading::set_free_threaded;
     #[pymodule_export]
-    use super::futures::watch_futures;
+    use super::futures::{watch_all_tasks, watch_futures};
     #[pymodule_export]
     use super::io::{leave_files, note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]
@@ -156,8 +156,9 @@ mod _core {
     };
     #[pymodule_export]
     use super::tasks::{
-        advance_clock, await_in_task, become_thread, begin_task_step, clear_flag, end_step, host_tasks,
-        next_in_loop, read_flag, resume_in_loop, run_until, set_flag, spawn_task, suspend_task, virtual_time,
+        advance_clock, await_in_task, become_thread, begin_task_step, clear_flag, end_step, flag_number,
+        host_tasks, next_in_loop, read_flag, read_flags, resume_in_loop, run_until, set_flag, spawn_task,
+        suspend_task, virtual_time,
     };
     #[pymodule_export]
     use super::threads::{

@@ -12,6 +12,7 @@
 //! within a step (run).
 
 use crate::controlled::{self, Step};
+use crate::observed::several;
 use crate::{clock, names, run, seating};
 use frontrun_formats::{Location, ObjectId, Operation, Part, SiteId, ThreadId, ThreadInfo};
 use frontrun_recorder::gate::Decision;
@@ -127,6 +128,22 @@ pub fn clear_flag(object: &Bound<'_, PyAny>) -> PyResult<()> {
 pub fn read_flag(object: &Bound<'_, PyAny>) -> PyResult<()> {
     let at = Location::new(flag(object, 0), Part::State);
     step(me()?, Operation::Read { at }, 1);
+    Ok(())
+}
+
+/// The number of the object that a flag belongs to.
+#[pyfunction]
+pub fn flag_number(object: &Bound<'_, PyAny>) -> u32 {
+    flag(object, 0).0
+}
+
+/// Reads the flags of these objects at once.
+#[pyfunction]
+pub fn read_flags(numbers: Vec<u32>) -> PyResult<()> {
+    let at = |number: &u32| Location::new(ObjectId(*number), Part::State);
+    if let Some((operation, result)) = several(numbers.iter().map(at).collect(), false) {
+        step(me()?, operation, result);
+    }
     Ok(())
 }
 

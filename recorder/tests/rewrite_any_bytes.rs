@@ -63,8 +63,7 @@ fn extended_arg(version: PyVersion) -> u8 {
 /// A function body of these statements; each takes the same number of units, jumps padded with NOPs.
 fn assemble(version: PyVersion, statements: &[Statement]) -> Vec<u8> {
     let opcode = |name: &str| opcode_named(version, name);
-    let (load_fast, nop, extended) =
-        (opcode("LOAD_FAST"), opcode("NOP"), extended_arg(version));
+    let (load_fast, nop, extended) = (opcode("LOAD_FAST"), opcode("NOP"), extended_arg(version));
     let forward = |name: &str| match version {
         PyVersion::V3_11 => opcode(&name.replace("JUMP", "JUMP_FORWARD")),
         _ => opcode(name),

@@ -17,8 +17,7 @@ pub enum PyVersion {
 
 impl PyVersion {
     /// Every version, oldest first.
-    pub const ALL: [PyVersion; 4] =
-        [PyVersion::V3_11, PyVersion::V3_12, PyVersion::V3_13, PyVersion::V3_14];
+    pub const ALL: [PyVersion; 4] = [PyVersion::V3_11, PyVersion::V3_12, PyVersion::V3_13, PyVersion::V3_14];
 
     /// The opcode table of this version.
     pub(super) fn table(self) -> &'static Table {
