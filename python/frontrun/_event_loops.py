@@ -32,6 +32,7 @@ _MODEL = "_frontrun_model"
 
 _Base: Any = base_events.BaseEventLoop
 _Selector: Any = selector_events.BaseSelectorEventLoop
+_SafeHandle: Any = getattr(events, "_ThreadSafeHandle", events.Handle)
 
 
 def _model(loop: Any) -> LoopModel:
@@ -131,6 +132,20 @@ def call_soon(
     return handle
 
 
+def call_soon_threadsafe(
+    self: Any, callback: Callable[..., object], *args: object, context: Context | None = None
+) -> events.Handle:
+    """Schedule a callback from any thread; from 3.14 on it cannot be cancelled by another one while it is called."""
+    if not _is_controlled():
+        original = _originals[_Base, "call_soon_threadsafe"]
+        uncontrolled: events.Handle = original(self, callback, *args, context=context)
+        return uncontrolled
+    self._check_closed()
+    handle: events.Handle = _SafeHandle(callback, args, self, context)
+    _model(self).admit(handle)
+    return handle
+
+
 def call_at(
     self: Any, when: float, callback: Callable[..., object], *args: object, context: Context | None = None
 ) -> events.TimerHandle:
@@ -181,6 +196,13 @@ def _look_up(answer: asyncio.Future[Any], asked: tuple[Any, ...]) -> None:
         answer.set_result(socket.getaddrinfo(*asked))
     except Exception as error:
         answer.set_exception(error)
+
+
+def _asked_for_tasks(loop: object) -> None:
+    asked = events.get_running_loop() if loop is None else loop
+    model: LoopModel | None = getattr(asked, "__dict__", {}).get(_MODEL)
+    if model is not None:
+        model.ask_for_tasks()
 
 
 def cancel_handle(self: Any) -> None:
@@ -244,7 +266,7 @@ _MODELS: dict[Any, dict[str, Callable[..., Any]]] = {
         "__init__": make_loop,
         "run_forever": run_forever,
         "call_soon": call_soon,
-        "call_soon_threadsafe": call_soon,
+        "call_soon_threadsafe": call_soon_threadsafe,
         "call_at": call_at,
         "stop": stop,
         "time": time,
@@ -275,6 +297,8 @@ def install() -> None:
     # It guards which loop a primitive belongs to, which is the same in any order.
     _core.ignore_lock(mixins._global_lock)
     _core.watch_futures(_subclasses(_asyncio.Future), _asyncio)
+    if hasattr(_asyncio, "all_tasks"):
+        _core.watch_all_tasks(_asyncio, _asked_for_tasks)
 
 
 def uninstall() -> None:

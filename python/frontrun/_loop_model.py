@@ -75,10 +75,15 @@ class LoopModel:
         self._watching: dict[events.Handle, int] = {}
         self._interests: dict[tuple[int, bool], _Interest] = {}
         self._endings: dict[int, _Flag] = {}
+        self._ended: list[int] = []
         self._runner: int | None = None
         self._stop: _Flag | None = None
         self._error: BaseException | None = None
         models.add(self)
+
+    def ask_for_tasks(self) -> None:
+        """Read of all tasks that the loop has had whether they are done."""
+        _core.read_flags([*map(_core.flag_number, self._tasks.values()), *self._ended])
 
     def tasks(self) -> list[Any]:
         """The tasks that have not ended."""
@@ -275,7 +280,8 @@ class LoopModel:
             _core.begin_task_step(task)
         else:
             _core.read_flag(handle)
-        if not handle.cancelled():
+        # Asked as loops ask, without the lock that some handles have.
+        if not handle._cancelled:
             self._spawned[number] = []
             try:
                 handle._run()
@@ -322,6 +328,7 @@ class LoopModel:
             _core.set_flag(turn)
         if task is not None:
             del self._tasks[number]
+            self._ended.append(_core.flag_number(task))
             _core.set_flag(task)
             if number in self._endings:
                 self._signal(self._endings[number])

@@ -184,7 +184,15 @@ const ROWS: &[Row] = &[
             (A::WriteWhole, "iadd iconcat ior iand isub ixor imul"),
         ],
     ),
-    ("_heapq", "", &[(A::WriteWhole, "heappush heappop heapify heapreplace heappushpop")]),
+    (
+        "_heapq",
+        "",
+        &[(
+            A::WriteWhole,
+            "heappush heappop heapify heapreplace heappushpop heappush_max heappop_max heapify_max heapreplace_max \
+             heappushpop_max",
+        )],
+    ),
     (
         "_bisect",
         "",

@@ -155,7 +155,7 @@ pub unsafe fn is_namespace(class: *mut ffi::PyTypeObject) -> bool {
 }
 
 /// Modules whose objects are modelled, cannot change, or are known for what they do with what they are given.
-const MODELLED: [&[u8]; 25] = [
+const MODELLED: [&[u8]; 26] = [
     b"_asyncio.",
     b"_contextvars.",
     b"_io.",
@@ -174,6 +174,7 @@ const MODELLED: [&[u8]; 25] = [
     b"numpy.",
     b"operator.",
     // What a driver keeps for itself goes to its server and comes from there, in steps of their own.
+    b"psycopg2.",
     b"psycopg_binary.",
     b"psycopg_c.",
     b"re.",

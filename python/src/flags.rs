@@ -2,6 +2,7 @@
 //!
 //! Not here: who waits (tasks), which descriptors set them (watches).
 
+use crate::observed::several;
 use crate::{controlled, names, run};
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
 use pyo3::exceptions::PyRuntimeError;
@@ -55,6 +56,22 @@ pub fn clear_flag(object: &Bound<'_, PyAny>) -> PyResult<()> {
 pub fn read_flag(object: &Bound<'_, PyAny>) -> PyResult<()> {
     let at = Location::new(flag(object, 0), Part::State);
     step(me()?, Operation::Read { at }, 1);
+    Ok(())
+}
+
+/// The number of the object that a flag belongs to.
+#[pyfunction]
+pub fn flag_number(object: &Bound<'_, PyAny>) -> u32 {
+    flag(object, 0).0
+}
+
+/// Reads the flags of these objects at once.
+#[pyfunction]
+pub fn read_flags(numbers: Vec<u32>) -> PyResult<()> {
+    let at = |number: &u32| Location::new(ObjectId(*number), Part::State);
+    if let Some((operation, result)) = several(numbers.iter().map(at).collect(), false) {
+        step(me()?, operation, result);
+    }
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! Notices when the memory of an object is freed, so that its address can stand for another object.
 //!
-//! Model: objects of most types are freed through the interpreter's object allocator, whose `free` is wrapped. Lists
-//! and dictionaries may be kept by the interpreter for reuse without being freed, so the deallocators of those two
-//! types are wrapped too. Nothing is kept alive and no reference count changes.
+//! Model: objects of most types are freed through the interpreter's object allocator, whose `free` is wrapped. Lists,
+//! dictionaries, and from 3.14 on some iterators and bound methods, may be kept by the interpreter for reuse without being
+//! freed, so the deallocators of those types are wrapped too. Nothing is kept alive and no reference count changes.
 //!
 //! Invariant: the hooks touch the identities only, for addresses that the filter knows.
 
@@ -12,8 +12,37 @@ use std::ffi::c_void;
 use std::sync::OnceLock;
 
 static ALLOCATOR: OnceLock<Allocator> = OnceLock::new();
-static LIST_DEALLOC: OnceLock<ffi::destructor> = OnceLock::new();
-static DICT_DEALLOC: OnceLock<ffi::destructor> = OnceLock::new();
+/// The deallocators that the types of [`kept`] had before.
+static DEALLOCS: [OnceLock<ffi::destructor>; N_KEPT] = [const { OnceLock::new() }; N_KEPT];
+
+const N_KEPT: usize = if cfg!(Py_3_14) { 8 } else { 2 };
+
+/// The types whose objects the interpreter keeps for reuse, as far as they get numbers, each with its wrapper.
+fn kept() -> [(*mut ffi::PyTypeObject, ffi::destructor); N_KEPT] {
+    [
+        (&raw mut ffi::PyList_Type, dealloc::<0>),
+        (&raw mut ffi::PyDict_Type, dealloc::<1>),
+        #[cfg(Py_3_14)]
+        (&raw mut ffi::PyListIter_Type, dealloc::<2>),
+        #[cfg(Py_3_14)]
+        (&raw mut PyTupleIter_Type, dealloc::<3>),
+        #[cfg(Py_3_14)]
+        (&raw mut ffi::PyRange_Type, dealloc::<4>),
+        #[cfg(Py_3_14)]
+        (&raw mut ffi::PyRangeIter_Type, dealloc::<5>),
+        #[cfg(Py_3_14)]
+        (&raw mut PyMethod_Type, dealloc::<6>),
+        #[cfg(Py_3_14)]
+        (&raw mut ffi::PyCFunction_Type, dealloc::<7>),
+    ]
+}
+
+#[cfg(Py_3_14)]
+#[allow(non_upper_case_globals)]
+unsafe extern "C" {
+    static mut PyTupleIter_Type: ffi::PyTypeObject;
+    static mut PyMethod_Type: ffi::PyTypeObject;
+}
 
 struct Allocator(ffi::PyMemAllocatorEx);
 
@@ -38,25 +67,16 @@ extern "C" fn free(context: *mut c_void, memory: *mut c_void) {
     }
 }
 
-unsafe extern "C" fn list_dealloc(object: *mut ffi::PyObject) {
-    // SAFETY: a dying list still has its type.
+unsafe extern "C" fn dealloc<const NTH: usize>(object: *mut ffi::PyObject) {
+    // SAFETY: a dying object still has its type.
     forget(unsafe { interpreter::block(object) });
-    if let Some(original) = LIST_DEALLOC.get() {
+    if let Some(original) = DEALLOCS[NTH].get() {
         // SAFETY: the deallocator that the type had before.
         unsafe { original(object) }
     }
 }
 
-unsafe extern "C" fn dict_dealloc(object: *mut ffi::PyObject) {
-    // SAFETY: a dying dictionary still has its type.
-    forget(unsafe { interpreter::block(object) });
-    if let Some(original) = DICT_DEALLOC.get() {
-        // SAFETY: the deallocator that the type had before.
-        unsafe { original(object) }
-    }
-}
-
-/// Wraps the allocator and the two deallocators, once a process.
+/// Wraps the allocator and these deallocators, once a process.
 ///
 /// # Safety
 /// The interpreter's lock is held.
@@ -65,7 +85,7 @@ pub unsafe fn install() {
         return;
     }
     // SAFETY: the interpreter allows the allocator to be wrapped at any time, as long as the wrapper passes memory
-    // on to the one that made it; the two types are static and writable.
+    // on to the one that made it; the types are static and writable.
     unsafe {
         let mut current = std::mem::MaybeUninit::<ffi::PyMemAllocatorEx>::uninit();
         ffi::PyMem_GetAllocator(ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_OBJ, current.as_mut_ptr());
@@ -73,10 +93,7 @@ pub unsafe fn install() {
         let mut wrapped = ffi::PyMemAllocatorEx { free: Some(free), ..original };
         let _ = ALLOCATOR.set(Allocator(original));
         ffi::PyMem_SetAllocator(ffi::PyMemAllocatorDomain::PYMEM_DOMAIN_OBJ, &raw mut wrapped);
-        for (class, slot, wrapper) in [
-            (&raw mut ffi::PyList_Type, &LIST_DEALLOC, list_dealloc as ffi::destructor),
-            (&raw mut ffi::PyDict_Type, &DICT_DEALLOC, dict_dealloc as ffi::destructor),
-        ] {
+        for ((class, wrapper), slot) in kept().into_iter().zip(&DEALLOCS) {
             if let Some(original) = (*class).tp_dealloc {
                 let _ = slot.set(original);
                 (*class).tp_dealloc = Some(wrapper);

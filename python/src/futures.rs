@@ -5,6 +5,8 @@
 //! to be cancelled is a location of its own, and so is what a task waits for, which is cancelled in its place. A task
 //! completes without a method; its loop says so (tasks).
 //!
+//! From 3.14 on it is C code, too, that tells which tasks of a loop are not done: the loop says what it reads.
+//!
 //! Not here: the subclasses that Python code may define, which call these methods in the end; futures written in Python.
 
 use crate::replaced::{Object, Original, controlled, replace};
@@ -14,6 +16,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Whether a future is done, as the original method says.
@@ -160,6 +163,45 @@ fn watch_await(class: &Bound<'_, PyAny>) {
             *slot = with;
         }
     }
+}
+
+static ALL_TASKS: Original = Original::new();
+
+/// What records that all tasks of a loop are asked for.
+static ASKED: OnceLock<Py<PyAny>> = OnceLock::new();
+
+unsafe extern "C" fn all_tasks(
+    module: Object,
+    arguments: *mut c_void,
+    count: *mut c_void,
+    keywords: *mut c_void,
+) -> Object {
+    // SAFETY: called through the function's definition, by the convention of `METH_FASTCALL | METH_KEYWORDS`; its only argument is
+    // the loop.
+    unsafe {
+        if controlled(module).is_some()
+            && let Some(asked) = ASKED.get()
+        {
+            let named = if keywords.is_null() { 0 } else { ffi::PyTuple_Size(keywords.cast()) };
+            let is_given = ffi::PyVectorcall_NARGS(count.addr()) + named > 0;
+            let of = if is_given { arguments.cast::<Object>().read() } else { ffi::Py_None() };
+            let told =
+                ffi::PyObject_CallFunctionObjArgs(asked.as_ptr(), of, ptr::null_mut::<ffi::PyObject>());
+            if told.is_null() {
+                return told;
+            }
+            ffi::Py_DECREF(told);
+        }
+        ALL_TASKS.call_all(module, arguments, count, keywords, ptr::null_mut())
+    }
+}
+
+/// Has `asked` called with the loop, or `None` for the one that runs, before `all_tasks` of `module` tells under control which
+/// of its tasks are not done. The first such callable stays.
+#[pyfunction]
+pub fn watch_all_tasks(module: &Bound<'_, PyAny>, asked: Py<PyAny>) -> PyResult<()> {
+    let _ = ASKED.set(asked);
+    replace(module, "all_tasks", &ALL_TASKS, all_tasks as *const () as usize)
 }
 
 /// Replaces the C functions of futures and tasks, and of the subclasses of futures that exist, for the rest of this

@@ -18,7 +18,7 @@ pub enum Found {
     Unknown,
 }
 
-/// The part of a dictionary's table that comes before the indices, the same from 3.11 to 3.13.
+/// The part of a dictionary's table that comes before the indices, the same from 3.11 to 3.14.
 #[repr(C)]
 struct Keys {
     references: isize,

@@ -1,13 +1,16 @@
 //! What the recorder must know of CPython's memory layout, per minor version, in one place.
 //!
 //! Invariant: every function here only reads memory, never runs Python code, and is called with the
-//! interpreter's lock held. The offsets are those of the public headers of 3.11.7, 3.12.1 and 3.13.0 and are
+//! interpreter's lock held. The offsets are those of the public headers of 3.11.7, 3.12.1, 3.13.0 and 3.14.10 and are
 //! stable within a minor version; [`built_for`] is asked before anything else.
 
 use pyo3::ffi;
 
-/// Offset of `localsplus` in `_PyInterpreterFrame`: 72 in 3.11, 3.12 and 3.13.
-const LOCALSPLUS: usize = 72;
+/// Offset of `localsplus` in `_PyInterpreterFrame`.
+const LOCALSPLUS: usize = if cfg!(Py_3_14) { 80 } else { 72 };
+/// What a slot of 3.14 says besides the object: whether it counts as a reference, and, if both bits are set, that it holds a
+/// number. Without an object it is not zero.
+const TAG: usize = if cfg!(Py_3_14) { 3 } else { 0 };
 
 #[cfg(not(Py_3_12))]
 const F_GLOBALS: usize = 8;
@@ -30,7 +33,13 @@ const CO_NLOCALSPLUS: usize = if cfg!(Py_3_12) { 72 } else { 76 };
 /// Offset of the instruction that a frame executes, in all versions.
 const INSTRUCTION: usize = 56;
 /// Who owns the frame: 1 for a generator or coroutine.
-const OWNER: usize = if cfg!(Py_3_12) { 70 } else { 69 };
+const OWNER: usize = if cfg!(Py_3_14) {
+    74
+} else if cfg!(Py_3_12) {
+    70
+} else {
+    69
+};
 /// Offset of the frame in a generator or coroutine object.
 const GENERATOR_FRAME: usize = if cfg!(Py_3_12) { 72 } else { 80 };
 
@@ -64,6 +73,17 @@ impl Frame {
         unsafe { self.0.add(offset).cast::<*mut ffi::PyObject>().read() }
     }
 
+    /// The object in a slot; null where there is none, or a number without an object.
+    unsafe fn object(self, offset: usize) -> *mut ffi::PyObject {
+        // SAFETY: the caller passes the offset of a slot of a live frame.
+        let tagged = unsafe { self.pointer(offset) };
+        let tag = tagged.addr() & TAG;
+        if tag != 0 && tag == TAG {
+            return std::ptr::null_mut();
+        }
+        tagged.map_addr(|address| address & !TAG)
+    }
+
     /// The frame of the caller; `None` at the bottom of the thread's stack.
     ///
     /// # Safety
@@ -86,7 +106,7 @@ impl Frame {
     pub unsafe fn progress(self) -> (usize, usize) {
         // SAFETY: as the caller promises; the type check selects the layout.
         unsafe {
-            let code = self.pointer(CODE);
+            let code = self.object(CODE);
             if code.is_null() || ffi::PyCode_Check(code) == 0 {
                 return (0, 0);
             }
@@ -129,7 +149,7 @@ impl Frame {
     pub unsafe fn code(self) -> Option<(*mut ffi::PyObject, bool)> {
         // SAFETY: as the caller promises; the type check selects the layout.
         unsafe {
-            let code = self.pointer(CODE);
+            let code = self.object(CODE);
             if code.is_null() || ffi::PyCode_Check(code) == 0 {
                 return None;
             }
@@ -144,7 +164,7 @@ impl Frame {
     /// The frame is live.
     pub unsafe fn runs(self, code: *mut ffi::PyObject) -> bool {
         // SAFETY: as the caller promises.
-        unsafe { self.pointer(CODE) == code }
+        unsafe { self.object(CODE) == code }
     }
 
     /// A slot of the frame's locals, cells and value stack; may be null.
@@ -153,7 +173,7 @@ impl Frame {
     /// `index` is below the code object's locals plus the current stack depth.
     pub unsafe fn slot(self, index: usize) -> *mut ffi::PyObject {
         // SAFETY: as the caller promises.
-        unsafe { self.pointer(LOCALSPLUS + 8 * index) }
+        unsafe { self.object(LOCALSPLUS + 8 * index) }
     }
 
     /// The globals dictionary.
@@ -320,8 +340,13 @@ pub unsafe fn viewed_object(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
 /// # Safety
 /// `lock` is a live `_thread.RLock`.
 pub unsafe fn rlock_count(lock: *mut ffi::PyObject) -> u64 {
-    // SAFETY: `rlockobject`: header, lock, owner, count.
-    unsafe { lock.cast::<u8>().add(32).cast::<u64>().read() }
+    // SAFETY: `rlockobject`: header, lock, owner, count. That of 3.14 counts from the second time on, and has no owner when
+    // it is free.
+    unsafe {
+        let fields = lock.cast::<u8>().add(24).cast::<u64>();
+        let (owner, count) = (fields.read(), fields.add(1).read());
+        if cfg!(Py_3_14) { if owner == 0 { 0 } else { count + 1 } } else { count }
+    }
 }
 
 /// The identifier of the thread that holds a re-entrant lock.

@@ -144,11 +144,11 @@ mod _core {
     #[pymodule_export]
     use super::exploring::{confirm_served, describe_builds, explain, explore_served, socket_pairs, turns};
     #[pymodule_export]
-    use super::flags::{clear_flag, read_flag, set_flag};
+    use super::flags::{clear_flag, flag_number, read_flag, read_flags, set_flag};
     #[pymodule_export]
     use super::free_threading::set_free_threaded;
     #[pymodule_export]
-    use super::futures::watch_futures;
+    use super::futures::{watch_all_tasks, watch_futures};
     #[pymodule_export]
     use super::io::{leave_files, note_change, note_streams, watch_io, write_io_to};
     #[pymodule_export]

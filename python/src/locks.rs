@@ -23,6 +23,7 @@ static LOCK_REINIT: Original = Original::new();
 static RLOCK_REINIT: Original = Original::new();
 static RLOCK_SAVE: Original = Original::new();
 static RLOCK_RESTORE: Original = Original::new();
+static RLOCK_LOCKED: Original = Original::new();
 
 /// The arguments `blocking` and `timeout` of an acquisition, borrowed; null for one that is not given.
 unsafe fn asked(arguments: Object, keywords: Object) -> (Object, Object) {
@@ -186,6 +187,19 @@ unsafe extern "C" fn rlock_release(object: Object, a: *mut c_void, b: *mut c_voi
     }
 }
 
+/// From 3.14 on.
+unsafe extern "C" fn rlock_locked(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
+    // SAFETY: called through the method's definition.
+    unsafe {
+        if let Some(me) = controlled(object) {
+            let lock = names::number(object);
+            run::initial_lock(lock, || interpreter::rlock_count(object) > 0);
+            step(me, read(Location::new(lock, Part::State)).0, false, 1);
+        }
+        RLOCK_LOCKED.call(object, a, b)
+    }
+}
+
 unsafe extern "C" fn rlock_save(object: Object, a: *mut c_void, b: *mut c_void) -> Object {
     // SAFETY: called through the method's definition.
     unsafe {
@@ -240,11 +254,11 @@ unsafe extern "C" fn rlock_reinit(object: Object, a: *mut c_void, b: *mut c_void
 }
 
 /// The methods that are replaced: class, name, original, replacement.
-fn methods() -> [(&'static str, &'static str, &'static Original, usize); 16] {
+fn methods() -> impl Iterator<Item = (&'static str, &'static str, &'static Original, usize)> {
     let (acquire, release) = (lock_acquire as *const () as usize, lock_release as *const () as usize);
     let locked = lock_locked as *const () as usize;
     let (racquire, rrelease) = (rlock_acquire as *const () as usize, rlock_release as *const () as usize);
-    [
+    let of_all = [
         ("LockType", "acquire", &LOCK_ACQUIRE, acquire),
         ("LockType", "acquire_lock", &LOCK_ACQUIRE, acquire),
         ("LockType", "__enter__", &LOCK_ACQUIRE, acquire),
@@ -261,7 +275,10 @@ fn methods() -> [(&'static str, &'static str, &'static Original, usize); 16] {
         ("RLock", "_at_fork_reinit", &RLOCK_REINIT, rlock_reinit as *const () as usize),
         ("RLock", "_release_save", &RLOCK_SAVE, rlock_save as *const () as usize),
         ("RLock", "_acquire_restore", &RLOCK_RESTORE, rlock_restore as *const () as usize),
-    ]
+    ];
+    let of_some =
+        cfg!(Py_3_14).then_some(("RLock", "locked", &RLOCK_LOCKED, rlock_locked as *const () as usize));
+    of_all.into_iter().chain(of_some)
 }
 
 /// Gives the calling thread an observer of its waits for locks, or takes it away.
@@ -296,9 +313,7 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
 /// As for [`install`].
 pub fn uninstall(py: Python<'_>) -> PyResult<()> {
     let thread = py.import("_thread")?;
-    methods()
-        .into_iter()
-        .try_for_each(|(class, name, original, _)| restore(&thread.getattr(class)?, name, original))
+    methods().try_for_each(|(class, name, original, _)| restore(&thread.getattr(class)?, name, original))
 }
 
 /// Whether a lock of the interpreter, re-entrant or not, is free now.

@@ -74,7 +74,7 @@ pub unsafe fn called_c_code(site: &Site, frame: Frame) -> Option<*mut ffi::PyObj
     }
 }
 
-/// `f(*args)`: the callable and what is spread. Below the arguments lies the callable, on 3.13 with a null between.
+/// `f(*args)`: the callable and what is spread. Below the arguments lies the callable, from 3.13 on with a null between.
 ///
 /// # Safety
 /// As for [`operands`].

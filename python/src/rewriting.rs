@@ -91,7 +91,7 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py,
     let mut nested_changed = false;
     for constant in &old_consts {
         if constant.is_instance_of::<PyCode>() {
-            let inner = rewrite(&constant, seen)?;
+            let inner = rewrite(&constant, if is_annotation(&constant)? { Seen::Hidden } else { seen })?;
             nested_changed |= !inner.is(&constant);
             consts.append(inner)?;
         } else {
@@ -134,6 +134,12 @@ pub fn rewrite<'py>(code: &Bound<'py, PyAny>, seen: Seen) -> PyResult<Bound<'py,
     }
     changes.set_item("co_consts", consts.to_tuple())?;
     code.call_method("replace", (), Some(&changes))
+}
+
+/// Whether code evaluates annotations. From 3.14 on whoever asks first for them runs it, and what it gives is kept for the others:
+/// who that is makes no difference.
+fn is_annotation(code: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(cfg!(Py_3_14) && code.getattr("co_name")?.extract::<&str>()? == "__annotate__")
 }
 
 /// The constant by which code without hooks is told.

@@ -2,7 +2,7 @@
 //! or the GIL is released.
 //!
 //! # Model
-//! CPython 3.11 to 3.13 look at the eval breaker in `RESUME` (where a function begins, and behind a `yield`, but not behind an
+//! CPython 3.11 to 3.14 look at the eval breaker in `RESUME` (where a function begins, and behind a `yield`, but not behind an
 //! `await`), at jumps backwards, and at the end of calls of C code (`CALL`, `CALL_KW`, `CALL_FUNCTION_EX`); the call of one
 //! Python function by another has the `RESUME` alone. No other instruction does: not attributes, items, operators,
 //! `with`, nor a return.

@@ -14,7 +14,7 @@ fn rewriter() -> PathBuf {
 }
 
 fn is_supported(python: &str) -> bool {
-    let check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))";
+    let check = "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))";
     Command::new(python).args(["-c", check]).status().is_ok_and(|status| status.success())
 }
 
@@ -28,7 +28,7 @@ fn python_tests_pass() {
         Ok(pythons) => pythons.split(':').collect(),
         Err(_) if is_supported("python3") => vec!["python3"],
         Err(_) => {
-            eprintln!("skipped: python3 is not CPython 3.11, 3.12 or 3.13");
+            eprintln!("skipped: python3 is not a CPython from 3.11 to 3.14");
             return;
         }
     };

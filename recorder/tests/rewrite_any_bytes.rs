@@ -52,11 +52,18 @@ fn statement() -> impl Strategy<Value = Statement> {
     ]
 }
 
+fn extended_arg(version: PyVersion) -> u8 {
+    match version {
+        PyVersion::V3_11 | PyVersion::V3_12 => 144,
+        PyVersion::V3_13 => 71,
+        PyVersion::V3_14 => 69,
+    }
+}
+
 /// A function body of these statements; each takes the same number of units, jumps padded with NOPs.
 fn assemble(version: PyVersion, statements: &[Statement]) -> Vec<u8> {
     let opcode = |name: &str| opcode_named(version, name);
-    let (load_fast, nop, extended) =
-        (opcode("LOAD_FAST"), opcode("NOP"), if version == PyVersion::V3_13 { 71 } else { 144 });
+    let (load_fast, nop, extended) = (opcode("LOAD_FAST"), opcode("NOP"), extended_arg(version));
     let forward = |name: &str| match version {
         PyVersion::V3_11 => opcode(&name.replace("JUMP", "JUMP_FORWARD")),
         _ => opcode(name),
@@ -151,7 +158,7 @@ proptest! {
         let kinds = KindSet::of(&[SiteKind::DeleteAttr, SiteKind::IsTrue]);
         let expected = statements.iter().filter(|statement| match statement {
             Statement::Attribute { .. } => true,
-            Statement::JumpIfTrue { .. } => version != PyVersion::V3_13,
+            Statement::JumpIfTrue { .. } => matches!(version, PyVersion::V3_11 | PyVersion::V3_12),
             Statement::JumpIfNone { .. } => false,
         });
         match rewrite(version, view, kinds).expect("the code is valid") {

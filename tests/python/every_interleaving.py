@@ -56,7 +56,7 @@ class Switches:
         ended = id(frame) != self._current[me]
         name = opcode_names(frame.f_code)[offset >> 1]
         if name not in PROLOGUE and id(frame) not in self._latest[me]:
-            # Its `RESUME`, of which 3.12 and 3.13 do not tell, is behind it.
+            # Its `RESUME`, of which `sys.monitoring` does not tell, is behind it.
             self._possible[me] = True
         if self._latest[me].get(id(frame)) in CALLS and (self._most or not ended):
             self._possible[me] = True

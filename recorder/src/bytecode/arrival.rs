@@ -71,7 +71,7 @@ impl Walk<'_> {
             }
             let instruction = &self.program.instructions[index];
             if instruction.op.flow.direction() == Some(Direction::Backward) {
-                jumps.extend(instruction.target.map(|target| target as usize));
+                jumps.extend(instruction.jumps_to());
             }
             pending.extend(self.successors(index));
         }
@@ -84,7 +84,6 @@ impl Walk<'_> {
         let handlers =
             self.handlers.iter().filter(covers).filter_map(|entry| self.program.index_of(entry.target).ok());
         let next = instruction.op.flow.falls_through().then_some(index + 1);
-        let target = instruction.target.map(|target| target as usize);
-        next.into_iter().chain(target).chain(handlers.map(|index| index as usize)).collect()
+        next.into_iter().chain(instruction.jumps_to()).chain(handlers.map(|index| index as usize)).collect()
     }
 }

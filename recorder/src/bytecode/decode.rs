@@ -21,7 +21,7 @@ pub(super) struct Instruction {
     pub start: u32,
     /// Unit of the opcode.
     pub unit: u32,
-    /// Index of the instruction jumped to.
+    /// Index of the instruction that the argument names, if it does: the one jumped to, unless nothing goes there.
     pub target: Option<u32>,
 }
 
@@ -29,6 +29,11 @@ impl Instruction {
     /// The unit after the instruction and its caches.
     pub fn end(&self) -> u32 {
         self.unit + 1 + u32::from(self.op.caches)
+    }
+
+    /// Index of the instruction jumped to.
+    pub fn jumps_to(&self) -> Option<usize> {
+        self.target.filter(|_| self.op.flow.jumps()).map(|target| target as usize)
     }
 }
 

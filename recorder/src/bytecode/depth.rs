@@ -56,9 +56,9 @@ impl Walk {
                 None => self.depths[index] = Some(depth),
             }
             let effect = instruction.op.effect;
-            if let Some(target) = instruction.target {
+            if let Some(target) = instruction.jumps_to() {
                 let there = self.check(i64::from(depth) + effect.to_target(instruction.arg), unit)?;
-                self.pending.push((target, there));
+                self.pending.push((target as u32, there));
             }
             if !instruction.op.flow.falls_through() {
                 return Ok(());

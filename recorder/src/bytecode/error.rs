@@ -8,7 +8,7 @@ use thiserror::Error;
 /// All positions count code units (two bytes) from the start of the original code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BytecodeError {
-    /// The opcode tables cover CPython 3.11, 3.12 and 3.13 only.
+    /// The opcode tables cover CPython 3.11 to 3.14 only.
     #[error("no opcode table for CPython {major}.{minor}")]
     UnsupportedVersion {
         /// `sys.version_info[0]`.

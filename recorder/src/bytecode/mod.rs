@@ -38,6 +38,7 @@ mod site;
 mod v3_11;
 mod v3_12;
 mod v3_13;
+mod v3_14;
 mod version;
 
 pub use error::BytecodeError;

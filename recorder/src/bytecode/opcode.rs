@@ -47,20 +47,27 @@ pub(super) enum Flow {
     Jump(Direction),
     /// At the next instruction or at the target.
     Branch(Direction),
+    /// At the next instruction. The argument says where another one is, as that of a jump does, but nothing goes there.
+    Mention(Direction),
 }
 
 impl Flow {
-    /// The direction of the jump, if there is one.
+    /// In which direction another instruction lies that the argument names, if it does.
     pub fn direction(self) -> Option<Direction> {
         match self {
-            Flow::Jump(direction) | Flow::Branch(direction) => Some(direction),
+            Flow::Jump(direction) | Flow::Branch(direction) | Flow::Mention(direction) => Some(direction),
             Flow::Next | Flow::Stop => None,
         }
     }
 
+    /// Whether that instruction is a successor.
+    pub fn jumps(self) -> bool {
+        matches!(self, Flow::Jump(_) | Flow::Branch(_))
+    }
+
     /// Whether the next instruction is a successor.
     pub fn falls_through(self) -> bool {
-        matches!(self, Flow::Next | Flow::Branch(_))
+        matches!(self, Flow::Next | Flow::Branch(_) | Flow::Mention(_))
     }
 }
 
@@ -139,8 +146,10 @@ pub(super) enum Visible {
     Global,
     /// `COMPARE_OP`: the low bits hold hints for specialisation.
     Comparison { shift: u8 },
-    /// `BINARY_OP`: arguments from `NB_INPLACE_ADD` on are in-place operators.
+    /// `BINARY_OP`: arguments from `NB_INPLACE_ADD` on are in-place operators, and `NB_SUBSCR` is a subscript.
     BinaryOrInplace,
+    /// `CALL_FUNCTION_EX` from 3.14 on: there is always a place for keywords, which may be NULL.
+    Spread,
     /// Truth test that is visible only if its operand may be something else than a bool.
     Truth,
     /// `FORMAT_WITH_SPEC`.
@@ -201,7 +210,7 @@ pub struct OpcodeFacts {
     pub name: &'static str,
     /// Code units of inline cache.
     pub caches: u8,
-    /// Whether it may jump.
+    /// Whether its argument names another instruction, as that of a jump does.
     pub jumps: bool,
     /// Whether the next instruction is a successor.
     pub falls_through: bool,

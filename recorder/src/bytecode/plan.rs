@@ -88,7 +88,7 @@ fn note_arrivals(program: &Program, handlers: &[Entry], body: usize, hooks: &mut
 fn repeated<'p>(program: &'p Program, locations: &'p [Location]) -> impl Fn(usize) -> bool + 'p {
     let jumps = program.instructions.iter().enumerate();
     let loops: Vec<(usize, usize)> = jumps
-        .filter_map(|(index, instruction)| Some((instruction.target? as usize, index)))
+        .filter_map(|(index, instruction)| Some((instruction.jumps_to()?, index)))
         .filter(|(target, jump)| target <= jump && !takes(program, *target))
         .collect();
     let inside: Vec<Location> =
@@ -108,6 +108,8 @@ fn takes(program: &Program, index: usize) -> bool {
 fn visible_operation(program: &Program, index: usize) -> Option<(SiteKind, u32, bool)> {
     /// The first in-place operator of `BINARY_OP`, the same in all versions.
     const NB_INPLACE_ADD: u32 = 13;
+    /// The subscript of `BINARY_OP`, which is behind the in-place operators from 3.14 on.
+    const NB_SUBSCR: u32 = 26;
     const INTRINSIC_IMPORT_STAR: u32 = 2;
     const INTRINSIC_UNARY_POSITIVE: u32 = 5;
 
@@ -124,8 +126,10 @@ fn visible_operation(program: &Program, index: usize) -> Option<(SiteKind, u32, 
         Visible::SuperAttr => Some((SiteKind::LoadSuperAttr, arg >> 2, arg & 1 != 0)),
         Visible::Global => Some((SiteKind::LoadGlobal, arg >> 1, false)),
         Visible::Comparison { shift } => Some((SiteKind::Compare, arg >> shift, false)),
+        Visible::BinaryOrInplace if arg == NB_SUBSCR => Some((SiteKind::BinarySubscr, 0, false)),
         Visible::BinaryOrInplace if arg >= NB_INPLACE_ADD => plain(SiteKind::InplaceOp),
         Visible::BinaryOrInplace => plain(SiteKind::BinaryOp),
+        Visible::Spread => Some((SiteKind::CallFunctionEx, 1, false)),
         Visible::Truth if operand_is_bool(program, index) => None,
         Visible::Truth => Some((SiteKind::IsTrue, 0, false)),
         Visible::WithSpec => Some((SiteKind::FormatValue, 4, false)),

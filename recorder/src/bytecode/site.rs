@@ -103,13 +103,13 @@ site_kinds! {
     DictUpdate,
     /// `dict ... mapping`; the dict is `arg` slots below the mapping.
     DictMerge,
-    /// `callable self-or-NULL argument*argc` on 3.13.
+    /// `callable self-or-NULL argument*argc` from 3.13 on.
     /// Before: `NULL callable argument*argc`, or `method self argument*argc` if the first is not NULL.
     /// Keyword arguments are the last of the arguments, see [`SiteSpec::keyword_names`].
     Call,
     /// `callable self-or-NULL argument*argc names`, where `names` is a tuple. From 3.13 on.
     CallKw,
-    /// `NULL callable arguments`, on 3.13 `callable NULL arguments`; then `keywords` if `arg & 1`.
+    /// `NULL callable arguments`, from 3.13 on `callable NULL arguments`; then `keywords` if `arg & 1`, which may be NULL.
     CallFunctionEx,
     /// `left right`; `arg` is the argument of `BINARY_OP`, below 13.
     BinaryOp,
@@ -119,11 +119,12 @@ site_kinds! {
     UnaryOp,
     /// `object`, then `specification` if `arg & 4`; `arg & 3` asks for `str`, `repr` or `ascii` first.
     FormatValue,
-    /// `manager`.
+    /// `manager`. Up to 3.13.
     BeforeWith,
-    /// `manager`.
+    /// `manager`. Up to 3.13.
     BeforeAsyncWith,
-    /// `exit last-instruction previous-exception exception`; `exit` is about to be called.
+    /// `exit last-instruction previous-exception exception`, from 3.14 on with `self-or-NULL` behind `exit`, which is about to
+    /// be called.
     WithExceptStart,
     /// `level fromlist`; `arg` is the index of the name.
     ImportName,

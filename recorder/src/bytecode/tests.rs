@@ -237,9 +237,9 @@ fn versions_without_a_table_are_refused() {
     for (index, version) in PyVersion::ALL.into_iter().enumerate() {
         assert_eq!(PyVersion::try_from((3, 11 + index as u8)), Ok(version));
     }
-    let error = BytecodeError::UnsupportedVersion { major: 3, minor: 14 };
-    assert_eq!(PyVersion::try_from((3, 14)), Err(error));
-    assert_eq!(error.to_string(), "no opcode table for CPython 3.14");
+    let error = BytecodeError::UnsupportedVersion { major: 3, minor: 15 };
+    assert_eq!(PyVersion::try_from((3, 15)), Err(error));
+    assert_eq!(error.to_string(), "no opcode table for CPython 3.15");
 }
 
 #[test]
@@ -264,4 +264,27 @@ fn a_loop_that_takes_from_an_iterator_gets_on_each_time() {
         let load = sites.iter().find(|site| site.kind == SiteKind::LoadAttr).unwrap();
         assert_eq!(load.in_loop, expected);
     }
+}
+
+#[test]
+fn subscripts_and_spreads_of_3_14_are_told_by_their_arguments() {
+    // o[o], then o(*o) with a NULL for the keywords.
+    let subscript = [86, 0, 86, 0, 44, 26, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let spread = [86, 0, 33, 0, 86, 0, 33, 0, 4, 0];
+    let code = [&[128, 0], &subscript[..], &[31, 0], &spread, &[35, 0]].concat();
+    let rewritten = rewrite_all(PyVersion::V3_14, &code, 4);
+    let found: Vec<_> = rewritten.sites.iter().map(|site| (site.kind, site.arg, site.depth)).collect();
+    assert_eq!(found, [(SiteKind::BinarySubscr, 0, 2), (SiteKind::CallFunctionEx, 1, 4)]);
+}
+
+#[test]
+fn end_of_an_asynchronous_loop_goes_on_naming_the_end_of_its_send() {
+    // NOP stands for END_SEND at unit 1, then o.x, which gets a hook, a value more, and END_ASYNC_FOR.
+    let load = [&[80, 0][..], &[0; 18]].concat();
+    let code = [&[128, 0, 27, 0, 86, 0][..], &load, &[86, 0, 68, 13, 82, 0, 35, 0]].concat();
+    let rewritten = rewrite_all(PyVersion::V3_14, &code, 2);
+    assert_eq!(kinds(&rewritten), [(SiteKind::LoadAttr, 1)]);
+    assert!(!rewritten.sites[0].in_loop);
+    let end = rewritten.code.len();
+    assert_eq!(rewritten.code[end - 6..end - 4], [68, 16]);
 }

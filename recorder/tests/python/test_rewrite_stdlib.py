@@ -18,7 +18,7 @@ SKIPPED_FOLDERS = {"test", "tests", "idlelib", "lib2to3", "site-packages", "turt
 LOAD_CONST = dis.opmap["LOAD_CONST"]
 DELETE_SUBSCR = dis.opmap["DELETE_SUBSCR"]
 FACTS = {number: facts for number in range(256) if (facts := opcode_facts(number, 0))}
-BACKWARD = {number for number, facts in FACTS.items() if "BACKWARD" in facts[-1]}
+BACKWARD = {number for number, facts in FACTS.items() if "BACKWARD" in facts[-1] or facts[-1] == "END_ASYNC_FOR"}
 
 
 def sources():
