@@ -239,8 +239,9 @@ def test_commands_of_redis_are_ordered_in_every_way(redis_server: str) -> None:
 def test_an_answer_may_come_too_late() -> None:
     with served(COUNTER) as port:
         result = explore(lambda: Counter(port), [Counter.read_or_give_up], lambda counter: counter.log)
-    assert result.exhausted, result.explanation
     assert set(result.outcomes) == {"['0']", "['late']"}
+    # There `wait_for` makes a task, and that data come to its stream before it has begun is not seen.
+    assert result.verdict == ("exhausted" if sys.version_info >= (3, 12) else "diverged"), result.explanation
 
 
 def test_a_command_that_waits_in_the_server_cannot_be_followed(redis_server: str) -> None:
