@@ -223,7 +223,7 @@ class LoopModel:
         else:
             _core.read_flag(handle)
         # Asked as loops ask, without the lock that some handles have.
-        if not handle._cancelled:  # type: ignore[attr-defined]
+        if not handle._cancelled:
             self._spawned[number] = []
             try:
                 handle._run()
