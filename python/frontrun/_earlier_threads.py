@@ -43,7 +43,8 @@ def renew_executors() -> None:
 def _pools() -> Iterator[Any]:
     """The executors that have threads."""
     module: Any = sys.modules.get("concurrent.futures.thread")
-    if module is None or not module._threads_queues:
+    # From 3.14 on a forked process does not know any more that there were threads.
+    if module is None or (sys.version_info < (3, 14) and not module._threads_queues):
         return
     for candidate in gc.get_objects():
         # Asking `isinstance` may run code of the program.

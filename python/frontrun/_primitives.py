@@ -8,6 +8,8 @@ these in Python (Barrier, queue.Queue, futures) runs as it is.
 from __future__ import annotations
 
 import _thread
+import math
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +23,16 @@ _BoundedSemaphore: Any = threading.BoundedSemaphore
 _Condition: Any = threading.Condition
 _REAL_LOCKS = (_thread.LockType, _thread.RLock)
 _ALL = 0xFFFFFFFF
+_NO_NUMBER = "Invalid value NaN (not a number)"
 
 
 def _event_step(kind: str, event: Any, timeout: float | None = None) -> bool:
     return _core.primitive(kind, event, int(event._flag), timeout=timeout)
+
+
+def _is_refused(timeout: float | None) -> bool:
+    """Whether a wait is refused for its time, as it is from 3.14 on where that is no number."""
+    return sys.version_info >= (3, 14) and timeout is not None and math.isnan(timeout)
 
 
 def event_is_set(self: Any) -> bool:
@@ -52,6 +60,8 @@ def event_clear(self: Any) -> None:
 def event_wait(self: Any, timeout: float | None = None) -> bool:
     if not _core.is_concurrent():
         return bool(_originals[_Event, "wait"](self, timeout))
+    if _is_refused(timeout) and not event_is_set(self):
+        raise ValueError(_NO_NUMBER)
     return _event_step("event_wait", self, timeout)
 
 
@@ -104,6 +114,8 @@ def condition_wait(self: Any, timeout: float | None = None) -> bool:
             if not self._is_owned():
                 message = "cannot wait on un-acquired lock"
                 raise RuntimeError(message)
+        if _is_refused(timeout):
+            raise ValueError(_NO_NUMBER)
     spurious = _spurious.chosen(timeout) if _core.is_concurrent() else None
     if spurious is not None:
         _spurious.wait(spurious, self, self._lock if modelled else None)

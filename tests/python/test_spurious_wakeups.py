@@ -167,6 +167,9 @@ class OwnLock:
     def release(self) -> None:
         self._lock.release()
 
+    def locked(self) -> bool:
+        return self._lock.locked()
+
     def __enter__(self) -> bool:
         return self.acquire()
 
