@@ -92,12 +92,19 @@ fn is_container(execution: &Execution, id: ObjectId) -> bool {
     )
 }
 
+/// Whether a name is stored, which reads it where else it is looked for: in classes.
+fn is_store(reads: &[Location], writes: &[Location]) -> bool {
+    let is_name = |at: &Location| matches!(at.part, Part::Key(_) | Part::Name(_));
+    matches!(writes, [at] if is_name(at) && reads.iter().all(|read| read.part == at.part))
+}
+
 /// What an operation does, in the third person and without its object.
 pub(crate) fn verb(operation: &Operation) -> &'static str {
     match operation {
         Operation::Read { .. } | Operation::ListGet { .. } | Operation::EventIsSet { .. } => "reads",
         Operation::Write { .. } | Operation::DictStore { .. } | Operation::ListSet { .. } => "writes",
         Operation::Touch { writes, .. } if writes.is_empty() => "reads",
+        Operation::Touch { reads, writes } if is_store(reads, writes) => "writes",
         Operation::Touch { .. } => "updates",
         Operation::Spawn { .. } => "spawns",
         Operation::Start => "starts",

@@ -258,7 +258,7 @@ fn who_enters_takes_a_place_behind_an_open_gate() {
     assert_eq!(within.value(state(B)), Value::Int(0));
     check(attempt.clone(), &open, 1, &[state(A)], &[state(B)]);
     check_disabled(enter, &within);
-    check(attempt.clone(), &within, 0, &[state(A), state(B)], &[]);
+    check(attempt.clone(), &within, 0, &[state(B), state(A)], &[]);
     check(attempt, &unknown(state(A)), UNKNOWN_RESULT, &[state(A)], &[state(B)]);
     let held = check(Operation::Acquire { lock }, &shut, 1, &[], &[state(C)]);
     let opened = check(Operation::ReleaseAndSet { lock, event: gate }, &held, 1, &[], &[state(A), state(C)]);
