@@ -261,7 +261,7 @@ fn who_enters_takes_a_place_behind_an_open_gate() {
     check(attempt.clone(), &within, 0, &[state(B), state(A)], &[]);
     check(attempt, &unknown(state(A)), UNKNOWN_RESULT, &[state(A)], &[state(B)]);
     let held = check(Operation::Acquire { lock }, &shut, 1, &[], &[state(C)]);
-    let opened = check(Operation::ReleaseAndSet { lock, event: gate }, &held, 1, &[], &[state(A), state(C)]);
+    let opened = check(Operation::ReleaseAndSet { lock, event: gate }, &held, 1, &[], &[state(C), state(A)]);
     assert_eq!((opened.value(state(A)), opened.value(state(C))), (Value::Int(1), Value::Int(0)));
 }
 
