@@ -55,8 +55,8 @@ pub unsafe fn loaded(object: *mut ffi::PyObject, name: Name<'_>) -> Vec<Location
         }
         let found = class::lookup(class, name.object);
         let is_data = !found.is_null() && is_data_descriptor(found);
-        let is_opaque = class::is_opaque(class::native(class));
-        if is_data && !is_program_s(found) && (is_opaque || !is_slot(found)) {
+        let is_kept = || !is_slot(found) || class::is_opaque(class::native(class));
+        if is_data && !is_program_s(found) && is_kept() {
             return loaded_by_c_code(object, name, found).into_iter().collect();
         }
         if !is_generic_load(class) {
@@ -133,8 +133,8 @@ pub unsafe fn plain_store(object: *mut ffi::PyObject, name: Name<'_>) -> Option<
         let class = ffi::Py_TYPE(object);
         let found = class::lookup(class, name.object);
         let reads = || searched(class, name.object).map(|holder| entry(holder, name));
-        let is_opaque = class::is_opaque(class::native(class));
-        if found.is_null() || !is_data_descriptor(found) || (is_slot(found) && !is_opaque) {
+        let is_kept = || !is_slot(found) || class::is_opaque(class::native(class));
+        if found.is_null() || !is_data_descriptor(found) || !is_kept() {
             let (at, reads) = (entry(object, name), reads().collect::<Box<[_]>>());
             if reads.is_empty() {
                 return Some(write(at));

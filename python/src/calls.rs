@@ -131,11 +131,10 @@ unsafe fn call_object(call: &Call<'_>) -> Option<Observed> {
             let receiver = callable.cast::<u8>().add(24).cast::<*mut ffi::PyObject>().read();
             return act(actions::at(address(descriptor)), receiver, call.arguments);
         }
-        let mut getting = Handed::default();
-        getting.apply(callable);
-        if getting.applies() {
-            getting.get(callable, *call.arguments.first()?);
-            return getting.observed();
+        if handed::gets_attributes(ffi::Py_TYPE(callable)) {
+            let mut handed = Handed::default();
+            handed.get(callable, *call.arguments.first()?);
+            return handed.observed();
         }
         if let Some(look) = handed::getter(class) {
             let (first, rest) = call.arguments.split_first()?;

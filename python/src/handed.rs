@@ -55,7 +55,7 @@ impl Handed {
     /// As for [`Handed::read`].
     pub unsafe fn apply(&mut self, function: *mut ffi::PyObject) {
         // SAFETY: as the caller promises.
-        if !function.is_null() && unsafe { name_of(ffi::Py_TYPE(function)) } == b"operator.attrgetter" {
+        if !function.is_null() && unsafe { gets_attributes(ffi::Py_TYPE(function)) } {
             self.getters.push(function);
         }
     }
@@ -350,6 +350,15 @@ unsafe fn is_stateless(class: *mut ffi::PyTypeObject) -> bool {
     ];
     // SAFETY: a live type.
     NAMES.contains(&unsafe { name_of(class) })
+}
+
+/// Whether an object of this class is an `operator.attrgetter`.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn gets_attributes(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { name_of(class) == b"operator.attrgetter" }
 }
 
 /// How far calling an object of this class looks at the argument, if it is one that only gets something from it.

@@ -33,34 +33,51 @@ pub unsafe fn given(site: &Site, frame: Frame) -> *mut ffi::PyObject {
     }
 }
 
+/// Whether C code of the instruction at `site` may use what functions give it, although it touches nothing itself.
+///
+/// # Safety
+/// As for [`given`].
+pub unsafe fn are_used(site: &Site, frame: Frame) -> bool {
+    use SiteKind as K;
+    // SAFETY: as the caller promises.
+    unsafe {
+        match site.kind {
+            // A function that it calls may return an iterator, of which this instruction takes nothing.
+            K::GetIter => return true,
+            K::Call | K::CallKw | K::CallFunctionEx => {
+                let Some(callable) = operands::called_c_code(site, frame) else { return false };
+                if is_iterator(callable) || keeps(callable) {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+        are_taken_apart(site, frame, ptr::null_mut())
+    }
+}
+
 /// Whether the call at `site` makes an iterator and takes nothing from it, or from those that it is made of.
 ///
 /// # Safety
 /// As for [`given`].
 pub unsafe fn makes_iterator(site: &Site, frame: Frame) -> bool {
     // SAFETY: as the caller promises.
+    unsafe { operands::called_c_code(site, frame).is_some_and(|callable| is_iterator(callable)) }
+}
+
+/// Whether calling C code makes an iterator.
+unsafe fn is_iterator(callable: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object.
     unsafe {
-        let Some(callable) = operands::called_c_code(site, frame) else { return false };
-        let is_iterator = ffi::PyType_Check(callable) != 0
-            && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>());
-        is_iterator || actions::at(actions::address(callable)) == Some(Action::ReadShape)
+        ffi::PyType_Check(callable) != 0 && handed::is_native_iterator(callable.cast::<ffi::PyTypeObject>())
+            || actions::at(actions::address(callable)) == Some(Action::ReadShape)
     }
 }
 
-/// Whether the instruction at `site` may look into what its C code is given.
-///
-/// # Safety
-/// As for [`given`].
-pub unsafe fn are_looked_into(site: &Site, frame: Frame) -> bool {
-    // SAFETY: as the caller promises.
-    unsafe { are_kept(site, frame) || are_taken_apart(site, frame, ptr::null_mut()) }
-}
-
-/// Whether the call at `site` compares, adds or prints what it is given.
-unsafe fn are_kept(site: &Site, frame: Frame) -> bool {
-    // SAFETY: as for `given`; a live object has a live type.
+/// Whether C code compares, adds or prints what it is given.
+unsafe fn keeps(callable: *mut ffi::PyObject) -> bool {
+    // SAFETY: a live object has a live type.
     unsafe {
-        let Some(callable) = operands::called_c_code(site, frame) else { return false };
         actions::at(actions::address(callable)).is_some_and(Action::looks_into_results)
             || handed::getter(class::native(ffi::Py_TYPE(callable))) == Some(Look::Everything)
     }
@@ -73,10 +90,9 @@ unsafe fn are_taken_apart(site: &Site, frame: Frame, source: *mut ffi::PyObject)
     unsafe {
         match site.kind {
             K::Call | K::CallKw | K::CallFunctionEx => {
-                operands::called_c_code(site, frame).is_some()
-                    && operands::operands(site, frame).is_some_and(|operands| {
-                        operands.arguments.iter().any(|at| iterators::takes_apart(*at, source))
-                    })
+                operands::operands(site, frame).is_some_and(|operands| {
+                    operands.arguments.iter().any(|at| iterators::takes_apart(*at, source))
+                })
             }
             K::ForIter
             | K::UnpackSequence
@@ -105,7 +121,7 @@ pub unsafe fn read(
     // SAFETY: as the caller promises.
     unsafe {
         let site = &*instruction.site;
-        if are_kept(site, caller) {
+        if operands::called_c_code(site, caller).is_some_and(|callable| keeps(callable)) {
             callbacks::read_returned(instruction, given, handed);
         }
         if !generator.is_null() && !given.is_null() && are_taken_apart(site, caller, generator) {

@@ -81,9 +81,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
         let look = || look(site, frame, whole);
         let (observed, mut steps) = look();
         let Some(mut observed) = observed else {
-            // A function that it calls may return an iterator, of which this instruction takes nothing, or what it looks into.
-            let makes_iterator = site.kind == SiteKind::GetIter || results::makes_iterator(site, frame);
-            if steps != Steps::None || makes_iterator || results::are_looked_into(site, frame) {
+            if steps != Steps::None || results::are_used(site, frame) {
                 callbacks::enter(site, frame, steps);
             }
             return 0;

@@ -67,6 +67,15 @@ class DatabaseState:
             connection.close()
 
 
+def balances(root: Path) -> object:
+    """What is in the database of a folder."""
+    connection = sqlite3.connect(root / "bank.db")
+    try:
+        return connection.execute("SELECT id, balance FROM account ORDER BY id").fetchall()
+    finally:
+        connection.close()
+
+
 def _touch(session: Session, writes: bool) -> Footprint | None:
     """A change takes the lock, unless its transaction has it. Outside a transaction it gives it back at once."""
     if not writes:

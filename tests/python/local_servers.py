@@ -8,6 +8,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -51,6 +52,22 @@ def _await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
     raise AssertionError(log.read_text())
+
+
+@contextlib.contextmanager
+def served(program: str) -> Iterator[int]:
+    """Run a server that is a Python program, which is given its port; give that."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, "-c", program, str(port)])
+    try:
+        for _ in range(600_000):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            os.sched_yield()
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import socket
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +13,7 @@ import redis
 import redis.asyncio
 from frontrun.async_dpor import explore_async_dpor
 from frontrun.common import InterleavingResult
-from local_servers import free_port
+from local_servers import served
 from test_servers import COUNTER
 
 # It greets its clients, at once or a little later, and says nothing else.
@@ -53,22 +50,6 @@ server, clients = socket.create_server(("127.0.0.1", int(sys.argv[1]))), []
 while True:
     clients.append(server.accept()[0])
 """
-
-
-@contextlib.contextmanager
-def served(program: str) -> Iterator[int]:
-    """The port of a server in another process."""
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", program, str(port)])
-    try:
-        for _ in range(600_000):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            os.sched_yield()
-        yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 class Counter:

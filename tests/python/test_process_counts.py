@@ -15,7 +15,7 @@ from typing import Any
 
 import frontrun
 import pytest
-from database_steps import DatabaseProgram, Session
+from database_steps import DatabaseProgram, Session, balances
 from every_order_of_io import FileProgram, explore_every_order, tree
 from random_file_programs import numbered
 from test_io_counts import DATABASES, FILES
@@ -43,18 +43,22 @@ def workers(program: Any, desk_of: Callable[[Any, int], Any], results: Path) -> 
     return [worker(number) for number in range(len(program.threads))]
 
 
-def check(program: Any, desk_of: Callable[[Any, int], Any], left: Callable[[], object], directory: Path) -> int:
-    """Compare workers of both kinds with brute force; how many classes there are."""
+def compare(
+    program: Any,
+    setup: Callable[[], Any],
+    desks: dict[str, Callable[[Any, int], Any]],
+    left: Callable[[], object],
+    results: Path,
+) -> int:
+    """Compare workers of each kind, by what they work at, with brute force; how many classes there are."""
     expected = explore_every_order(program)
-    results = directory.with_name(f"{directory.name}-results")
-    results.mkdir()
 
     def observe(_: object) -> object:
         return [ast.literal_eval((results / str(n)).read_text()) for n in range(len(program.threads))], left()
 
-    for execution in ("thread", "process"):
+    for execution, desk_of in desks.items():
         found = frontrun.explore(
-            lambda: program.state(directory),
+            setup,
             workers(program, desk_of, results),
             lambda _: True,
             observe=observe,
@@ -64,6 +68,14 @@ def check(program: Any, desk_of: Callable[[Any, int], Any], left: Callable[[], o
         assert found.outcomes == expected.outcomes, f"{execution}\n{program.text()}"
         assert found.num_explored == expected.n_classes, f"{execution}\n{program.text()}"
     return expected.n_classes
+
+
+def check(program: Any, desk_of: Callable[[Any, int], Any], left: Callable[[], object], directory: Path) -> int:
+    """Compare threads and processes that meet in a folder with brute force; how many classes there are."""
+    results = directory.with_name(f"{directory.name}-results")
+    results.mkdir()
+    desks = dict.fromkeys(("thread", "process"), desk_of)
+    return compare(program, lambda: program.state(directory), desks, left, results)
 
 
 def check_files(program: FileProgram, directory: Path) -> int:
@@ -77,14 +89,7 @@ def check_database(program: DatabaseProgram, directory: Path) -> int:
     def connect(state: Any, _: int) -> Session:
         return Session(sqlite3.connect(state.path, isolation_level=None))
 
-    def left() -> object:
-        connection = sqlite3.connect(directory / "bank.db")
-        try:
-            return connection.execute("SELECT id, balance FROM account ORDER BY id").fetchall()
-        finally:
-            connection.close()
-
-    return check(program, connect, left, directory)
+    return check(program, connect, lambda: balances(directory), directory)
 
 
 @pytest.mark.parametrize("name", FILES)

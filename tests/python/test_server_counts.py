@@ -7,19 +7,16 @@ it got in a file. Brute force knows nothing of frontrun: see `every_order_of_io.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import frontrun
 import postgres_steps as pg
 import psycopg
 import psycopg2
 import pytest
 import redis_steps
-from every_order_of_io import explore_every_order
 from redis_steps import (
     RedisProgram,
     await_item,
@@ -33,31 +30,16 @@ from redis_steps import (
     put_field,
 )
 from test_io_counts import ROWS
-from test_process_counts import workers
+from test_process_counts import compare
 
 
 def check(program: Any, connect: Callable[[Any], Any], left: Callable[[], object], results: Path) -> int:
-    """Compare workers of both kinds with brute force; how many classes there are."""
-    expected = explore_every_order(program)
-
-    def observe(_: object) -> object:
-        return [ast.literal_eval((results / str(n)).read_text()) for n in range(len(program.threads))], left()
-
-    for execution, desk_of in {
+    """Compare threads and processes that meet in a server with brute force; how many classes there are."""
+    desks: dict[str, Callable[[Any, int], Any]] = {
         "thread": lambda state, number: state.desks[number],
         "process": lambda state, _: connect(state),
-    }.items():
-        found = frontrun.explore(
-            lambda: program.state(results),
-            workers(program, desk_of, results),
-            lambda _: True,
-            observe=observe,
-            execution=execution,
-        )
-        assert found.verdict == "exhausted", f"{execution}\n{program.text()}\n{found.explanation}"
-        assert found.outcomes == expected.outcomes, f"{execution}\n{program.text()}"
-        assert found.num_explored == expected.n_classes, f"{execution}\n{program.text()}"
-    return expected.n_classes
+    }
+    return compare(program, lambda: program.state(results), desks, left, results)
 
 
 class Psycopg2:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from frontrun.dpor import explore_dpor
-from local_servers import free_port
+from local_servers import served
 
 # A server with one number, which requests of one line read and set.
 COUNTER = """
@@ -36,17 +32,8 @@ server.serve_forever()
 
 @pytest.fixture(scope="module")
 def counter_port() -> Iterator[int]:
-    port = free_port()
-    process = subprocess.Popen([sys.executable, "-c", COUNTER, str(port)])
-    try:
-        for _ in range(600):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            os.sched_yield()
+    with served(COUNTER) as port:
         yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 class Client:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import random
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
+from database_steps import balances
 from every_order_of_io import Step
 from test_process_counts import check
 from transaction_steps import (
@@ -39,14 +39,7 @@ def check_transactions(program: TransactionProgram, directory: Path) -> int:
         timeout = PATIENCE if program.patience[number] else 0.0
         return Client(number, state.connect(timeout), state.desks[number].locks, True, program.is_logged)
 
-    def left() -> object:
-        connection = sqlite3.connect(directory / "bank.db")
-        try:
-            return connection.execute("SELECT id, balance FROM account ORDER BY id").fetchall()
-        finally:
-            connection.close()
-
-    return check(program, connect, left, directory)
+    return check(program, connect, lambda: balances(directory), directory)
 
 
 def both(*steps: Step, **options: Any) -> TransactionProgram:
