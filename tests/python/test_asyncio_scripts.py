@@ -127,9 +127,12 @@ asyncio.run(main())
 
 def test_a_loop_that_waits_for_a_child_process_is_no_deadlock_and_no_time_out(frontrun: Run, tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text(CHILD)
-    done = frontrun("explore", "python", "child.py")
-    assert done.returncode == 4, done.stdout + done.stderr
-    assert "what this run has connected, but it waits for another descriptor, too" in done.stdout
+    done = frontrun("explore", "python", "child.py", timeout=300)
+    # Before 3.12 a thread waits for the process, and from then on the loop does, by a descriptor.
+    waits = (4, "what this run has connected, but it waits for another descriptor, too")
+    expected = waits if sys.version_info >= (3, 12) else (0, "exhausted: every class of executions ran and none failed")
+    assert done.returncode == expected[0], done.stdout + done.stderr
+    assert expected[1] in done.stdout
 
 
 STOPPED = """\
