@@ -1,0 +1,55 @@
+"""Modules that a thread imports while the others run: every execution finds the folders as the first one did."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Explore
+
+PROGRAM = """\
+import threading
+
+seen = []
+
+
+def late():
+    {change}
+    import late_module
+    seen.append(late_module.VALUE)
+
+
+def early():
+    seen.append(1)
+
+
+threads = [threading.Thread(target=target) for target in (late, early)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert sorted(seen) == [1, 2]
+"""
+
+
+@pytest.mark.parametrize("change", ["pass", "open('changed', 'w').close()"])
+@pytest.mark.parametrize("package", [False, True])
+def test_a_module_is_imported_alike_in_every_execution(
+    package: bool, change: str, explore: Explore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    (tmp_path / "main.py").write_text(PROGRAM.format(change=change))
+    if package:
+        (tmp_path / "late_module").mkdir()
+        (tmp_path / "late_module/__init__.py").write_text("from .value import VALUE\n")
+        (tmp_path / "late_module/value.py").write_text("VALUE = 2\n")
+    else:
+        (tmp_path / "late_module.py").write_text("VALUE = 2\n")
+    code, answer = explore("main.py")
+    assert (code, answer["verdict"], answer["executions"]) == (0, "exhausted", 2), answer
+    assert not list(tmp_path.rglob(f"*.{sys.implementation.cache_tag}.pyc")), "an execution leaves nothing behind"
