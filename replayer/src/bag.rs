@@ -41,6 +41,8 @@ pub struct WorkItem {
     /// Whether it was made as a probe and failed, and need not be the alternative that its schedule describes: only the
     /// failure is of interest.
     pub for_failure: bool,
+    /// Whether it was drawn at random beside the search.
+    pub drawn: bool,
 }
 
 /// What became of an item that was to be added.
@@ -141,6 +143,11 @@ impl Bag {
         self.entries -= item.schedule.entries.len();
         self.in_work += 1;
         Some(item)
+    }
+
+    /// Begins the work on an item that has not waited.
+    pub fn begin(&mut self) {
+        self.in_work += 1;
     }
 
     /// Returns an item that was taken and could not be run.

@@ -8,6 +8,7 @@
 use crate::analysis::{Derived, Insight, RaceReport, Refusal};
 use crate::bag::{Added, Bag, WorkItem};
 use crate::divergence::Divergence;
+use crate::drawing::{self, Drawing};
 use crate::examination::Examined;
 use crate::probing::Probes;
 use crate::report::{BoundedBy, Report};
@@ -45,13 +46,35 @@ pub(crate) struct Books {
     pub(crate) disturbances: u32,
     /// Whether the item that was added last has been run and has failed, so that it counts even if time is up.
     pub(crate) urgent: bool,
+    /// What is drawn at random beside the search, once anything is.
+    pub(crate) drawing: Option<Drawing>,
+    /// How many items in work were drawn.
+    pub(crate) drawn_in_work: u64,
     /// Why runners gave up, until it is known whether any item went without.
     pub(crate) lost_runners: Vec<String>,
 }
 
 impl Books {
     pub(crate) fn executions_begun(&self) -> u64 {
-        self.report.executions + self.bag.in_work() as u64
+        self.report.executions + self.bag.in_work() as u64 - self.drawn_in_work
+    }
+
+    /// An item that is drawn at random, if it is time for one.
+    pub(crate) fn draw(&mut self) -> Option<WorkItem> {
+        if drawing::due(self.next_run) == 0 {
+            return None;
+        }
+        let first = self.first.clone()?;
+        let schedule = self.drawing.get_or_insert_with(|| Drawing::new(&first)).next(self.next_run)?;
+        self.bag.begin();
+        self.drawn_in_work += 1;
+        Some(WorkItem { schedule, drawn: true, ..WorkItem::default() })
+    }
+
+    /// Ends the work on an item that was drawn.
+    pub(crate) fn finish_drawn(&mut self) {
+        self.bag.finish();
+        self.drawn_in_work -= 1;
     }
 
     /// The item that has been run as a probe and has failed, and the number of its run. That time is up does not keep it
@@ -148,11 +171,13 @@ impl Books {
         let parent = Some(item.schedule.id());
         for Derived { schedule, preemptions } in insight.alternatives {
             let made = probes.take(&schedule);
-            let added = self.bag.add(WorkItem { schedule, preemptions, parent, made, for_failure: false });
+            let item = WorkItem { schedule, preemptions, parent, made, ..WorkItem::default() };
+            let added = self.bag.add(item);
             self.report.left_out += u64::from(added == Added::NoRoom);
         }
         if let Some((schedule, made)) = probes.take_failed() {
-            let item = WorkItem { schedule, preemptions: 0, parent, made: Some(made), for_failure: true };
+            let made = Some(made);
+            let item = WorkItem { schedule, parent, made, for_failure: true, ..WorkItem::default() };
             self.urgent = self.bag.add(item) == Added::Yes;
             self.report.left_out += u64::from(!self.urgent);
             self.report.cut_runs += u64::from(!insight.complete);

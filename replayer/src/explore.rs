@@ -23,7 +23,7 @@ use crate::report::{BoundedBy, FoundFailure, Report};
 use crate::sampling::Plan;
 use crate::worker::{Runner, run_twice_if_cut};
 use crate::workspace::{KeepTraces, Workspace};
-use frontrun_formats::{Execution, Schedule};
+use frontrun_formats::{Execution, Failure, Schedule};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -141,8 +141,9 @@ impl Exploration<'_> {
 
     fn work(&self, mut runner: Box<dyn Runner>) {
         let ExploreConfig { preemption_bound, fail_on_race, gil, ref sampling, .. } = *self.config;
-        let criteria = Criteria { preemption_bound, fail_on_race, gil, sampled: sampling.is_some() };
         while let Some((number, item, disturbances)) = self.take() {
+            let sampled = sampling.is_some() || item.drawn;
+            let criteria = Criteria { preemption_bound, fail_on_race, gil, sampled };
             let made = match &item.made {
                 Some(made) => Ok(made.reply.clone()),
                 None => run_twice_if_cut(&mut *runner, &self.request(number, &item.schedule, item.parent)),
@@ -220,7 +221,12 @@ impl Exploration<'_> {
 
     /// Returns an item whose run does not count.
     fn put_back(&self, number: u64, item: WorkItem) {
-        self.lock().bag.put_back(WorkItem { made: None, ..item });
+        let mut shared = self.lock();
+        match item.drawn {
+            true => shared.finish_drawn(),
+            false => shared.bag.put_back(WorkItem { made: None, ..item }),
+        }
+        drop(shared);
         self.workspace.discard(number);
         self.settle(number, None);
         self.changed.notify_all();
@@ -264,7 +270,8 @@ impl Exploration<'_> {
                 if shared.stopped.is_some() {
                     continue;
                 }
-                let item = shared.bag.take()?;
+                let drawn = if self.draws() { shared.draw() } else { None };
+                let item = drawn.or_else(|| shared.bag.take())?;
                 let number = match &item.made {
                     Some(made) => made.run,
                     None => {
@@ -276,6 +283,13 @@ impl Exploration<'_> {
             }
             shared = self.changed.wait_timeout(shared, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// Whether executions may be drawn beside the search: it is over at the first failure, whatever the number of its
+    /// preemptions.
+    fn draws(&self) -> bool {
+        let ExploreConfig { ref sampling, preemption_bound, after_failure, .. } = *self.config;
+        sampling.is_none() && preemption_bound.is_none() && after_failure == AfterFailure::Stop
     }
 
     /// Enters a run into the books, or notes that run `number` was not made. Sampled runs are entered in the order of
@@ -300,6 +314,9 @@ impl Exploration<'_> {
     }
 
     fn count(&self, shared: &mut Books, number: u64, (item, examined, probes): Settled) {
+        if item.drawn {
+            return self.count_drawn(shared, number, examined);
+        }
         let executions_before = shared.report.executions;
         match examined.beyond_gil {
             true => shared.report.beyond_gil += 1,
@@ -312,29 +329,13 @@ impl Exploration<'_> {
                 Err(error) => shared.fault(error.to_string()),
             }
         }
-        match examined.classified.end {
+        match &examined.classified.end {
             RunEnd::Passed => {}
             RunEnd::Failed(failure) => {
-                let nth = shared.report.failures.len() + 1;
-                match self.workspace.keep_failure(number, nth) {
-                    Ok((trace, output)) => shared.report.failures.push(FoundFailure {
-                        kind: failure.kind,
-                        standstill: analysis::standstill(&failure, examined.execution.as_ref()),
-                        message: failure.message,
-                        details: failure.details,
-                        trace,
-                        output,
-                        executions_before,
-                        gil: examined.gil,
-                    }),
-                    Err(error) => shared.fault(error.to_string()),
-                }
-                if self.config.after_failure == AfterFailure::Stop && shared.stopped.is_none() {
-                    shared.stopped = Some(BoundedBy::FirstFailure);
-                }
+                self.keep_failure(shared, number, failure, &examined, executions_before)
             }
-            RunEnd::Diverged(divergence) => shared.diverged(divergence),
-            RunEnd::Unrecorded(reason) => shared.fault(reason),
+            RunEnd::Diverged(divergence) => shared.diverged(divergence.clone()),
+            RunEnd::Unrecorded(reason) => shared.fault(reason.clone()),
         }
         self.workspace.discard(number);
         match &self.config.sampling {
@@ -349,6 +350,51 @@ impl Exploration<'_> {
             shared.first = examined.execution.map(Arc::new);
         }
         shared.bag.finish();
+        self.tell(shared);
+    }
+
+    /// Enters a run that was drawn beside the search.
+    fn count_drawn(&self, shared: &mut Books, number: u64, mut examined: Examined) {
+        shared.report.drawn += 1;
+        if let RunEnd::Failed(failure) = &examined.classified.end {
+            self.keep_failure(shared, number, failure, &examined, shared.report.executions);
+            shared.races.extend(examined.insight.take().into_iter().flat_map(|insight| insight.races));
+        }
+        self.workspace.discard(number);
+        shared.finish_drawn();
+        self.tell(shared);
+    }
+
+    /// Keeps what there is of a failure, and stops the exploration if it ends there.
+    fn keep_failure(
+        &self,
+        shared: &mut Books,
+        number: u64,
+        failure: &Failure,
+        examined: &Examined,
+        executions_before: u64,
+    ) {
+        let nth = shared.report.failures.len() + 1;
+        match self.workspace.keep_failure(number, nth) {
+            Ok((trace, output)) => shared.report.failures.push(FoundFailure {
+                kind: failure.kind,
+                standstill: analysis::standstill(failure, examined.execution.as_ref()),
+                message: failure.message.clone(),
+                details: failure.details.clone(),
+                trace,
+                output,
+                executions_before,
+                gil: examined.gil,
+            }),
+            Err(error) => shared.fault(error.to_string()),
+        }
+        if self.config.after_failure == AfterFailure::Stop && shared.stopped.is_none() {
+            shared.stopped = Some(BoundedBy::FirstFailure);
+        }
+    }
+
+    /// Tells how the exploration gets on, and those who wait for work.
+    fn tell(&self, shared: &Books) {
         self.config.progress.ran(&Snapshot {
             executions: shared.report.executions,
             failures: shared.report.failures.len() as u64,

@@ -24,6 +24,7 @@ mod books;
 pub mod classify;
 pub mod descriptors;
 pub mod divergence;
+mod drawing;
 pub mod error;
 mod examination;
 pub mod explore;

@@ -124,6 +124,8 @@ pub struct Report {
     pub executions: u64,
     /// Runs made only to see what opaque code does in another order; they are no executions of their own.
     pub redundant: u64,
+    /// Executions that were drawn at random beside the search; they count for their failures alone.
+    pub drawn: u64,
     /// Runs whose executions do not count, because no interpreter with a GIL can have them.
     pub beyond_gil: u64,
     /// The failures, in the order in which they were found.

@@ -28,10 +28,13 @@ const RACES: usize = 5;
 
 /// The first line of a report.
 pub fn headline(report: &Report, style: Style) -> String {
-    let mut ran = counted(report.executions as usize, "execution");
-    if report.redundant > 0 {
-        ran = format!("{ran} and {}", counted(report.redundant as usize, "probe"));
-    }
+    let others = [(report.redundant, "probe"), (report.drawn, "random execution")];
+    let mut ran = others
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .fold(counted(report.executions as usize, "execution"), |ran, (count, what)| {
+            format!("{ran} and {}", counted(*count as usize, what))
+        });
     if report.beyond_gil > 0 {
         ran = format!("{ran}, without {} that no GIL allows", report.beyond_gil);
     }

@@ -70,6 +70,7 @@ pub fn report(report: &Report, reproduced: Option<(usize, usize)>) -> Value {
         "verdict": report.verdict().name(),
         "executions": report.executions,
         "redundant": report.redundant,
+        "drawn": report.drawn,
         "beyond_gil": report.beyond_gil,
         "failures": failures.collect::<Vec<_>>(),
         "bounded_by": report.bounded_by.map(BoundedBy::name),
