@@ -161,6 +161,23 @@ fn the_first_failure_stops_the_exploration_unless_told_otherwise() {
 }
 
 #[test]
+fn what_is_drawn_beside_a_search_adds_nothing_to_its_numbers() {
+    let mut setup = setup("five");
+    let report = run(&setup);
+    assert_eq!((report.executions, report.drawn), (120, 0), "whoever wants all failures gets each once");
+    setup.config.after_failure = AfterFailure::Stop;
+    let report = run(&setup);
+    assert_eq!((report.executions, report.classes, report.verdict()), (120, 120, Verdict::Exhausted));
+    assert_eq!((report.outcomes.values().sum::<u64>(), report.errors.len()), (120, 0));
+    assert!((20..60).contains(&report.drawn), "{} drawn", report.drawn);
+    setup.config.max_executions = Some(90);
+    let report = run(&setup);
+    assert_eq!((report.executions, report.bounded_by), (90, Some(BoundedBy::Executions)));
+    setup.config.preemption_bound = Some(1);
+    assert_eq!(run(&setup).drawn, 0, "it may have more preemptions");
+}
+
+#[test]
 fn a_budget_bounds_only_what_was_not_run() {
     let mut setup = setup("inversion");
     setup.config.max_executions = Some(1);

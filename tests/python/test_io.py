@@ -369,6 +369,7 @@ def test_a_program_that_does_not_put_back_what_it_changed_has_diverged(explore: 
     (tmp_path / "counter").write_text("0")
     code, answer = explore("--keep-going", "program.py")
     assert (code, answer["verdict"]) == (4, "diverged"), answer
+    assert answer["reason"].startswith("step "), answer
 
 
 def with_flock(count: Thread) -> Thread:

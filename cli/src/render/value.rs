@@ -5,7 +5,7 @@
 use super::names;
 use frontrun_analyzer::{Access, Analysis, Deadlock, DeadlockKind, Deed, Missed};
 use frontrun_formats::{Execution, Header, Outcome, SiteId, ThreadPath};
-use frontrun_replayer::{BoundedBy, Report, state};
+use frontrun_replayer::{BoundedBy, Report, Verdict, state};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -20,6 +20,9 @@ pub struct VerdictLine<'a> {
     executions: u64,
     failures: Vec<FailureLine<'a>>,
     bounded_by: Option<&'static str>,
+    /// What went wrong, where the verdict is `diverged` or `error`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -45,6 +48,11 @@ pub fn verdict(report: &Report) -> VerdictLine<'_> {
         executions: report.executions,
         failures: failures.collect(),
         bounded_by: report.bounded_by.map(BoundedBy::name),
+        reason: match report.verdict() {
+            Verdict::Diverged => report.first_divergence.as_ref().map(ToString::to_string),
+            Verdict::Error => report.errors.first().cloned(),
+            Verdict::Failed | Verdict::Exhausted | Verdict::Bounded => None,
+        },
     }
 }
 

@@ -35,7 +35,8 @@ pub fn program(name: &str, schedule: &Schedule) -> Vec<Vec<Act>> {
         "counter" => vec![vec![Load(0), Store(0)]; 2],
         "counter3" => vec![vec![Load(0), Store(0)]; 3],
         "independent" => vec![vec![Load(0), Store(0)], vec![Load(1), Store(1)]],
-        // Every order of the threads is a class: 5040.
+        // Every order of the threads is a class: 120, and 5040.
+        "five" => vec![vec![Lock(0), Load(0), Store(0), Unlock(0)]; 5],
         "seven" => vec![vec![Lock(0), Load(0), Store(0), Unlock(0)]; 7],
         "inversion" => {
             vec![vec![Lock(0), Lock(1), Unlock(1), Unlock(0)], vec![Lock(1), Lock(0), Unlock(0), Unlock(1)]]
