@@ -53,3 +53,61 @@ def test_a_module_is_imported_alike_in_every_execution(
     code, answer = explore("main.py")
     assert (code, answer["verdict"], answer["executions"]) == (0, "exhausted", 2), answer
     assert not list(tmp_path.rglob(f"*.{sys.implementation.cache_tag}.pyc")), "an execution leaves nothing behind"
+
+
+TASKS = """\
+import asyncio
+
+seen = []
+
+
+async def late():
+    import late_module
+    seen.append(late_module.VALUE)
+
+
+async def early():
+    seen.append(1)
+
+
+async def main():
+    await asyncio.gather(late(), early(), early())
+
+
+asyncio.run(main())
+open("changed", "w").close()
+assert sorted(seen) == [1, 1, 2]
+"""
+
+EXECUTOR = """\
+import asyncio
+
+seen = []
+
+
+async def main():
+    await asyncio.to_thread(seen.append, 1)
+
+
+asyncio.run(main())
+open("changed", "w").close()
+assert seen == [1]
+"""
+
+
+def test_tasks_that_import_have_every_order(explore: Explore, tmp_path: Path) -> None:
+    # The three tasks touch the list in any order, and the callbacks of their ends, too, touch the number of tasks that
+    # are left: 3! times 3!. It was 30 where the first execution made an entry of the folder.
+    (tmp_path / "main.py").write_text(TASKS)
+    (tmp_path / "late_module.py").write_text("VALUE = 2\n")
+    for _ in range(2):
+        code, answer = explore("main.py")
+        assert (code, answer["verdict"], answer["executions"]) == (0, "exhausted", 36), answer
+
+
+def test_the_first_executor_of_a_loop_is_imported_alike_in_every_execution(explore: Explore, tmp_path: Path) -> None:
+    # Its module is imported when it is first asked for, which is after the first thread of the loop has begun.
+    (tmp_path / "main.py").write_text(EXECUTOR)
+    answers = [explore("main.py") for _ in range(2)]
+    assert [(code, answer["verdict"]) for code, answer in answers] == [(0, "exhausted")] * 2, answers
+    assert answers[0][1]["executions"] == answers[1][1]["executions"], answers
