@@ -16,7 +16,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from importlib.machinery import FileFinder
 from typing import Any, NoReturn
 
 from . import _core, _reporter, _threads
@@ -76,20 +75,7 @@ def serve(fds: list[int]) -> _core.Request:
     if request is None:
         os._exit(0)
     threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
-    _import_alike()
     return request
-
-
-def _import_alike() -> None:
-    """Let imports do the same in every run, whatever earlier runs have left in the folders that are looked through.
-
-    What was known of a folder holds only until something in it changes, and a file that one run compiles is found
-    compiled by the next.
-    """
-    sys.dont_write_bytecode = True
-    for finder in sys.path_importer_cache.values():
-        if type(finder) is FileFinder:
-            finder.invalidate_caches()
 
 
 def offer() -> None:

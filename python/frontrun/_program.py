@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from importlib.machinery import FileFinder
 from typing import Any, NoReturn
 
 from . import _core, _primitives, _reporter, _threads
@@ -55,6 +56,21 @@ def begin(request: _core.Request, header: dict[str, Any]) -> None:
     _threads.install()
     _primitives.install()
     watch_imports()
+    _threads.at_first_start(_import_alike)
+
+
+def _import_alike() -> None:
+    """Let imports do the same in every run, whatever earlier runs have left in the folders that are looked through.
+
+    What was known of a folder holds only until something in it changes, and a file that one run compiles is found
+    compiled by the next. A run that was forked knows other folders than one that began with the interpreter, so what is
+    known is forgotten where both become concurrent.
+    """
+    with _threads.quietly:
+        sys.dont_write_bytecode = True
+        for finder in sys.path_importer_cache.values():
+            if type(finder) is FileFinder:
+                finder.invalidate_caches()
 
 
 def watch_imports() -> None:

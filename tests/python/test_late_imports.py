@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Explore
+    from conftest import Explore, Run
 
 PROGRAM = """\
 import threading
@@ -53,6 +53,22 @@ def test_a_module_is_imported_alike_in_every_execution(
     code, answer = explore("main.py")
     assert (code, answer["verdict"], answer["executions"]) == (0, "exhausted", 2), answer
     assert not list(tmp_path.rglob(f"*.{sys.implementation.cache_tag}.pyc")), "an execution leaves nothing behind"
+
+
+@pytest.mark.parametrize("change", ["pass", "open('changed', 'w').close()"])
+def test_what_was_explored_or_recorded_is_imported_alike_in_a_fresh_interpreter(
+    change: str, explore: Explore, frontrun: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    (tmp_path / "main.py").write_text(PROGRAM.format(change=change) + "assert seen != [1, 2]\n")
+    (tmp_path / "late_module.py").write_text("VALUE = 2\n")
+    code, answer = explore("main.py")
+    assert (code, answer["verdict"], answer["executions"]) == (1, "failed", 2), answer
+    again = frontrun("replay", answer["failures"][0]["trace"], "--times", 3)
+    assert "reproduced 3/3: assertion" in again.stdout, again.stdout + again.stderr
+    frontrun("record", "-o", "recorded.frz", "main.py")
+    again = frontrun("replay", "recorded.frz", "--times", 3)
+    assert "reproduced 3/3: passed" in again.stdout, again.stdout + again.stderr
 
 
 TASKS = """\
