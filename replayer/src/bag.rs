@@ -41,8 +41,8 @@ pub struct WorkItem {
     /// Whether it was made as a probe and failed, and need not be the alternative that its schedule describes: only the
     /// failure is of interest.
     pub for_failure: bool,
-    /// Whether it was drawn at random beside the search.
-    pub drawn: bool,
+    /// Which of the executions it is that are drawn at random beside the search, if it is one.
+    pub drawn: Option<usize>,
 }
 
 /// What became of an item that was to be added.

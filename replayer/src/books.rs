@@ -8,7 +8,7 @@
 use crate::analysis::{Derived, Insight, RaceReport, Refusal};
 use crate::bag::{Added, Bag, WorkItem};
 use crate::divergence::Divergence;
-use crate::drawing::{self, Drawing};
+use crate::drawing;
 use crate::examination::Examined;
 use crate::probing::Probes;
 use crate::report::{BoundedBy, Report};
@@ -46,9 +46,8 @@ pub(crate) struct Books {
     pub(crate) disturbances: u32,
     /// Whether the item that was added last has been run and has failed, so that it counts even if time is up.
     pub(crate) urgent: bool,
-    /// What is drawn at random beside the search, once anything is.
-    pub(crate) drawing: Option<Drawing>,
-    /// How many items in work were drawn.
+    /// How many executions have been drawn at random beside the search, and how many of these are in work.
+    pub(crate) drawn: u64,
     pub(crate) drawn_in_work: u64,
     /// Why runners gave up, until it is known whether any item went without.
     pub(crate) lost_runners: Vec<String>,
@@ -59,16 +58,16 @@ impl Books {
         self.report.executions + self.bag.in_work() as u64 - self.drawn_in_work
     }
 
-    /// An item that is drawn at random, if it is time for one.
+    /// An item that is drawn at random, if it is time for one. Its schedule is looked up by whoever runs it.
     pub(crate) fn draw(&mut self) -> Option<WorkItem> {
-        if drawing::due(self.next_run) == 0 {
+        if self.drawn >= drawing::due(self.next_run) {
             return None;
         }
-        let first = self.first.clone()?;
-        let schedule = self.drawing.get_or_insert_with(|| Drawing::new(&first)).next(self.next_run)?;
+        let drawn = Some(self.drawn as usize);
+        self.drawn += 1;
         self.bag.begin();
         self.drawn_in_work += 1;
-        Some(WorkItem { schedule, drawn: true, ..WorkItem::default() })
+        Some(WorkItem { drawn, ..WorkItem::default() })
     }
 
     /// Ends the work on an item that was drawn.

@@ -14,6 +14,7 @@ use crate::analysis;
 use crate::bag::WorkItem;
 use crate::books::{Books, Settled};
 use crate::classify::RunEnd;
+use crate::drawing;
 use crate::error::ReplayError;
 use crate::examination::{self, Criteria, Examined};
 use crate::probing::{Prober, Probes};
@@ -26,7 +27,7 @@ use crate::workspace::{KeepTraces, Workspace};
 use frontrun_formats::{Execution, Failure, Schedule};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a thread without work looks for reasons to stop.
@@ -112,6 +113,7 @@ pub fn explore_in(
         interrupt,
         started: Instant::now(),
         shared: Mutex::new(Books::default()),
+        drawing: OnceLock::new(),
         changed: Condvar::new(),
     };
     exploration.lock().bag.add(WorkItem::default());
@@ -129,6 +131,8 @@ struct Exploration<'a> {
     interrupt: &'a AtomicBool,
     started: Instant,
     shared: Mutex<Books>,
+    /// The schedules that are drawn beside the search, once one is: to make them, an execution is analyzed.
+    drawing: OnceLock<Vec<Schedule>>,
     /// Something was added to the bag, finished, or stopped.
     changed: Condvar,
 }
@@ -141,8 +145,11 @@ impl Exploration<'_> {
 
     fn work(&self, mut runner: Box<dyn Runner>) {
         let ExploreConfig { preemption_bound, fail_on_race, gil, ref sampling, .. } = *self.config;
-        while let Some((number, item, disturbances)) = self.take() {
-            let sampled = sampling.is_some() || item.drawn;
+        while let Some((number, mut item, disturbances)) = self.take() {
+            if let Some(nth) = item.drawn {
+                item.schedule = self.drawn(nth);
+            }
+            let sampled = sampling.is_some() || item.drawn.is_some();
             let criteria = Criteria { preemption_bound, fail_on_race, gil, sampled };
             let made = match &item.made {
                 Some(made) => Ok(made.reply.clone()),
@@ -223,8 +230,8 @@ impl Exploration<'_> {
     fn put_back(&self, number: u64, item: WorkItem) {
         let mut shared = self.lock();
         match item.drawn {
-            true => shared.finish_drawn(),
-            false => shared.bag.put_back(WorkItem { made: None, ..item }),
+            Some(_) => shared.finish_drawn(),
+            None => shared.bag.put_back(WorkItem { made: None, ..item }),
         }
         drop(shared);
         self.workspace.discard(number);
@@ -292,6 +299,12 @@ impl Exploration<'_> {
         sampling.is_none() && preemption_bound.is_none() && after_failure == AfterFailure::Stop
     }
 
+    /// The schedule that is drawn as the `nth`.
+    fn drawn(&self, nth: usize) -> Schedule {
+        let first = self.lock().first.clone();
+        self.drawing.get_or_init(|| drawing::schedules(first.as_deref()))[nth].clone()
+    }
+
     /// Enters a run into the books, or notes that run `number` was not made. Sampled runs are entered in the order of
     /// their numbers and none behind the last one that counts, so that a seed always gives the same report.
     fn settle(&self, number: u64, run: Option<Settled>) {
@@ -314,7 +327,7 @@ impl Exploration<'_> {
     }
 
     fn count(&self, shared: &mut Books, number: u64, (item, examined, probes): Settled) {
-        if item.drawn {
+        if item.drawn.is_some() {
             return self.count_drawn(shared, number, examined);
         }
         let executions_before = shared.report.executions;

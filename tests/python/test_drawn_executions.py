@@ -6,11 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-    from typing import Any
 
-    from conftest import Explore
+    from conftest import Explore, Run
 
 PROGRAM = """\
 import threading
@@ -35,7 +33,7 @@ assert not "".join(log).startswith({never!r})
 
 
 def test_a_failure_far_from_the_first_executions_is_found_sooner(
-    explore: Explore, frontrun: Callable[..., Any], tmp_path: Path
+    explore: Explore, frontrun: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "far.py").write_text(PROGRAM.format(times=6, never="ababb"))
     # A bound that no execution has, with which nothing is drawn.
