@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import _checkpoint, _core, _preload, _program, _spurious, _threads
+from . import _checkpoint, _core, _preload, _program, _pytest_cache, _spurious, _threads
 from ._instrument import Scope, instrument_existing, instrument_later
 
 _VARIABLE = "FRONTRUN_CONFIG"
@@ -33,6 +33,9 @@ def main() -> None:
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()
+    _core.remember_output()
+    _core.import_early()
+    _pytest_cache.install()
     program = _load(words)
     _core.set_clock(config["clock"])
     flags = [*scope.flags(), ("clock", config["clock"])]
@@ -64,7 +67,6 @@ def main() -> None:
     else:
         _threads.install()
         _program.watch_imports()
-        _core.remember_output()
         _checkpoint.at(_checkpoint.latest_clean_point(program), begin_served)
     _program.leave(_program.run(run_to_the_end, lambda: _program.begin(request, header)))
 

@@ -10,11 +10,10 @@
 //!
 //! Not here: which locations a call touches (footprint), names (outside), locks (file_locks), the library (shim).
 
-use crate::endpoints::{Inode, inode};
 use crate::footprint::{self, is_positional};
 use crate::outside::Books;
 use crate::shim::{self, AGAIN, BEFORE, DONE, IoEvent, WRITES, kind};
-use crate::{channels, controlled, file_locks, readiness, run, servers, watches};
+use crate::{channels, controlled, file_locks, readiness, run, servers, streams, watches};
 use frontrun_formats::ThreadId;
 use pyo3::exceptions::PyOSError;
 use pyo3::ffi;
@@ -303,7 +302,7 @@ fn take_step(me: ThreadId, event: &IoEvent, granted: bool) -> u32 {
 /// Whether the call is about files of the program.
 pub fn concerns(event: &IoEvent) -> bool {
     let Some(file) = event.file() else { return false };
-    !is_foreign(file) && !is_database(file) && !is_standard_stream(event)
+    !is_foreign(file) && !is_database(file) && !streams::is_printed_to(event)
 }
 
 fn is_foreign(file: &[u8]) -> bool {
@@ -313,24 +312,6 @@ fn is_foreign(file: &[u8]) -> bool {
     [&b"/dev"[..], b"/proc", b"/sys"].into_iter().any(below)
         || FOREIGN.get().is_some_and(|folders| folders.iter().any(|folder| below(folder.as_bytes())))
         || has(b"/__pycache__")
-}
-
-/// Files behind the program's output streams, under descriptors other than the standard ones.
-static STREAMS: Mutex<Vec<Inode>> = Mutex::new(Vec::new());
-
-/// Names descriptors that the program prints to.
-#[pyfunction]
-pub fn note_streams(fds: Vec<i32>) {
-    if let Ok(mut streams) = STREAMS.lock() {
-        *streams = fds.into_iter().map(inode).collect();
-    }
-}
-
-/// What is printed is not shared state: the files behind the standard streams, under whatever descriptor.
-pub fn is_standard_stream(event: &IoEvent) -> bool {
-    let file = (event.device, event.inode);
-    event.inode != 0
-        && ((0..3).any(|fd| inode(fd) == file) || STREAMS.lock().is_ok_and(|streams| streams.contains(&file)))
 }
 
 fn group(event: &IoEvent) -> Option<Group> {

@@ -89,6 +89,7 @@ mod site;
 mod sources;
 mod spinning;
 mod status;
+mod streams;
 mod switches;
 mod switching;
 mod tasks;
@@ -150,7 +151,7 @@ mod _core {
     #[pymodule_export]
     use super::futures::{watch_all_tasks, watch_futures};
     #[pymodule_export]
-    use super::io::{leave_files, note_change, note_streams, watch_io, write_io_to};
+    use super::io::{leave_files, note_change, watch_io, write_io_to};
     #[pymodule_export]
     use super::loading::instrument_exec;
     #[pymodule_export]
@@ -163,9 +164,11 @@ mod _core {
     use super::servers::inputs::{record_inputs, tell_inputs};
     #[pymodule_export]
     use super::serving::{
-        Request, abort_run, begin_run, end_unfollowed, finish_run, has_begun, observe, remember_output,
-        serve, take_failure,
+        Request, abort_run, begin_run, end_unfollowed, finish_run, has_begun, import_early, observe,
+        remember_output, serve, take_failure,
     };
+    #[pymodule_export]
+    use super::streams::note_streams;
     #[pymodule_export]
     use super::tasks::{
         advance_clock, await_in_task, become_thread, begin_task_step, end_step, host_tasks, next_in_loop,

@@ -5,7 +5,7 @@
 use crate::servers::inputs;
 use crate::{
     buffered, c_calls, controlled, dates, exits, free_threading, freed, io, locks, run, simple_queue,
-    sources, status, time_calls,
+    sources, status, streams, time_calls,
 };
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;
@@ -151,10 +151,11 @@ pub fn finish_run() -> bool {
     failed
 }
 
-/// Notes where this process prints, so that its forked runs find it wherever the program puts the descriptor.
+/// Notes where this process prints, so that it and its forked runs find it wherever the program puts the descriptor.
 #[pyfunction]
 pub fn remember_output() {
     descriptors::remember_output();
+    streams::remember();
 }
 
 /// Ends a run in the caller's process that takes too long. May be called from any thread.
@@ -181,14 +182,21 @@ pub fn take_failure() -> Option<(&'static str, String, String)> {
     run::take_failure().map(|failure| (failure.kind.name(), failure.message, failure.details))
 }
 
+/// Has everything imported that runs need: before the program is, so that it finds the same modules in the same order
+/// in a forked run and in one that begins with the interpreter.
+#[pyfunction]
+pub fn import_early(py: Python<'_>) -> PyResult<()> {
+    c_calls::install(py)?;
+    // Its import takes longer than many a run.
+    dates::install(py)
+}
+
 /// Serves runs over the sockets `fds`, one server process each. Returns in each forked child, with its request; in
 /// the servers, returns `None` when the other side is gone.
 #[pyfunction]
 pub fn serve(py: Python<'_>, fds: Vec<RawFd>) -> PyResult<Option<Request>> {
     sources::prepare();
-    c_calls::install(py)?;
-    // Its import takes longer than many a run.
-    dates::install(py)?;
+    import_early(py)?;
     // SAFETY: the descriptors were made for this call and nobody else uses them.
     let sockets = fds.into_iter().map(|fd| unsafe { UnixStream::from_raw_fd(fd) }).collect();
     let mut fork = || {
@@ -201,7 +209,10 @@ pub fn serve(py: Python<'_>, fds: Vec<RawFd>) -> PyResult<Option<Request>> {
         }
     };
     match serve_many(sockets, &mut fork)? {
-        Served::Child(request) => Ok(Some(Request(request))),
+        Served::Child(request) => {
+            request.output.as_deref().inspect(|path| streams::note_output(path));
+            Ok(Some(Request(request)))
+        }
         Served::Closed => Ok(None),
     }
 }

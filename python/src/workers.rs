@@ -16,8 +16,8 @@ use crate::shim::{BEFORE, DONE, IoEvent, Texts, WRITES, kind};
 use crate::site::{self, Seen};
 use crate::worker::{self, NUMBERS};
 use crate::{
-    channels, clock, controlled, distant, file_locks, io, processes, run, status, switching, time_calls,
-    visible,
+    channels, clock, controlled, distant, file_locks, io, processes, run, status, streams, switching,
+    time_calls, visible,
 };
 use frontrun_recorder::bytecode::{SiteKind, SiteSpec};
 use libc::c_int;
@@ -182,7 +182,7 @@ fn call_of(number: u32, call: &IoCall, passed: Option<RawFd>) -> u32 {
     }
     // What this side looks up is none of the worker's doing.
     controlled::quiet();
-    let is_seen = !io::is_standard_stream(&event);
+    let is_seen = !streams::is_printed_to(&event);
     if is_seen {
         refuse(number, &event);
     }

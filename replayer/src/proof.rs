@@ -89,11 +89,27 @@ fn is_same(original: &Execution, end: &RunEnd) -> bool {
     match (&original.outcome, end) {
         (Some(Outcome::Passed), RunEnd::Passed) => true,
         (Some(Outcome::Failed(then)), RunEnd::Failed(now)) => {
-            then.kind == now.kind && lasting(&then.message) == lasting(&now.message)
+            then.kind == now.kind
+                && (lasting(&then.message) == lasting(&now.message)
+                    || origin(&then.details).is_some_and(|place| origin(&now.details) == Some(place)))
         }
         (None, RunEnd::Failed(now)) => matches!(now.kind, FailureKind::Hang | FailureKind::Crash),
         _ => false,
     }
+}
+
+/// Where an exception came from and of which type it is, as its traceback says. What a message tells may be drawn anew
+/// in each process (identifiers, say); who fails at the same line by the same type, in the same order of all steps,
+/// fails alike.
+fn origin(details: &str) -> Option<(&str, &str)> {
+    let lines = || details.lines().filter(|line| !line.trim().is_empty());
+    let Some(place) = lines().rfind(|line| line.starts_with("  File \"")) else {
+        // A test runner's own form: the last line says `file:line: type`.
+        let (place, kind) = lines().next_back()?.rsplit_once(": ")?;
+        return place.rsplit_once(':')?.1.parse::<u32>().is_ok().then_some((place, kind));
+    };
+    let last = lines().skip_while(|line| *line != place).find(|line| !line.starts_with(' '))?;
+    Some((place, last.split(':').next()?))
 }
 
 /// What of a message is the same in other processes.
@@ -144,6 +160,17 @@ mod tests {
     fn only_addresses_are_left_out_of_messages() {
         assert_eq!(without_addresses("<A at 0x7fd814288500> id=140006078797472é"), "<A at > id=é");
         assert_eq!(without_addresses("0x1f 12345678 é 1 == 2"), "0x1f 12345678 é 1 == 2");
+    }
+
+    #[test]
+    fn an_exception_comes_from_a_line_and_is_of_a_type() {
+        let native = "Traceback:\n  File \"a.py\", line 1, in f\n    g()\n  File \"a.py\", line 4, in g\n    x\nValueError: id 7\n";
+        assert_eq!(origin(native), Some(("  File \"a.py\", line 4, in g", "ValueError")));
+        let reported =
+            "    def test():\n>   assert a == 1\nE   assert 2 == 1\n\ntest_a.py:39: AssertionError\n";
+        assert_eq!(origin(reported), Some(("test_a.py:39", "AssertionError")));
+        assert_eq!(origin("no place: at all"), None);
+        assert_eq!(origin(""), None);
     }
 
     #[test]
