@@ -7,6 +7,7 @@ that is stuck in code without any is left behind as a daemon thread.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -131,15 +132,18 @@ def _begin(request: _core.Request, scope: Scope) -> Callable[[], None]:
     """
     _program.refuse_nesting()
     replaced = instrument_existing(scope)
+    thresholds = gc.get_threshold()
 
     def end() -> None:
         _core.finish_run()
+        gc.set_threshold(*thresholds)
         _primitives.uninstall()
         _threads.uninstall()
         for function, code in replaced:
             function.__code__ = code
 
     try:
+        gc.set_threshold(0)
         _core.begin_run(request, _program.facts(sys.orig_argv, None, os.getcwd(), []), in_caller=True)
         _threads.install(in_caller=True)
         _spurious.allow(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import sys
@@ -52,6 +53,8 @@ def refuse_nesting() -> None:
 
 def begin(request: _core.Request, header: dict[str, Any]) -> None:
     """Begin the run: from here on the calling thread is the controlled main thread."""
+    # When cycles are collected hangs on how much was allocated, by this package, too; what their end touches differed.
+    gc.set_threshold(0)
     _core.begin_run(request, header)
     _threads.install()
     _primitives.install()
