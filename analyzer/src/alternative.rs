@@ -2,6 +2,7 @@
 
 use crate::describe;
 use crate::subject::Origin;
+use crate::touched;
 use crate::trace::Trace;
 use frontrun_formats::{Block, Execution, Location, Operation, Schedule, ScheduleEntry, SiteId, ThreadId};
 use rustc_hash::FxHashMap;
@@ -126,7 +127,9 @@ impl<'t, 'e> Schedules<'t, 'e> {
         entries.push(ScheduleEntry { head: false, opens_step: false, ..self.entry(first) });
         entries[node.step_unit].opens_step = true;
         if !blocks {
-            entries.push(ScheduleEntry { head: true, opens_step: false, ..self.template[node.unit] });
+            // Behind `first` it may touch something else.
+            let overtaken = self.template[node.unit];
+            entries.push(ScheduleEntry { head: true, opens_step: false, touches: 0, ..overtaken });
         }
         self.named(entries)
     }
@@ -161,12 +164,15 @@ impl<'t, 'e> Schedules<'t, 'e> {
     fn fill_template(&mut self) {
         let execution = self.trace.execution;
         let prefix = &execution.header.schedule.entries;
-        self.template = (0..self.trace.units.len())
-            .map(|unit| {
-                let entry = self.entry(Origin::Event(self.trace.units.events(unit).start));
+        let units = &self.trace.units;
+        self.template = touched::fingerprints(execution, units, units.len())
+            .into_iter()
+            .enumerate()
+            .map(|(unit, touches)| {
+                let entry = self.entry(Origin::Event(units.events(unit).start));
                 let (head, opens_step) =
                     prefix.get(unit).map_or((true, true), |entry| (entry.head, entry.opens_step));
-                ScheduleEntry { head, opens_step, ..entry }
+                ScheduleEntry { head, opens_step, touches, ..entry }
             })
             .collect();
     }
@@ -182,7 +188,7 @@ impl<'t, 'e> Schedules<'t, 'e> {
             })
         });
         let rank = self.trace.threads.rank(thread).unwrap_or_default();
-        ScheduleEntry { thread: rank as u32, expect, head: true, opens_step: true }
+        ScheduleEntry { thread: rank as u32, expect, head: true, opens_step: true, touches: 0 }
     }
 
     /// Names the threads that occur, in their order.

@@ -9,6 +9,7 @@
 use crate::cut::{Cut, covered};
 use crate::error::AnalyzeError;
 use crate::threads::Threads;
+use crate::touched;
 use crate::trace::Trace;
 use crate::units::Units;
 use frontrun_formats::{Execution, Operation, Outcome, semantics};
@@ -43,7 +44,8 @@ pub(crate) fn prefix(execution: &Execution, threads: &Threads, units: &Units) ->
     }
     let ranks: Vec<Option<usize>> =
         schedule.threads.iter().map(|path| threads.rank_of_path(execution, path)).collect();
-    for (unit, entry) in schedule.entries.iter().enumerate() {
+    let touched = touched::fingerprints(execution, units, schedule.entries.len());
+    for (unit, (entry, touches)) in schedule.entries.iter().zip(touched).enumerate() {
         let position = units.events(unit).start;
         let event = &execution.events[position];
         let wanted = ranks.get(entry.thread as usize).copied().flatten();
@@ -61,6 +63,11 @@ pub(crate) fn prefix(execution: &Execution, threads: &Threads, units: &Units) ->
                 expected: format!("an operation with the fingerprint {:08x}", entry.expect),
                 actual: format!("{:?} with {:08x}", event.operation, execution.fingerprint(event)),
             });
+        }
+        if entry.touches != 0 && entry.touches != touches {
+            let thread = execution.path(event.thread).cloned().unwrap_or_default();
+            let touched = touched::listed(execution, units.events(unit));
+            return Err(AnalyzeError::TouchedOther { position, thread, touched });
         }
     }
     Ok(())

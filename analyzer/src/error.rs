@@ -43,6 +43,17 @@ pub enum AnalyzeError {
         /// What the trace has.
         actual: String,
     },
+    /// A step of the fixed prefix touched something else than in the execution that the schedule was derived from: the
+    /// program hangs on something that is not controlled.
+    #[error("the step of {thread} at event {position} touched something else than it did before: {touched}")]
+    TouchedOther {
+        /// Position of its first event.
+        position: usize,
+        /// Who.
+        thread: ThreadPath,
+        /// What it touched this time, as a list.
+        touched: String,
+    },
     /// What the recorder saw differs from what the operation table predicts: a location was written without an
     /// event, or the table is wrong for this operation.
     #[error(

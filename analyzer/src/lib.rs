@@ -7,7 +7,7 @@
 //! Pure: no files, no clock, no environment, no threads. Two analyses of one execution give the same bytes.
 //!
 //! Module map, bottom up: `threads` ranks · `locations` numbers · `kind` what an operation can do at most ·
-//! `units` what is atomic ·
+//! `units` what is atomic · `touched` what of it can be compared ·
 //! `simulation` one pass in the recorded order · `relevance` what matters · `cut`, `index`, `history`, `trace`
 //! the reduced execution · `checks` refusals · `leaf`, `search` the algorithm · `names`, `probe`, `memo`, `conduct`,
 //! `blocks` the algorithm for opaque blocks · `alternative`, `class`, `gil` results.
@@ -45,6 +45,7 @@ mod simulation;
 mod subject;
 mod survey;
 mod threads;
+mod touched;
 mod trace;
 mod units;
 

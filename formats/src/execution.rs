@@ -220,6 +220,8 @@ pub mod outside {
     pub const SERVER: &str = "server";
     /// An object of this type says that the program has changed something outside.
     pub const CHANGED: &str = "outside";
+    /// All of these.
+    pub const ALL: [&str; 9] = [FILE, FILE_NAMES, OPEN_FILE, CHANNEL, DIRECTORY, TABLE, KEY, SERVER, CHANGED];
 }
 
 /// The fingerprint of an operation kind at a source position: equal in every run of one program on one CPython
@@ -246,7 +248,7 @@ fn is_data(kind: u8) -> bool {
 }
 
 /// Whether operations of this kind say that an event loop lets somebody go on.
-fn is_of_a_loop(kind: u8) -> bool {
+pub fn is_of_a_loop(kind: u8) -> bool {
     matches!(kind, 46 | 47)
 }
 

@@ -88,11 +88,15 @@ pub struct ScheduleEntry {
     pub head: bool,
     /// Whether the event is the first one of its step.
     pub opens_step: bool,
+    /// Fingerprint of all that the event or block touched in the execution that the schedule was derived from, where it has
+    /// the same past here; 0 where it has not, and in schedules of older traces. The analyzer makes and compares it.
+    #[serde(default)]
+    pub touches: u32,
 }
 
 impl Schedule {
-    /// The content hash that makes delivering an item twice harmless. It ignores [`ScheduleEntry::expect`], and in
-    /// which order [`Schedule::threads`] names the threads: two executions may number them differently.
+    /// The content hash that makes delivering an item twice harmless. It ignores [`ScheduleEntry::expect`] and
+    /// [`ScheduleEntry::touches`], and in which order [`Schedule::threads`] names the threads: two executions may number them differently.
     pub fn id(&self) -> u64 {
         let mut numbers: Vec<Option<u32>> = vec![None; self.threads.len()];
         let mut count = 0;

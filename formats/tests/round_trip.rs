@@ -2,7 +2,9 @@
 
 mod arbitrary;
 
-use frontrun_formats::file::{Delta, End, Writer, read, read_file, read_header, read_index, write_file};
+use frontrun_formats::file::{
+    Delta, End, FORMAT_VERSION, Writer, read, read_file, read_header, read_index, write_file,
+};
 use frontrun_formats::*;
 use proptest::prelude::*;
 
@@ -43,7 +45,7 @@ proptest! {
         let path = directory.path().join("a.frz");
         write_file(&path, &execution).unwrap();
         prop_assert_eq!(&read_file(&path).unwrap(), &execution);
-        prop_assert_eq!(read_header(&path).unwrap(), (4, execution.header.clone()));
+        prop_assert_eq!(read_header(&path).unwrap(), (FORMAT_VERSION, execution.header.clone()));
         let index = read_index(&path).unwrap();
         prop_assert_eq!(index.is_some(), !execution.truncated);
         if let Some(index) = index {

@@ -168,6 +168,10 @@ fn refusal(execution: &Execution, error: AnalyzeError) -> Refusal {
         AnalyzeError::PrefixNotExecuted { executed, .. } => {
             diverged(executed as u64, "a further step".to_owned(), "the execution had ended".to_owned())
         }
+        AnalyzeError::TouchedOther { position, thread, touched } => {
+            let expected = format!("a step of {thread} that touches what it touched before");
+            diverged(position as u64, expected, format!("it touches {touched}"))
+        }
         // The right thread at the right place, but it touched something else than it did before.
         AnalyzeError::UnexpectedPast { position } => {
             let thread = path(position).map(ToString::to_string).unwrap_or_default();

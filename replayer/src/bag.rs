@@ -188,7 +188,7 @@ mod tests {
     use frontrun_formats::{ScheduleEntry, ThreadPath};
 
     fn item(length: usize) -> WorkItem {
-        let entry = ScheduleEntry { thread: 0, expect: 0, head: true, opens_step: true };
+        let entry = ScheduleEntry { thread: 0, expect: 0, head: true, opens_step: true, touches: 0 };
         let schedule = Schedule {
             threads: vec![ThreadPath::main()],
             entries: vec![entry; length],

@@ -98,7 +98,13 @@ mod tests {
     }
 
     fn order(threads: &[u32], of: &Execution) -> Schedule {
-        let entry = |thread: &u32| ScheduleEntry { thread: *thread, expect: 0, head: true, opens_step: true };
+        let entry = |thread: &u32| ScheduleEntry {
+            thread: *thread,
+            expect: 0,
+            head: true,
+            opens_step: true,
+            touches: 0,
+        };
         Schedule {
             threads: of.threads.iter().map(|info| info.path.clone()).collect(),
             entries: threads.iter().map(entry).collect(),

@@ -120,7 +120,7 @@ mod tests {
     use frontrun_formats::{ScheduleEntry, ThreadPath};
 
     fn request() -> RunRequest {
-        let entry = ScheduleEntry { thread: 0, expect: 7, head: true, opens_step: true };
+        let entry = ScheduleEntry { thread: 0, expect: 7, head: true, opens_step: true, touches: 0 };
         RunRequest {
             id: 3,
             schedule: Schedule {

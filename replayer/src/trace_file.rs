@@ -44,7 +44,8 @@ pub fn schedule_of(execution: &Execution) -> Schedule {
     let entries = execution.units().take_while(|unit| unit.start < ordered).enumerate().map(|(n, unit)| {
         let event = &execution.events[unit.start];
         let (head, opens_step) = told.get(n).map_or((true, true), |entry| (entry.head, entry.opens_step));
-        ScheduleEntry { thread: event.thread.0, expect: execution.fingerprint(event), head, opens_step }
+        let expect = execution.fingerprint(event);
+        ScheduleEntry { thread: event.thread.0, expect, head, opens_step, touches: 0 }
     });
     Schedule {
         threads: execution.threads.iter().map(|info| info.path.clone()).collect(),

@@ -16,3 +16,4 @@ mod blocks;
 mod fuzz;
 mod gil;
 mod known;
+mod refused;

@@ -181,8 +181,10 @@ fn header() -> impl Strategy<Value = Header> {
     let target = (vec(any::<String>(), 0..3), option::of(any::<String>()));
     let texts = vec(any::<String>(), 6);
     let flags = vec(any::<(String, String)>(), 0..3);
-    let entry = any::<(u32, u32, bool, bool)>()
-        .prop_map(|(thread, expect, head, opens_step)| ScheduleEntry { thread, expect, head, opens_step });
+    let entry =
+        any::<(u32, u32, bool, bool, u32)>().prop_map(|(thread, expect, head, opens_step, touches)| {
+            ScheduleEntry { thread, expect, head, opens_step, touches }
+        });
     let schedule = (vec(path(), 0..3), vec(entry, 0..4));
     (target, texts, any::<(u8, u8, u8)>(), flags, schedule, any::<Option<u64>>()).prop_map(
         |((command, call), texts, python_version, flags, (threads, entries), parent)| {

@@ -184,7 +184,13 @@ fn inputs() -> Vec<Input> {
 }
 
 fn header() -> Header {
-    let entry = |thread, expect| ScheduleEntry { thread, expect, head: expect == 0, opens_step: true };
+    let entry = |thread, expect| ScheduleEntry {
+        thread,
+        expect,
+        head: expect == 0,
+        opens_step: true,
+        touches: !expect,
+    };
     Header {
         target: Target {
             command: vec!["python".into(), "app.py".into()],

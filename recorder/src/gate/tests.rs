@@ -6,7 +6,7 @@ use frontrun_formats::{Sampler, Sampling, ScheduleEntry};
 const LOCK: Operation = Operation::Acquire { lock: ObjectId(0) };
 
 fn entry(thread: u32) -> ScheduleEntry {
-    ScheduleEntry { thread, expect: 0, head: true, opens_step: true }
+    ScheduleEntry { thread, expect: 0, head: true, opens_step: true, touches: 0 }
 }
 
 fn spawned(gate: &mut Gate) -> ThreadId {
