@@ -3,8 +3,8 @@
 //! # Model
 //! A unit with the same past touches the same, in whichever execution it is: the alternatives of an execution rest on
 //! that. So a schedule says of each unit that it repeats what it touched where it comes from
-//! ([`frontrun_formats::ScheduleEntry::touches`]), and an execution in which that is different is refused, be the reason
-//! time, chance, or what an earlier execution has left behind outside.
+//! ([`frontrun_formats::ScheduleEntry::touches`]), and an execution in which that is different is refused: the
+//! program hangs on time, chance, or something else that is not controlled.
 //!
 //! Objects and keys are numbered anew in each execution, and identifiers have other names. So an object is known by its
 //! type and by how many others its thread had come upon before, and so is a key. How often and in which order a unit

@@ -5,7 +5,7 @@
 mod sample;
 
 use frontrun_formats::Execution;
-use frontrun_formats::file::{read, read_index};
+use frontrun_formats::file::{FORMAT_VERSION, read, read_index};
 use std::path::Path;
 
 /// The sample without what its schedule says that steps touch, which version 5 has added.
@@ -22,58 +22,46 @@ fn before_version_4() -> Execution {
     execution
 }
 
+/// Compares the golden file of a version with what it has to hold, and its index with its events.
+fn reads(version: u32, expected: &Execution) {
+    let name = format!("tests/golden/version-{version}.frz.golden");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if version == FORMAT_VERSION && !path.exists() {
+        std::fs::write(&path, sample::file(&sample::execution(), 30)).unwrap();
+    }
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(read(&bytes).unwrap(), *expected);
+    let index = read_index(&path).unwrap().unwrap();
+    assert_eq!(index.events as usize, expected.events.len());
+}
+
 #[test]
 fn version_1_reads() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-1.frz.golden");
-    let bytes = std::fs::read(&path).unwrap();
     let mut expected = before_version_4();
     // What it does not tell is taken to be so everywhere.
     expected.events.iter_mut().for_each(|event| event.gil_switch = true);
     expected.inputs.clear();
-    assert_eq!(read(&bytes).unwrap(), expected);
-    let index = read_index(&path).unwrap().unwrap();
-    assert_eq!(index.events as usize, expected.events.len());
+    reads(1, &expected);
 }
 
 #[test]
 fn version_2_reads() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-2.frz.golden");
-    let bytes = std::fs::read(&path).unwrap();
     let mut expected = before_version_4();
     expected.inputs.clear();
-    assert_eq!(read(&bytes).unwrap(), expected);
-    let index = read_index(&path).unwrap().unwrap();
-    assert_eq!(index.events as usize, expected.events.len());
+    reads(2, &expected);
 }
 
 #[test]
 fn version_3_reads() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-3.frz.golden");
-    let bytes = std::fs::read(&path).unwrap();
-    let expected = before_version_4();
-    assert_eq!(read(&bytes).unwrap(), expected);
-    let index = read_index(&path).unwrap().unwrap();
-    assert_eq!(index.events as usize, expected.events.len());
+    reads(3, &before_version_4());
 }
 
 #[test]
 fn version_4_reads() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-4.frz.golden");
-    let bytes = std::fs::read(&path).unwrap();
-    let expected = before_version_5();
-    assert_eq!(read(&bytes).unwrap(), expected);
-    let index = read_index(&path).unwrap().unwrap();
-    assert_eq!(index.events as usize, expected.events.len());
+    reads(4, &before_version_5());
 }
 
 #[test]
 fn version_5_reads() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/version-5.frz.golden");
-    if !path.exists() {
-        std::fs::write(&path, sample::file(&sample::execution(), 30)).unwrap();
-    }
-    let bytes = std::fs::read(&path).unwrap();
-    assert_eq!(read(&bytes).unwrap(), sample::execution());
-    let index = read_index(&path).unwrap().unwrap();
-    assert_eq!(index.events as usize, sample::execution().events.len());
+    reads(5, &sample::execution());
 }
