@@ -63,9 +63,8 @@ def main() -> None:
         finally:
             _end(is_first=request.parent is None)
 
-    # A run that begins here and one that is forked later on find the same objects at the same addresses more often so.
-    gc.collect()
     gc.set_threshold(0)
+    _core.number_objects()
     if config["mode"] != "serve":
         _program.begin(request, header)
     else:

@@ -145,7 +145,7 @@ def _begin(request: _core.Request, scope: Scope) -> Callable[[], None]:
     try:
         gc.set_threshold(0)
         _core.begin_run(request, _program.facts(sys.orig_argv, None, os.getcwd(), []), in_caller=True)
-        _threads.install(in_caller=True)
+        _threads.install()
         _spurious.allow(False)
         _primitives.install()
     except BaseException:

@@ -7,7 +7,6 @@ interpreter has taken the thread out of its books.
 
 from __future__ import annotations
 
-import itertools
 import sys
 import threading
 import weakref
@@ -19,8 +18,6 @@ from . import _core, _first_calls, _replaced, _reporter
 
 _PACKAGE = str(Path(__file__).parent)
 _NUMBER = "_frontrun_number"
-_MADE = "_frontrun_made"
-_made = itertools.count()
 # Numbers, and threads as long as the program holds them: what hangs on a thread's life is to end with it.
 _JOINABLE: list[tuple[int, weakref.ref[threading.Thread]]] = []
 _before_first_start: list[Callable[[], object]] = []
@@ -156,14 +153,6 @@ def is_alive(self: threading.Thread) -> bool:
     return not _core.has_ended(number)
 
 
-def _hash(self: threading.Thread) -> int:
-    """Hash a thread by when it was made instead of by its address, so that sets of threads keep their order."""
-    made: int | None = self.__dict__.get(_MADE)
-    if made is None:
-        made = self.__dict__[_MADE] = next(_made)
-    return made
-
-
 # The register of the threads that have not died is kept out of sight. A thread object that nobody else holds dies with
 # its thread in the system, some time after the last step: when that is does not hang on the order of steps.
 
@@ -201,16 +190,11 @@ def join_all() -> None:
                 _join(thread)
 
 
-def install(in_caller: bool = False) -> None:
-    """Put the model in place; after a fork, again for the locks that are new.
-
-    In the caller's process it will be taken out again, and threads that are in sets have to keep the hash they have.
-    """
+def install() -> None:
+    """Put the model in place; after a fork, again for the locks that are new."""
     _replaced.replace(_Thread.start, start)
     _replaced.replace(_Thread.join, join)
     _replaced.replace(_Thread.is_alive, is_alive)
-    if not in_caller:
-        _Thread.__hash__ = _hash  # type: ignore[assignment,method-assign]
     _Thread._bootstrap_inner = bootstrap_inner  # type: ignore[attr-defined]
     _dangling.add, _dangling._remove = _register, _take_out
     for name in ("_active_limbo_lock", "_shutdown_locks_lock"):

@@ -4,9 +4,9 @@
 //! dictionaries, and from 3.14 on some iterators and bound methods, may be kept by the interpreter for reuse without being
 //! freed, so the deallocators of those types are wrapped too. Nothing is kept alive and no reference count changes.
 //!
-//! Invariant: the hooks touch the identities only, for addresses that the filter knows.
+//! Invariant: the hooks touch the identities and hashes only, for addresses that the filter knows.
 
-use crate::{interpreter, run};
+use crate::{hashes, interpreter, run};
 use pyo3::ffi;
 use std::ffi::c_void;
 use std::sync::OnceLock;
@@ -53,6 +53,7 @@ unsafe impl Sync for Allocator {}
 
 #[inline]
 fn forget(block: usize) {
+    hashes::forget(block);
     // SAFETY: objects are freed with the interpreter's lock held; the borrow ends here.
     if let Some(identities) = unsafe { run::identities() } {
         identities.forget(block);

@@ -4,7 +4,7 @@
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`operators`], [`calls`], with the
 //! [`actions`] of its table [`c_calls`] and what C code is [`handed`] and does after [`callbacks`] · [`spinning`] loops
 //! that wait by reading · [`switching`] where a GIL lets threads switch, with its table [`switches`] · [`names`] objects
-//! and keys · [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`made`] where
+//! and keys · [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`hashes`] that do not hang on addresses · [`made`] where
 //! a lock was made · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
 //! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`tasks`] event loops, with their
 //! [`futures`] and [`attempts`] · [`database`] databases, [`io`] files,
@@ -56,6 +56,7 @@ mod freed;
 mod futures;
 mod handed;
 mod hash_table;
+mod hashes;
 mod interpreter;
 mod io;
 mod iteration;
@@ -164,8 +165,8 @@ mod _core {
     use super::servers::inputs::{record_inputs, tell_inputs};
     #[pymodule_export]
     use super::serving::{
-        Request, abort_run, begin_run, end_unfollowed, finish_run, has_begun, import_early, observe,
-        remember_output, serve, take_failure,
+        Request, abort_run, begin_run, end_unfollowed, finish_run, has_begun, import_early, number_objects,
+        observe, remember_output, serve, take_failure,
     };
     #[pymodule_export]
     use super::streams::note_streams;

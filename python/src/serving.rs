@@ -4,7 +4,7 @@
 
 use crate::servers::inputs;
 use crate::{
-    buffered, c_calls, controlled, dates, exits, free_threading, freed, io, locks, run, simple_queue,
+    buffered, c_calls, controlled, dates, exits, free_threading, freed, hashes, io, locks, run, simple_queue,
     sources, status, streams, time_calls,
 };
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
@@ -114,6 +114,8 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     time_calls::install(py)?;
     // SAFETY: the interpreter's lock is held.
     unsafe { freed::install() };
+    hashes::install(py)?;
+    hashes::begin_run();
     io::install();
     run::forget_in_forks();
     run::begin(Gate::new(request.schedule.clone()), recording, in_caller);
@@ -121,6 +123,17 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     if let Some(run) = unsafe { run::get() } {
         run.telling = inputs::told();
     }
+    Ok(())
+}
+
+/// What the program does from here on is to be the same in every process that runs it: objects hash by numbers, in place
+/// of addresses, even before the run begins.
+#[pyfunction]
+pub fn number_objects(py: Python<'_>) -> PyResult<()> {
+    // SAFETY: the interpreter's lock is held.
+    unsafe { freed::install() };
+    hashes::install(py)?;
+    hashes::begin_process();
     Ok(())
 }
 

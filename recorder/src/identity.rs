@@ -6,54 +6,30 @@
 //!
 //! Not here: how a free is noticed (interpreter hooks), how an object is called in reports.
 
+use crate::blocks::Blocks;
 use crate::held::Held;
 use frontrun_formats::ObjectId;
-use rustc_hash::{FxHashMap, FxHashSet};
-
-/// One bit per hashed address: a free of memory that was never numbered must cost next to nothing.
-const FILTER_BITS: usize = 1 << 18;
+use rustc_hash::FxHashSet;
 
 /// The numbers of the objects of one execution.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Identities {
-    by_block: FxHashMap<usize, ObjectId>,
+    by_block: Blocks<ObjectId>,
     /// The blocks that stand for another object than their own.
     aliases: FxHashSet<usize>,
-    filter: Box<[u64]>,
     next: u32,
     /// What the states of threads hang on; a free breaks it.
     pub held: Held,
 }
 
-impl Default for Identities {
-    fn default() -> Self {
-        let filter = vec![0; FILTER_BITS / 64].into_boxed_slice();
-        Identities {
-            by_block: FxHashMap::default(),
-            aliases: FxHashSet::default(),
-            filter,
-            next: 0,
-            held: Held::default(),
-        }
-    }
-}
-
 impl Identities {
-    fn bit(block: usize) -> (usize, u64) {
-        let hash = (block >> 4).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
-        let bit = hash % FILTER_BITS;
-        (bit / 64, 1 << (bit % 64))
-    }
-
     /// The number of the object whose memory starts at `block`, and whether it is new.
     pub fn number(&mut self, block: usize) -> (ObjectId, bool) {
-        if let Some(id) = self.by_block.get(&block) {
-            return (*id, false);
+        if let Some(id) = self.by_block.get(block) {
+            return (id, false);
         }
         let id = self.fresh();
         self.by_block.insert(block, id);
-        let (word, bit) = Self::bit(block);
-        self.filter[word] |= bit;
         (id, true)
     }
 
@@ -66,7 +42,7 @@ impl Identities {
 
     /// The number of an object, if it has one.
     pub fn known(&self, block: usize) -> Option<ObjectId> {
-        self.by_block.get(&block).copied()
+        self.by_block.get(block)
     }
 
     /// Lets `block` stand for an object that already has a number (a dictionary that is an object's
@@ -74,8 +50,6 @@ impl Identities {
     pub fn alias(&mut self, block: usize, id: ObjectId) {
         self.by_block.insert(block, id);
         self.aliases.insert(block);
-        let (word, bit) = Self::bit(block);
-        self.filter[word] |= bit;
     }
 
     /// Whether `block` stands for another object than its own.
@@ -85,15 +59,13 @@ impl Identities {
 
     /// Whether the memory at `block` may belong to a numbered object.
     pub fn may_know(&self, block: usize) -> bool {
-        let (word, bit) = Self::bit(block);
-        self.filter[word] & bit != 0
+        self.by_block.may_know(block)
     }
 
     /// Notes that the memory at `block` has been freed.
     pub fn forget(&mut self, block: usize) {
         self.held.freed(block);
-        if self.may_know(block) {
-            self.by_block.remove(&block);
+        if self.by_block.forget(block).is_some() {
             self.aliases.remove(&block);
         }
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shares import share
 from small_programs import numbered
 
 # Each way finds the outcomes of a program in a process of its own; both work at the same time.
 WAYS = ("explore", "enumerate")
-# `FRONTRUN_PROGRAMS=40000:60000` compares the programs with these numbers instead.
-FIRST, LAST = map(int, os.environ.get("FRONTRUN_PROGRAMS", "0:640").split(":"))
+NUMBERS = share(720)
 # The others have too many interleavings.
-ENOUGH = (LAST - FIRST) * 3 // 4
+ENOUGH = len(NUMBERS) * 3 // 4
 MAX_INTERLEAVINGS = 400
 
 
@@ -63,13 +62,13 @@ def difference(explored: dict[str, Any], expected: list[str]) -> list[str]:
 def test_outcomes_are_those_of_all_interleavings(servers: list[Server]) -> None:
     explore, enumerate_all = servers
     compared, wrong, unanswered = 0, [], []
-    enumerate_all.ask(numbered(FIRST))
-    for number in range(FIRST, LAST):
+    enumerate_all.ask(numbered(NUMBERS[0]))
+    for number, following in zip(NUMBERS, [*NUMBERS[1:], None], strict=True):
         expected = enumerate_all.answer()["outcomes"]
         if expected is not None:
             explore.ask(numbered(number))
-        if number + 1 < LAST:
-            enumerate_all.ask(numbered(number + 1))
+        if following is not None:
+            enumerate_all.ask(numbered(following))
         if expected is not None:
             explored = explore.answer()
             if explored["verdict"] in ("bounded", "diverged", "error"):
@@ -90,7 +89,7 @@ def test_outcomes_are_those_of_all_interleavings(servers: list[Server]) -> None:
 def test_outcomes_with_a_gil_are_those_of_the_interleavings_that_it_allows(servers: list[Server]) -> None:
     explore, enumerate_all = servers
     compared, fewer, wrong = 0, 0, []
-    for number in range(FIRST, FIRST + (LAST - FIRST) // 8):
+    for number in NUMBERS[: len(NUMBERS) // 8]:
         text = numbered(number)
         enumerate_all.ask(text, gil=True)
         expected = enumerate_all.answer()
@@ -108,5 +107,5 @@ def test_outcomes_with_a_gil_are_those_of_the_interleavings_that_it_allows(serve
             wrong.append("\n".join([f"program {number}", text[text.index("def setup") :], *found]))
     print(f"{compared} programs compared, {fewer} of which a GIL protects")
     assert not wrong, "\n\n".join([f"{len(wrong)} of {compared} programs", *wrong[:10]])
-    assert compared >= (LAST - FIRST) // 16
+    assert compared >= len(NUMBERS) // 16
     assert fewer > 0 or compared < 40

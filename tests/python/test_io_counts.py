@@ -41,10 +41,9 @@ from file_steps import (
 )
 from postgres_steps import PostgresProgram, tx_add, tx_double, tx_lock
 from random_file_programs import numbered
+from shares import portions, share
 
-# `FRONTRUN_IO_PROGRAMS=0:1000` compares the random programs with these numbers instead.
-FIRST, LAST = map(int, os.environ.get("FRONTRUN_IO_PROGRAMS", "0:48").split(":"))
-AT_A_TIME = 12
+NUMBERS = portions(share(48, "FRONTRUN_IO_PROGRAMS"), 12)
 
 APPENDS = os.O_WRONLY | os.O_APPEND
 MAKES = os.O_RDWR | os.O_CREAT | os.O_EXCL
@@ -281,9 +280,9 @@ def test_a_program_with_postgresql_has_one_execution_a_class(tmp_path: Path, pos
     assert check(replace(each, address=postgres), tmp_path) == n_classes
 
 
-@pytest.mark.parametrize("first", range(FIRST, LAST, AT_A_TIME))
-def test_random_programs_with_files_have_one_execution_a_class(tmp_path: Path, first: int) -> None:
-    for number in range(first, min(first + AT_A_TIME, LAST)):
+@pytest.mark.parametrize("numbers", NUMBERS, ids=str)
+def test_random_programs_with_files_have_one_execution_a_class(tmp_path: Path, numbers: list[int]) -> None:
+    for number in numbers:
         directory = tmp_path / str(number)
         directory.mkdir()
         check(numbered(number), directory)

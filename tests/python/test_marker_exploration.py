@@ -22,6 +22,7 @@ from frontrun.trace_markers import (
     marker_schedule_strategy,
 )
 from hypothesis import given, settings
+from shares import share
 
 
 class Counter:
@@ -331,7 +332,7 @@ def brute_force(functions: list[Callable[..., Any]], most: int) -> Multiset[str]
     return outcomes
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", share(30))
 def test_random_programs_have_the_orders_and_outcomes_of_brute_force(seed: int, tmp_path: Any) -> None:
     draw = random.Random(seed)
     expected = None

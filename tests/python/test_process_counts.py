@@ -7,7 +7,6 @@ sees its memory.
 from __future__ import annotations
 
 import ast
-import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +17,10 @@ import pytest
 from database_steps import DatabaseProgram, Session, balances
 from every_order_of_io import FileProgram, explore_every_order, tree
 from random_file_programs import numbered
+from shares import portions, share
 from test_io_counts import DATABASES, FILES
 
-# `FRONTRUN_PROCESS_PROGRAMS=0:1000` compares the random programs with these numbers instead.
-FIRST, LAST = map(int, os.environ.get("FRONTRUN_PROCESS_PROGRAMS", "0:24").split(":"))
-AT_A_TIME = 6
+NUMBERS = portions(share(24, "FRONTRUN_PROCESS_PROGRAMS"), 6)
 
 
 def workers(program: Any, desk_of: Callable[[Any, int], Any], results: Path) -> list[Callable[[Any], None]]:
@@ -104,7 +102,7 @@ def test_processes_that_meet_in_a_database_have_one_execution_a_class(tmp_path: 
     assert check_database(program, tmp_path / "bank") == n_classes
 
 
-@pytest.mark.parametrize("first", range(FIRST, LAST, AT_A_TIME))
-def test_random_programs_of_processes_have_one_execution_a_class(tmp_path: Path, first: int) -> None:
-    for number in range(first, min(first + AT_A_TIME, LAST)):
+@pytest.mark.parametrize("numbers", NUMBERS, ids=str)
+def test_random_programs_of_processes_have_one_execution_a_class(tmp_path: Path, numbers: list[int]) -> None:
+    for number in numbers:
         check_files(numbered(number), tmp_path / str(number))

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from frontrun.bytecode import explore_interleavings
+from shares import share
 
 Program = tuple[Any, list[Any], Any]
-SEEDS = range(10)
+SEEDS = share(10)
 
 
 def lost_update() -> Program:

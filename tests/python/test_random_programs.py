@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 from primitive_programs import disagreement
-
-PROGRAMS = 200
-AT_A_TIME = 20
+from shares import portions, share
 
 
-@pytest.mark.parametrize("first", range(0, PROGRAMS, AT_A_TIME))
-def test_exploration_agrees_with_brute_force(first: int) -> None:
-    wrong = [text for seed in range(first, first + AT_A_TIME) if (text := disagreement(seed))]
+@pytest.mark.parametrize("seeds", portions(share(200, "FRONTRUN_PRIMITIVE_PROGRAMS"), 10), ids=str)
+def test_exploration_agrees_with_brute_force(seeds: list[int]) -> None:
+    wrong = [text for seed in seeds if (text := disagreement(seed))]
     assert not wrong, "\n".join(wrong)

@@ -5,7 +5,6 @@ Two connections, one of each thread or process. Brute force knows nothing of fro
 
 from __future__ import annotations
 
-import os
 import random
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from database_steps import balances
 from every_order_of_io import Step
+from shares import portions, share
 from test_process_counts import check
 from transaction_steps import (
     PATIENCE,
@@ -27,9 +27,7 @@ from transaction_steps import (
     rollback,
 )
 
-# `FRONTRUN_TRANSACTION_PROGRAMS=0:1000` compares the random programs with these numbers instead.
-FIRST, LAST = map(int, os.environ.get("FRONTRUN_TRANSACTION_PROGRAMS", "0:20").split(":"))
-AT_A_TIME = 5
+NUMBERS = portions(share(20, "FRONTRUN_TRANSACTION_PROGRAMS"), 5)
 
 
 def check_transactions(program: TransactionProgram, directory: Path) -> int:
@@ -105,7 +103,7 @@ def numbered(number: int) -> TransactionProgram:
     return TransactionProgram([[*one, rollback()], [*other, rollback()]], patience, is_logged=dice.random() < 0.3)
 
 
-@pytest.mark.parametrize("first", range(FIRST, LAST, AT_A_TIME))
-def test_random_transactions_have_one_execution_a_class(tmp_path: Path, first: int) -> None:
-    for number in range(first, min(first + AT_A_TIME, LAST)):
+@pytest.mark.parametrize("numbers", NUMBERS, ids=str)
+def test_random_transactions_have_one_execution_a_class(tmp_path: Path, numbers: list[int]) -> None:
+    for number in numbers:
         check_transactions(numbered(number), tmp_path / str(number))
