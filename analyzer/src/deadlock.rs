@@ -205,7 +205,7 @@ fn blocked(execution: &Execution, thread: ThreadId, operation: &Operation, state
             object(barrier, format!("more threads at {}", name(barrier)))
         }
         Operation::QueuePut { queue, .. } => object(queue, format!("room in {}", name(queue))),
-        Operation::AwaitChange { ref of } => {
+        Operation::AwaitChange { ref of } | Operation::ResumeOnChange { ref of, .. } => {
             let names: Vec<String> = of.iter().map(|at| describe::location(execution, *at)).collect();
             any(of, format!("a change of {}", names.join(", ")))
         }

@@ -141,7 +141,7 @@ pub(crate) fn verb(operation: &Operation) -> &'static str {
         Operation::ChannelTryTake { .. } => "tries to take from",
         Operation::ChannelWait { .. } => "has waited for",
         Operation::ChannelClose { .. } => "closes",
-        Operation::AwaitChange { .. } => "has waited for a change of",
+        Operation::AwaitChange { .. } | Operation::ResumeOnChange { .. } => "has waited for a change of",
         Operation::Pause => "pauses at",
         Operation::Resume { .. } => "goes on in",
         Operation::RunLoop { .. } => "goes on behind",
@@ -163,6 +163,7 @@ pub(crate) fn event(execution: &Execution, position: usize) -> String {
             all.join(", ")
         }
         Operation::AwaitChange { ref of }
+        | Operation::ResumeOnChange { ref of, .. }
         | Operation::ChannelWait { ref of }
         | Operation::ChannelClose { ref of } => {
             let all: Vec<String> = of.iter().map(|at| location(execution, *at)).collect();

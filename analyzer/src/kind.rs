@@ -65,6 +65,7 @@ pub(crate) fn tracked(operation: &Operation) -> SmallVec<[ObjectId; 2]> {
         Operation::Resume { awaited, after, host } => {
             [host, ObjectId::THREADS].into_iter().chain(awaited).chain(after).collect()
         }
+        Operation::ResumeOnChange { host, .. } => smallvec![host],
         Operation::RunLoop { until: one, host: other, .. }
         | Operation::Enter { gate: one, place: other }
         | Operation::TryEnter { gate: one, place: other }
@@ -143,6 +144,7 @@ pub(crate) fn nature(operation: &Operation, known_length: bool) -> Nature {
     let gated = match *operation {
         Operation::Start
         | Operation::Resume { .. }
+        | Operation::ResumeOnChange { .. }
         | Operation::RunLoop { .. }
         | Operation::Enter { .. }
         | Operation::Join { .. }
@@ -238,6 +240,9 @@ pub(crate) fn possible(operation: &Operation, thread: ThreadId, known_length: bo
         }
         Operation::BarrierLeave { barrier, .. } => smallvec![part(barrier, Part::Generation, false)],
         Operation::AwaitChange { ref of } => of.iter().map(|at| (*at, false)).collect(),
+        Operation::ResumeOnChange { ref of, host } => {
+            of.iter().map(|at| (*at, false)).chain([part(host, Part::State, false)]).collect()
+        }
         Operation::ChannelWait { ref of } => of
             .iter()
             .flat_map(|at| [Location::new(at.object, Part::State), channels::ended(at.object)])

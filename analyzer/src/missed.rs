@@ -64,7 +64,9 @@ impl Search {
             Operation::SemaphoreAcquire { semaphore: object } | Operation::QueueGet { queue: object } => {
                 search.takers(execution, object);
             }
-            Operation::AwaitChange { ref of } => search.changes(execution, simulation, waiter, of),
+            Operation::AwaitChange { ref of } | Operation::ResumeOnChange { ref of, .. } => {
+                search.changes(execution, simulation, waiter, of)
+            }
             _ => {}
         }
         search.found.sort_by_key(|(at, _)| *at);

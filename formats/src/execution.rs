@@ -249,7 +249,7 @@ fn is_data(kind: u8) -> bool {
 
 /// Whether operations of this kind say that an event loop lets somebody go on.
 pub fn is_of_a_loop(kind: u8) -> bool {
-    matches!(kind, 46 | 47)
+    matches!(kind, 46 | 47 | 51)
 }
 
 /// The hash of a source file's content, as in [`Source::hash`].

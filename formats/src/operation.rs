@@ -127,6 +127,9 @@ pub enum Operation {
     /// done, as well as what it comes after, and the loop that hosts it is idle. What is done is an event that is set, as
     /// is a loop that is idle.
     Resume { awaited: Option<ObjectId>, after: Option<ObjectId>, host: ObjectId },
+    /// An asyncio task goes on that polls: enabled when its loop is idle and one of these locations has been written since
+    /// the task last touched it. Reads them.
+    ResumeOnChange { of: Box<[Location]>, host: ObjectId },
     /// The thread that runs an event loop has waited for something there: enabled when `until` is set and the loop is
     /// idle. If it leaves, the loop is idle no more.
     RunLoop { until: ObjectId, host: ObjectId, leaves: bool },
@@ -161,6 +164,11 @@ impl Operation {
     pub fn is_lifecycle(&self) -> bool {
         use Operation::{End, Join, Spawn, Start};
         matches!(self, Spawn { .. } | Start | End | Join { .. })
+    }
+
+    /// Whether a task or callback goes on with it.
+    pub fn resumes(&self) -> bool {
+        matches!(self, Operation::Resume { .. } | Operation::ResumeOnChange { .. })
     }
 
     /// Whether it accesses data, rather than synchronising.
@@ -229,6 +237,7 @@ impl Operation {
             Operation::Enter { .. } => 48,
             Operation::TryEnter { .. } => 49,
             Operation::ReleaseAndSet { .. } => 50,
+            Operation::ResumeOnChange { .. } => 51,
             Operation::ListChange { .. } => 36,
             Operation::Clear { .. } => 37,
             Operation::ChannelOpen { .. } => 40,

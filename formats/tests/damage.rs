@@ -92,10 +92,10 @@ fn other_files_and_versions_are_refused_by_name() {
     let mut file = sample::file(&sample::execution(), 100);
     file[16] = 9;
     let error = read(&file).unwrap_err();
-    assert!(matches!(error, ReadError::UnsupportedVersion { found: 9, supported: 5 }));
+    assert!(matches!(error, ReadError::UnsupportedVersion { found: 9, supported: 6 }));
     assert_eq!(
         error.to_string(),
-        "trace needs format 9, this frontrun reads formats up to 5: install a frontrun that reads it \
+        "trace needs format 9, this frontrun reads formats up to 6: install a frontrun that reads it \
          (pip install -U frontrun)"
     );
     let missing = read_file(std::path::Path::new("/no/such.frz")).unwrap_err();

@@ -8,14 +8,21 @@ use frontrun_formats::Execution;
 use frontrun_formats::file::{FORMAT_VERSION, read, read_index};
 use std::path::Path;
 
-/// The sample without what its schedule says that steps touch, which version 5 has added.
-fn before_version_5() -> Execution {
+/// The sample without the operations that version 6 has added, which come last.
+fn before_version_6() -> Execution {
     let mut execution = sample::execution();
+    execution.events.truncate(execution.events.len() - sample::since_version_6().len());
+    execution
+}
+
+/// Also without what its schedule says that steps touch, which version 5 has added.
+fn before_version_5() -> Execution {
+    let mut execution = before_version_6();
     execution.header.schedule.entries.iter_mut().for_each(|entry| entry.touches = 0);
     execution
 }
 
-/// The sample without the operations that version 4 has added, which come last.
+/// Also without the operations that version 4 has added, which come last of those.
 fn before_version_4() -> Execution {
     let mut execution = before_version_5();
     execution.events.truncate(execution.events.len() - sample::since_version_4().len());
@@ -63,5 +70,10 @@ fn version_4_reads() {
 
 #[test]
 fn version_5_reads() {
-    reads(5, &sample::execution());
+    reads(5, &before_version_6());
+}
+
+#[test]
+fn version_6_reads() {
+    reads(6, &sample::execution());
 }

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Any
 
-from . import _core, _earlier_loops
+from . import _core, _earlier_loops, _sleeping
 from ._loop_model import EPOCH, LoopModel, number_of
 from ._threads import pass_checkpoint, quietly
 
@@ -198,6 +198,12 @@ def _look_up(answer: asyncio.Future[Any], asked: tuple[Any, ...]) -> None:
         answer.set_exception(error)
 
 
+def _find_sleeper() -> tuple[_sleeping.Sleepers, int, Any, float] | None:
+    loop: Any = events._get_running_loop()
+    model: LoopModel | None = None if loop is None else loop.__dict__.get(_MODEL)
+    return None if model is None else model.find_sleeper()
+
+
 def _asked_for_tasks(loop: object) -> None:
     asked = events.get_running_loop() if loop is None else loop
     model: LoopModel | None = getattr(asked, "__dict__", {}).get(_MODEL)
@@ -294,6 +300,7 @@ def install() -> None:
     for cls, methods in _MODELS.items():
         for name, model in methods.items():
             setattr(cls, name, model)
+    _sleeping.install(_find_sleeper)
     # It guards which loop a primitive belongs to, which is the same in any order.
     _core.ignore_lock(mixins._global_lock)
     _core.watch_futures(_subclasses(_asyncio.Future), _asyncio)
@@ -305,6 +312,7 @@ def uninstall() -> None:
     """Take the model out again, for a process that goes on after its run."""
     for (cls, name), original in _originals.items():
         setattr(cls, name, original)
+    _sleeping.uninstall()
 
 
 def _subclasses(cls: type[Any]) -> list[type[Any]]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _core
+from ._sleeping import Sleepers
 from ._threads import quietly
 
 _PACKAGE = str(Path(__file__).parent)
@@ -62,6 +63,7 @@ class LoopModel:
 
     def __init__(self, loop: Any) -> None:
         self.short = _SHORT
+        self.sleepers = Sleepers()
         self._loop = weakref.ref(loop)
         self._handles: dict[int, events.Handle] = {}
         self._tasks: dict[int, Any] = {}
@@ -88,6 +90,12 @@ class LoopModel:
     def tasks(self) -> list[Any]:
         """The tasks that have not ended."""
         return list(self._tasks.values())
+
+    def find_sleeper(self) -> tuple[Sleepers, int, Any, float] | None:
+        """Return what ``_sleeping`` asks for, if the step under way is that of a task."""
+        number = _core.current()
+        task = None if number is None else self._tasks.get(number)
+        return None if task is None else (self.sleepers, _me(), task, self.short)
 
     def admit(self, handle: events.Handle) -> None:
         """Take in what ``call_soon`` is given: a step of a task, or a callback."""
@@ -123,7 +131,7 @@ class LoopModel:
         """Take in a timer, which goes off after ``delay`` seconds."""
         name = _name_of_callback(timer._callback)  # type: ignore[attr-defined]
         # A timer that is cancelled need not wait.
-        if delay >= self.short:
+        if delay >= self.short or self.sleepers.is_late(_me()):
             number = self._spawn(name, timer, timer.when() - EPOCH)
         else:
             number = self._spawn_short(name, delay)
@@ -268,12 +276,14 @@ class LoopModel:
             _core.become_thread(number)
             if not _core.resume_in_loop(loop):
                 return number
-            # The time of a timer has come.
+            # The time of a timer has come, or somebody looks again for whom nothing has changed.
+            self.sleepers.give_up(number)
             _core.await_in_task(number, loop, None, None)
 
     def _step(self, number: int, flags: list[_Flag]) -> None:
         """Let a task or a callback go on, up to where it suspends or ends."""
         self._latest.pop(number, None)
+        self.sleepers.go_on(number)
         handle = self._handles.pop(number)
         task = self._tasks.get(number)
         if task is not None:
@@ -313,6 +323,9 @@ class LoopModel:
         awaited = None if number in self._handles else self._wakeups.setdefault(number, _Wakeup())
         _core.end_step(ended)
         del handle, task
+        if self.sleepers.is_polling(number):
+            _core.await_change_in_task(number, self._loop(), self.sleepers.waits_for_ever(number))
+            return
         _core.await_in_task(number, self._loop(), awaited, self._latest.get(number))
 
     def _hand_down_timers(self, number: int) -> None:
@@ -328,6 +341,7 @@ class LoopModel:
             _core.set_flag(turn)
         if task is not None:
             del self._tasks[number]
+            self.sleepers.forget(number)
             self._ended.append(_core.flag_number(task))
             _core.set_flag(task)
             if number in self._endings:
@@ -384,6 +398,7 @@ def describe_tasks() -> list[str]:
             stack = [
                 f'  File "{frame.f_code.co_filename}", line {frame.f_lineno}, in {frame.f_code.co_name}\n'
                 for frame in _frames(task)
+                if not frame.f_code.co_filename.startswith(_PACKAGE)
             ]
             parts.append(f"Task {_name_of_task(task)}:\n" + "".join(stack))
     return sorted(parts)

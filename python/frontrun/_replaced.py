@@ -6,6 +6,7 @@ Model: the function keeps its identity and gets other code, which calls the mode
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable
 from typing import Any
@@ -21,12 +22,17 @@ def original_of(function: Any) -> Callable[..., Any]:
 
 
 def replace(function: Any, model: Callable[..., Any]) -> None:
-    """Make ``function``, whose parameters are all named, call ``model`` with its arguments."""
+    """Make ``function``, whose parameters are all named, call ``model`` with its arguments.
+
+    A coroutine function awaits what the model returns.
+    """
     code = function.__code__
     names = ", ".join(code.co_varnames[: code.co_argcount])
     place: dict[str, Any] = {}
     # A call of a constant itself would be a warning of the compiler.
     source = f"def calls({names}): return {_MODEL!r}.__call__({names})"
+    if code.co_flags & inspect.CO_COROUTINE:
+        source = f"async {source.replace('return', 'return await')}"
     exec(compile(source, __file__, "exec"), place)  # noqa: S102
     calls = place["calls"].__code__
     constants = tuple(model if constant == _MODEL else constant for constant in calls.co_consts)

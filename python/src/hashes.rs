@@ -170,7 +170,9 @@ pub fn install(py: Python<'_>) -> PyResult<()> {
         let Some(original) = ffi::PyBaseObject_Type.tp_hash else { return Ok(()) };
         let inherits = |class: *mut ffi::PyTypeObject| slot((*class).tp_hash) == slot(Some(original));
         let mut hashes = Hashes::default();
-        for object in all.iter().map(|object| object.as_ptr()).filter(|object| inherits(ffi::Py_TYPE(*object))) {
+        for object in
+            all.iter().map(|object| object.as_ptr()).filter(|object| inherits(ffi::Py_TYPE(*object)))
+        {
             hashes.keep(interpreter::block(object), original(object));
         }
         *HASHES.0.get() = Some(hashes);

@@ -3,7 +3,7 @@
 //! Module map: [`site`] the hook object · [`rewriting`] code objects · [`visible`] which operation an instruction is,
 //! on whose behalf ([`behalf`]), with [`attribute`], [`container`], [`iteration`], [`operators`], [`calls`], with the
 //! [`actions`] of its table [`c_calls`] and what C code is [`handed`] and does after [`callbacks`] · [`spinning`] loops
-//! that wait by reading · [`switching`] where a GIL lets threads switch, with its table [`switches`] · [`names`] objects
+//! that wait by reading, and [`polling`] tasks, in the same state of their [`frames`] · [`switching`] where a GIL lets threads switch, with its table [`switches`] · [`names`] objects
 //! and keys · [`loading`] code that is executed later · [`freed`] when an address becomes another object · [`hashes`] that do not hang on addresses · [`made`] where
 //! a lock was made · [`locks`] with [`lock_waits`], [`simple_queue`], [`time_calls`] over [`replaced`],
 //! [`clock`] and [`threads`] with their [`seating`] blocking, time and threads · [`tasks`] event loops, with their
@@ -51,6 +51,7 @@ mod extent;
 mod file_locks;
 mod flags;
 mod footprint;
+mod frames;
 mod free_threading;
 mod freed;
 mod futures;
@@ -73,6 +74,7 @@ mod observed;
 mod operands;
 mod operators;
 mod outside;
+mod polling;
 mod processes;
 mod readiness;
 mod replaced;
@@ -159,6 +161,8 @@ mod _core {
     use super::lock_waits::{lock_holder, locks_taken};
     #[pymodule_export]
     use super::locks::{is_lock_free, observe_lock_waits};
+    #[pymodule_export]
+    use super::polling::{await_change_in_task, come_to_sleep, wake_from_sleep};
     #[pymodule_export]
     use super::scouting::{changed_outside, scout_outside};
     #[pymodule_export]

@@ -153,9 +153,10 @@ pub fn resume_in_loop(host: &Bound<'_, PyAny>) -> PyResult<bool> {
     let (elapsed, alone) = (run.gate.has_elapsed(me), run.alone);
     if elapsed {
         watches::check_elapse();
-        clock::advance_to(deadline.unwrap_or_default());
+        // Somebody who polls has no deadline.
+        clock::advance_to(deadline.filter(|deadline| *deadline < Duration::MAX).unwrap_or_default());
         run::execute(me, None, Operation::Elapse { of: Box::new(operation) }, 1);
-    } else if matches!(operation, Operation::Resume { .. }) {
+    } else if operation.resumes() {
         run::execute_first(me, operation);
         let step = Step { host, whole: true };
         controlled::set_step(Some(step));

@@ -58,6 +58,20 @@ unsafe fn passed(site: &'static Site) {
     }
 }
 
+/// Whether something moves on that only its next step tells. A coroutine is awaited once, and its frame is one of the
+/// thread's as long as it goes on.
+///
+/// # Safety
+/// As for [`reached`].
+unsafe fn advances(site: &Site, frame: Frame) -> bool {
+    match site.kind {
+        SiteKind::ForIter | SiteKind::YieldValue => true,
+        // SAFETY: what is awaited lies below the value that is sent.
+        SiteKind::Send => unsafe { ffi::PyCoro_CheckExact(frame.slot(site.top as usize - 2)) == 0 },
+        _ => false,
+    }
+}
+
 /// Handles the hook of `site`: returns 0, or -1 with an exception set when the run is over.
 ///
 /// # Safety
@@ -74,7 +88,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
             run::leave_block(me);
         }
         controlled::set_last_site(site);
-        if matches!(site.kind, SiteKind::ForIter | SiteKind::Send | SiteKind::YieldValue) {
+        if advances(site, frame) {
             spinning::progress();
         }
         let whole = seen != Seen::InScope || run::is_in_block(me);

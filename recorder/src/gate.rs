@@ -92,6 +92,8 @@ struct Seated {
     left: bool,
     /// It is where it has rested before, and could go on resting for ever.
     rests_again: bool,
+    /// It has changed something since its last round began.
+    wrote: bool,
 }
 
 /// Abstract values of synchronisation objects, as far as they have been seen.
@@ -367,6 +369,7 @@ impl Gate {
         let synchronises = is_synchronisation(operation);
         if synchronises || self.state.watches.any() && is_of_a_list(operation) {
             let effect = semantics::effect(operation, thread, &self.state);
+            self.threads[thread.index()].wrote |= !effect.writes.is_empty();
             if self.state.watches.any() {
                 self.watch_over(thread, &effect.reads, !effect.writes.is_empty(), |at| {
                     effect.writes.iter().any(|written| written.overlaps(at))
@@ -377,10 +380,14 @@ impl Gate {
                 self.threads[thread.index()].ended |= *operation == Operation::End;
                 self.stale = true;
             }
-        } else if self.state.watches.any() {
+        } else {
             let reads = plain_reads(operation);
             let writes =
                 reads.is_empty() && !matches!(operation, Operation::Pause | Operation::Elapse { .. });
+            self.threads[thread.index()].wrote |= writes;
+            if !self.state.watches.any() {
+                return;
+            }
             self.watch_over(thread, reads, writes, |at| semantics::has_written(operation, result, at));
         }
     }

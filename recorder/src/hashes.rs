@@ -46,7 +46,12 @@ impl Hashes {
     }
 
     /// Gives the object at `block` the next hash of the thread with this path.
-    pub fn number<'p>(&mut self, block: usize, thread: ThreadId, path: impl FnOnce() -> &'p ThreadPath) -> isize {
+    pub fn number<'p>(
+        &mut self,
+        block: usize,
+        thread: ThreadId,
+        path: impl FnOnce() -> &'p ThreadPath,
+    ) -> isize {
         if self.next.len() <= thread.index() {
             self.next.resize(thread.index() + 1, None);
         }

@@ -23,8 +23,12 @@ pub struct Watches {
 
 #[derive(Debug, Default)]
 struct Watch {
+    /// What the one who has begun it knows it by.
+    mark: u64,
     /// Each with whether it was written since.
     read: Vec<(Location, bool)>,
+    /// The thread waits for a change, so that what it does until it goes on is no part of a round.
+    rests: bool,
 }
 
 impl Watches {
@@ -33,19 +37,32 @@ impl Watches {
         self.active > 0
     }
 
-    /// Begins a watch that has gathered nothing.
-    pub fn begin(&mut self, thread: ThreadId) {
+    /// Begins a watch that has gathered nothing, and is known by `mark`.
+    pub fn begin(&mut self, thread: ThreadId, mark: u64) {
         if self.by_thread.len() <= thread.index() {
             self.by_thread.resize_with(thread.index() + 1, || None);
         }
         let watch = &mut self.by_thread[thread.index()];
         self.active += usize::from(watch.is_none());
-        *watch = Some(Watch::default());
+        *watch = Some(Watch { mark, ..Watch::default() });
+    }
+
+    /// What the thread's watch is known by; `None` when it does not watch.
+    pub fn mark(&self, thread: ThreadId) -> Option<u64> {
+        self.by_thread.get(thread.index())?.as_ref().map(|watch| watch.mark)
+    }
+
+    /// The thread waits for a change of what it has read: its watch goes on until another one begins, whatever it does.
+    pub fn rest(&mut self, thread: ThreadId) {
+        if let Some(Some(watch)) = self.by_thread.get_mut(thread.index()) {
+            watch.rests = true;
+        }
     }
 
     /// Ends the watch of a thread that has changed something.
     pub fn end(&mut self, thread: ThreadId) {
-        let watch = self.by_thread.get_mut(thread.index()).and_then(Option::take);
+        let watch = self.by_thread.get_mut(thread.index());
+        let watch = watch.and_then(|watch| watch.take_if(|watch| !watch.rests));
         self.active -= usize::from(watch.is_some());
     }
 
@@ -57,6 +74,9 @@ impl Watches {
     /// Notes that a thread that watches has read a location.
     pub fn read(&mut self, thread: ThreadId, at: Location) {
         let Some(Some(watch)) = self.by_thread.get_mut(thread.index()) else { return };
+        if watch.rests {
+            return;
+        }
         if let Some(known) = watch.read.iter_mut().find(|(known, _)| *known == at) {
             known.1 = false;
         } else if watch.read.len() < MOST_LOCATIONS {
@@ -95,7 +115,7 @@ mod tests {
         let mut watches = Watches::default();
         watches.read(ME, at);
         assert!(watches.gathered(ME).is_none());
-        watches.begin(ME);
+        watches.begin(ME, 0);
         watches.read(ME, at);
         assert!(!watches.has_changed(at, ME));
         watches.written(ME, |_| true);
@@ -111,7 +131,7 @@ mod tests {
     #[test]
     fn a_loop_that_reads_too_much_is_not_watched() {
         let mut watches = Watches::default();
-        watches.begin(ME);
+        watches.begin(ME, 0);
         (0..=MOST_LOCATIONS as u32).for_each(|n| watches.read(ME, Location::new(ObjectId(n), Part::State)));
         assert!(watches.gathered(ME).is_none());
     }

@@ -13,7 +13,7 @@ use crate::examination::Examined;
 use crate::probing::Probes;
 use crate::report::{BoundedBy, Report};
 use crate::sampling::Plan;
-use frontrun_formats::{Block, Execution, Operation};
+use frontrun_formats::{Block, Execution};
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -109,8 +109,7 @@ impl Books {
         if let Some(execution) = &examined.execution {
             self.report.most_threads = self.report.most_threads.max(execution.threads.len());
             // Tasks switch where they suspend, whatever is in scope.
-            self.report.switched |=
-                execution.events.iter().any(|event| matches!(event.operation, Operation::Resume { .. }));
+            self.report.switched |= execution.events.iter().any(|event| event.operation.resumes());
             for event in execution.events.iter().filter(|event| event.operation.is_access()) {
                 let alone = event.block == Block::Alone;
                 self.report.switched |= alone;

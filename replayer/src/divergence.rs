@@ -254,7 +254,7 @@ pub fn phrase(operation: &Operation) -> &'static str {
         Operation::ChannelClose { .. } => "close a channel",
         Operation::AwaitChange { .. } => "wait for a change",
         Operation::Pause => "pause",
-        Operation::Resume { .. } => "go on in its event loop",
+        Operation::Resume { .. } | Operation::ResumeOnChange { .. } => "go on in its event loop",
         Operation::RunLoop { .. } => "go on behind its event loop",
         Operation::Enter { .. } => "go in behind a gate",
         Operation::TryEnter { .. } => "try to go in behind a gate",

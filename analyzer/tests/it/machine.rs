@@ -274,6 +274,10 @@ impl Names {
             Operation::AwaitChange { of }
             | Operation::ChannelWait { of }
             | Operation::ChannelClose { of } => of.iter_mut().for_each(|at| *at = self.location(*at)),
+            Operation::ResumeOnChange { of, host } => {
+                of.iter_mut().for_each(|at| *at = self.location(*at));
+                *host = self.object(*host);
+            }
             Operation::Elapse { of } => **of = self.operation(of),
             Operation::Resume { awaited, after, host } => {
                 for object in [Some(host), awaited.as_mut(), after.as_mut()].into_iter().flatten() {

@@ -148,6 +148,10 @@ pub fn operation(op: &Op) -> Operation {
         Op::Pause => Operation::Pause,
         Op::AwaitItem(n, index) => Operation::AwaitChange { of: [item(*n, *index)].into() },
         Op::AwaitChange(of) => Operation::AwaitChange { of: of.iter().map(|x| variable(*x)).collect() },
+        Op::ResumeOnChange(of, event) => Operation::ResumeOnChange {
+            of: of.iter().map(|x| variable(*x)).collect(),
+            host: object(EVENT, *event),
+        },
     }
 }
 
@@ -215,6 +219,9 @@ impl Concrete {
             Op::AwaitChange(of) => {
                 of.iter().any(|x| self.informed.get(x).is_some_and(|informed| !informed.contains(&thread)))
             }
+            Op::ResumeOnChange(of, event) => {
+                self.is_set(event) && self.enabled(thread, &Op::AwaitChange(of.clone()))
+            }
             _ => true,
         }
     }
@@ -234,9 +241,12 @@ impl Concrete {
             Op::Block(gate, body) => {
                 (drive(gate.as_deref(), body, &mut |op| self.execute(thread, op).0), true)
             }
-            Op::Read(_) | Op::AwaitChange(_) | Op::Write(..) | Op::Add(..) | Op::Touch(..) => {
-                (self.variable_op(thread, op), true)
-            }
+            Op::Read(_)
+            | Op::AwaitChange(_)
+            | Op::ResumeOnChange(..)
+            | Op::Write(..)
+            | Op::Add(..)
+            | Op::Touch(..) => (self.variable_op(thread, op), true),
             Op::Spawn(other) => {
                 self.started.insert(*other, true);
                 (0, true)
@@ -294,7 +304,7 @@ impl Concrete {
     fn variable_op(&mut self, thread: usize, op: &Op) -> i64 {
         match op {
             Op::Read(x) => self.look(thread, x),
-            Op::AwaitChange(of) => {
+            Op::AwaitChange(of) | Op::ResumeOnChange(of, _) => {
                 let seen: Vec<i64> = of.iter().map(|x| self.look(thread, x)).collect();
                 seen[0]
             }

@@ -85,6 +85,8 @@ pub enum Op {
     Pause,
     /// Waits until one of these variables has been written since the thread last touched it; observes the first.
     AwaitChange(Vec<u32>),
+    /// The same, and until the event is set.
+    ResumeOnChange(Vec<u32>, u32),
     /// The same for an element of a list.
     AwaitItem(u32, u32),
     /// Waits for this operation until no thread is enabled; then, if no thread with a lower number is as patient, gives

@@ -180,6 +180,7 @@ impl Script {
                         | Op::QueuePut(..)
                         | Op::Join(_)
                         | Op::AwaitChange(_)
+                        | Op::ResumeOnChange(..)
                         | Op::AwaitItem(..)
                 )
                 && random.chance(50)
@@ -405,6 +406,8 @@ fn line(random: &mut Random, feature: Feature) -> Line {
                 Line::Spin(x, value),
                 Line::Do(Op::AwaitChange(vec![x])),
                 Line::Do(Op::AwaitChange(vec![0, 1])),
+                Line::Do(Op::ResumeOnChange(vec![x], 0)),
+                Line::Do(Op::EventSet(0)),
                 Line::Do(Op::AwaitItem(0, x)),
                 Line::Do(Op::ListGet(0, x.into())),
                 Line::Do(Op::ListSet(0, x.into(), value)),
@@ -444,6 +447,7 @@ fn is_gated(op: &Op) -> bool {
             | Op::ChannelWait(_)
             | Op::Join(_)
             | Op::AwaitChange(_)
+            | Op::ResumeOnChange(..)
             | Op::AwaitItem(..)
     )
 }
@@ -454,6 +458,10 @@ fn block(random: &mut Random, used: &[Feature]) -> Op {
     for feature in used {
         match feature {
             Feature::Event => gates.push(Some(Op::EventWait(0))),
+            Feature::Spin => {
+                gates.push(Some(Op::AwaitChange(vec![0, 1])));
+                gates.push(Some(Op::ResumeOnChange(vec![0], 0)));
+            }
             Feature::Gate => gates.push(Some(Op::Enter(1, 2))),
             Feature::Queue => gates.push(Some(Op::QueueGet(0))),
             Feature::Semaphore => gates.push(Some(Op::SemAcquire(0))),

@@ -1,4 +1,4 @@
-//! The trace file `.frz`, format 5: one recorded run, readable to the last whole frame whatever killed it.
+//! The trace file `.frz`, format 6: one recorded run, readable to the last whole frame whatever killed it.
 //!
 //! # Model
 //! A file is a sequence of zstd frames, so `zstd -d` unpacks it; what zstd does not know hides in its skippable
@@ -31,7 +31,7 @@
 //! Version 2 tells of each event where an interpreter with a GIL can switch threads. Version 1 does not; its events are
 //! read as if it could do so everywhere. Version 3 may hold inputs, which no record of version 2 does. Version 4 knows
 //! gates: entering, trying to, and giving a lock back while opening one. Version 5 says in its schedule what each step
-//! touches.
+//! touches. Version 6 knows tasks that go on once something has changed.
 //!
 //! # Not here
 //! What the records mean (the modules beside this one); when a recorder flushes; compression of anything else.
@@ -63,7 +63,7 @@ use crate::outcome::Outcome;
 use crate::semantics::Value;
 
 /// The version of the format that this crate writes.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 /// The oldest version that it reads.
 pub const OLDEST_VERSION: u32 = 1;

@@ -45,6 +45,10 @@ fn put_operands(columns: &mut Encoder, operation: &Operation) -> Result<(), Faul
         Operation::AwaitChange { ref of }
         | Operation::ChannelWait { ref of }
         | Operation::ChannelClose { ref of } => put_locations(columns, of)?,
+        Operation::ResumeOnChange { ref of, host } => {
+            columns.object(host)?;
+            put_locations(columns, of)?;
+        }
         Operation::Start | Operation::End | Operation::Pause => {}
         Operation::Resume { awaited, after, host } => {
             columns.number(u32::from(awaited.is_some()) | u32::from(after.is_some()) << 1);
@@ -207,6 +211,10 @@ fn operation(kind: u8, c: &mut Decoder<'_>) -> Result<Operation, Fault> {
         48 => Operation::Enter { gate: c.object()?, place: c.object()? },
         49 => Operation::TryEnter { gate: c.object()?, place: c.object()? },
         50 => Operation::ReleaseAndSet { lock: c.object()?, event: c.object()? },
+        51 => {
+            let host = c.object()?;
+            Operation::ResumeOnChange { of: get_locations(c)?, host }
+        }
         other => return Err(Fault::Kind(other)),
     })
 }

@@ -1,6 +1,6 @@
 //! Which locations have been written since a thread last touched them, as an execution goes on.
 //!
-//! Model: only locations that some [`Operation::AwaitChange`] waits for are followed. Every event has a number; a
+//! Model: only locations that some loop waits for ([`awaited`]) are followed. Every event has a number; a
 //! location has changed for a thread when its last write is later than the thread's last touch. A location that a thread
 //! has never touched has changed for it with the first write.
 
@@ -12,11 +12,9 @@ use crate::operation::Operation;
 /// The locations that an operation waits to be changed, also one that was given up.
 pub fn awaited(operation: &Operation) -> &[Location] {
     match operation {
-        Operation::AwaitChange { of } => of,
-        Operation::Elapse { of } => match &**of {
-            Operation::AwaitChange { of } => of,
-            _ => &[],
-        },
+        Operation::AwaitChange { of } | Operation::ResumeOnChange { of, .. } => of,
+        // What is given up is a wait, so this does not nest.
+        Operation::Elapse { of } => awaited(of),
         _ => &[],
     }
 }

@@ -195,6 +195,9 @@ pub fn enabled(operation: &Operation, thread: ThreadId, state: &impl State) -> b
         Operation::RunLoop { until, host, .. } => set(state_of(until)) && set(state_of(host)),
         Operation::Enter { gate, place } => set(state_of(gate)) && set(state_of(place)),
         Operation::AwaitChange { ref of } => of.iter().any(|at| state.has_changed(*at, thread)),
+        Operation::ResumeOnChange { ref of, host } => {
+            set(state_of(host)) && of.iter().any(|at| state.has_changed(*at, thread))
+        }
         _ => true,
     }
 }
@@ -222,6 +225,9 @@ pub fn effect(operation: &Operation, thread: ThreadId, state: &impl State) -> Ef
         }
         Operation::AwaitChange { ref of } => {
             Effect { reads: of.iter().copied().collect(), ..Effect::nothing() }
+        }
+        Operation::ResumeOnChange { ref of, host } => {
+            Effect { reads: of.iter().copied().chain([state_of(host)]).collect(), ..Effect::nothing() }
         }
         Operation::ChannelOpen { channel } => channels::open(channel),
         Operation::ChannelPut { channel, count } => channels::put(channel, count, state),

@@ -56,7 +56,11 @@ pub fn wanted(operation: &Operation, thread: ThreadId, state: &impl State) -> Wa
 /// Whether an operation waits by reading, in a loop of the program. One that waits for nothing but keys of servers
 /// (`is_served`) has asked the server to wait.
 pub fn loops(operation: &Operation, is_served: impl Fn(ObjectId) -> bool) -> bool {
-    matches!(operation, Operation::AwaitChange { of } if !of.iter().all(|at| is_served(at.object)))
+    match operation {
+        Operation::AwaitChange { of } => !of.iter().all(|at| is_served(at.object)),
+        Operation::ResumeOnChange { .. } => true,
+        _ => false,
+    }
 }
 
 /// Whether threads of which none is enabled are a livelock: one of them loops, and what keeps the others is neither a

@@ -70,7 +70,9 @@ pub fn operation(sizes: Sizes) -> BoxedStrategy<Operation> {
     all.push(set.clone().prop_map(|of| Operation::ChannelClose { of }).boxed());
     all.push(at.clone().prop_map(|at| Operation::Read { at }).boxed());
     all.push(at.prop_map(|at| Operation::Write { at }).boxed());
-    all.push((set.clone(), set).prop_map(|(reads, writes)| Operation::Touch { reads, writes }).boxed());
+    all.push(
+        (set.clone(), set.clone()).prop_map(|(reads, writes)| Operation::Touch { reads, writes }).boxed(),
+    );
     if sizes.threads > 0 {
         let thread = (0..sizes.threads).prop_map(ThreadId);
         all.push(thread.clone().prop_map(|thread| Operation::Spawn { thread }).boxed());
@@ -78,6 +80,8 @@ pub fn operation(sizes: Sizes) -> BoxedStrategy<Operation> {
     }
     if sizes.objects > 0 {
         let object = (0..sizes.objects).prop_map(ObjectId).boxed();
+        let resumes = (object.clone(), set.clone());
+        all.push(resumes.prop_map(|(host, of)| Operation::ResumeOnChange { of, host }).boxed());
         all.extend(on_objects(object.clone()));
         if sizes.keys > 0 {
             all.push(on_keys(object, (0..sizes.keys).prop_map(KeyId).boxed()));

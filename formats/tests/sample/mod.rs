@@ -84,7 +84,12 @@ pub fn operations() -> Vec<Operation> {
     all
 }
 
-/// The operations that no earlier version knows.
+/// The operations that no version before 6 knows.
+pub fn since_version_6() -> Vec<Operation> {
+    vec![Operation::ResumeOnChange { of: locations().into(), host: OBJECT }]
+}
+
+/// The operations that no version before 4 knows.
 pub fn since_version_4() -> Vec<Operation> {
     let (one, other) = (OBJECT, OTHER);
     vec![
@@ -120,7 +125,7 @@ pub fn execution() -> Execution {
     };
     let operations = operations();
     let twice = operations.iter().chain(operations.iter().rev()).cloned();
-    let twice = twice.chain(since_version_4());
+    let twice = twice.chain(since_version_4()).chain(since_version_6());
     let initial = locations().into_iter().enumerate().map(|(number, at)| match number % 4 {
         0 => (at, Value::Int(number as i64 * -1_000_000_007)),
         1 => (at, Value::Unknown),

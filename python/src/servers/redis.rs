@@ -144,7 +144,7 @@ fn take_when_there(me: ThreadId, id: Id, awaited: &Awaited, reads: &[Location], 
     let patience = awaited.patience_ms.map(Duration::from_millis);
     let of = distinct(reads.iter().chain(writes).copied());
     loop {
-        watch(|gate| gate.begin_watch(me));
+        watch(|gate| gate.begin_watch(me, 0));
         touch(me, &of, &[]);
         while !is_there(id, awaited) {
             let wait = Operation::AwaitChange { of: of.clone() };

@@ -48,7 +48,7 @@ impl Gate {
         let begins_or_ends = |thread: &ThreadId| self.next_of(*thread).is_some_and(Operation::is_lifecycle);
         // What a task has its loop do, such as to wake it, is no step that the caller could name.
         let is_of_a_task = |thread: &ThreadId| {
-            let resumes = matches!(self.next_of(*thread), Some(Operation::Resume { .. }));
+            let resumes = self.next_of(*thread).is_some_and(Operation::resumes);
             resumes && self.threads[thread.index()].path.0.len() > 2
         };
         let first = |thread: &ThreadId| is_main(thread) || begins_or_ends(thread) || is_of_a_task(thread);

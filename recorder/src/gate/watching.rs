@@ -33,9 +33,33 @@ impl Gate {
         waits::is_livelock(&waiting, |thread| thread.index() < self.threads.len(), is_served, &self.state)
     }
 
-    /// Begins to gather what the thread reads, since it may be going round a loop.
-    pub fn begin_watch(&mut self, thread: ThreadId) {
-        self.state.watches.begin(thread);
+    /// Begins to gather what the thread reads, since it may be going round a loop. The watch is known by `mark`.
+    pub fn begin_watch(&mut self, thread: ThreadId, mark: u64) {
+        self.state.watches.begin(thread, mark);
+    }
+
+    /// The same for a thread that may be going round by sleeping.
+    pub fn begin_round(&mut self, thread: ThreadId, mark: u64) {
+        self.begin_watch(thread, mark);
+        self.threads[thread.index()].wrote = false;
+    }
+
+    /// What the watch of the thread is known by; `None` when it has none, or has changed anything since.
+    pub fn watch_mark(&self, thread: ThreadId) -> Option<u64> {
+        self.state.watches.mark(thread)
+    }
+
+    /// Whether the thread has changed anything since its last round began.
+    pub fn has_written(&self, thread: ThreadId) -> bool {
+        self.threads[thread.index()].wrote
+    }
+
+    /// The thread is going to wait for a change of what it has read, and of `also`. Returns all of that; `None` if it does
+    /// not watch, be it that it has read too much.
+    pub fn rest_until_change(&mut self, thread: ThreadId, also: Location) -> Option<Box<[Location]>> {
+        self.state.watches.read(thread, also);
+        self.state.watches.rest(thread);
+        self.watched(thread)
     }
 
     /// Ends that, since the thread has made progress of which the gate knows nothing.
@@ -125,7 +149,7 @@ mod tests {
     fn an_append_that_leaves_an_element_alone_is_no_change_of_it() {
         let (mut gate, first) = (Gate::new(Schedule::default()), Location::new(LIST, Part::Index(0)));
         assert_eq!(gate.seat(ME), OTHER);
-        gate.begin_watch(ME);
+        gate.begin_watch(ME, 0);
         gate.tell_length(LIST, 2);
         execute(&mut gate, ME, &Operation::ListGet { list: LIST, index: 0 });
         assert_eq!(gate.watched(ME).as_deref(), Some(&[first][..]));
@@ -137,7 +161,7 @@ mod tests {
     fn a_loop_that_reads_a_list_of_a_length_that_is_not_followed_is_no_wait() {
         let (mut gate, first) = (Gate::new(Schedule::default()), Location::new(LIST, Part::Index(0)));
         assert_eq!(gate.seat(ME), OTHER);
-        gate.begin_watch(ME);
+        gate.begin_watch(ME, 0);
         gate.tell_length(LIST, 2);
         execute(&mut gate, ME, &Operation::ListGet { list: LIST, index: 0 });
         execute(&mut gate, OTHER, &Operation::Write { at: Location::new(LIST, Part::Whole) });
@@ -150,7 +174,7 @@ mod tests {
         execute(&mut gate, ME, &Operation::ListGet { list: LIST, index: 0 });
         assert!(!gate.is_watching(ME));
         execute(&mut gate, OTHER, &Operation::Clear { container: LIST });
-        gate.begin_watch(ME);
+        gate.begin_watch(ME, 0);
         execute(&mut gate, ME, &Operation::ListGet { list: LIST, index: 0 });
         assert!(gate.is_watching(ME), "an empty list has a known length");
     }

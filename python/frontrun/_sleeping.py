@@ -1,0 +1,116 @@
+"""``asyncio.sleep`` under control: tasks that sleep for a moment, look, and sleep again.
+
+Model: a task that would only do again what it has just done waits, in place of a moment of sleep, for a change of what
+it has read; the native side knows whether that is so. One that changes nothing either, but is in another state each
+time, since it counts or asks a clock, sleeps so for a second in all. After that, and after ten seconds in all whatever
+it does, it goes on only when nobody else can: otherwise it could keep the others from ever doing what it waits for.
+
+A moment is less than a second; a sleep of none counts as one of ten milliseconds.
+
+Not here: longer sleeps, which end when nobody can go on; timers (``_loop_model``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from collections.abc import Callable, Generator
+from typing import Any
+
+from . import _core, _replaced
+
+_QUIET, _SAME = 1, 2
+_LEAST = 0.01
+_MOST_QUIET = 1.0
+_MOST = 10.0
+_MOST_GIVEN_UP = 3
+"""So often a poll goes on without a change when nobody can, in case what it waits for cannot be seen."""
+
+_code = asyncio.sleep.__code__
+_sleep = _replaced.original_of(asyncio.sleep)
+
+
+class Sleepers:
+    """How the tasks of a loop have slept."""
+
+    def __init__(self) -> None:
+        self._rested: dict[int, tuple[float, float]] = {}
+        self._polling: set[int] = set()
+        self._given_up: dict[int, int] = {}
+
+    def poll(self, task: int) -> None:
+        """Note that a task waits for a change."""
+        self._polling.add(task)
+
+    def is_polling(self, task: int) -> bool:
+        """Whether a task waits for a change."""
+        return task in self._polling
+
+    def waits_for_ever(self, task: int) -> bool:
+        """Whether a task that polls does not go on without a change any more."""
+        return self._given_up.get(task, 0) >= _MOST_GIVEN_UP
+
+    def give_up(self, task: int) -> None:
+        """Note that a task goes on because nobody can."""
+        if task in self._polling:
+            self._polling.discard(task)
+            self._given_up[task] = self._given_up.get(task, 0) + 1
+
+    def go_on(self, task: int) -> None:
+        """Note that a task goes on."""
+        if task in self._polling:
+            self._polling.discard(task)
+            self._given_up.pop(task, None)
+
+    def rest(self, task: int, delay: float, *, quietly: bool) -> None:
+        """Note that a task sleeps, and whether it has changed nothing since it did the last time."""
+        quiet, total = self._rested.get(task, (0.0, 0.0))
+        seconds = max(delay, _LEAST)
+        self._rested[task] = (quiet + seconds if quietly else seconds, total + seconds)
+
+    def is_late(self, task: int) -> bool:
+        """Whether a task has slept so much that it goes on only when nobody else can."""
+        quiet, total = self._rested.get(task, (0.0, 0.0))
+        return quiet >= _MOST_QUIET or total >= _MOST
+
+    def forget(self, task: int) -> None:
+        """Forget a task that has ended."""
+        self._rested.pop(task, None)
+        self._given_up.pop(task, None)
+
+
+@types.coroutine
+def _suspend() -> Generator[None]:
+    yield
+
+
+Find = Callable[[], tuple[Sleepers, int, Any, float] | None]
+
+
+def install(find: Find) -> None:
+    """Replace ``asyncio.sleep``. ``find`` finds sleepers, number and task of who calls it, and how long a moment is."""
+
+    async def sleep(delay: Any, result: Any) -> Any:
+        found = find()
+        if found is None or not (isinstance(delay, (int, float)) and delay < found[3]):
+            return await _sleep(delay, result)
+        sleepers, number, task, _ = found
+        kind, mark = _core.come_to_sleep(task, task.get_coro(), delay, result)
+        try:
+            if kind == _SAME:
+                sleepers.poll(number)
+                await _suspend()
+            else:
+                sleepers.rest(number, delay, quietly=kind == _QUIET)
+                # A timer can be late.
+                await _sleep(max(delay, _LEAST) if sleepers.is_late(number) else delay)
+        finally:
+            _core.wake_from_sleep(mark)
+        return result
+
+    _replaced.replace(asyncio.sleep, sleep)
+
+
+def uninstall() -> None:
+    """Give ``asyncio.sleep`` its own code back."""
+    asyncio.sleep.__code__ = _code
