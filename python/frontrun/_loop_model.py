@@ -14,7 +14,7 @@ import heapq
 import os
 import sys
 import weakref
-from asyncio import events
+from asyncio import events, futures
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from ._threads import quietly
 _PACKAGE = str(Path(__file__).parent)
 _ASYNCIO = str(Path(asyncio.__file__).parent)
 _NUMBER = "_frontrun_number"
+_SLEPT = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
+"""What the timer of one that sleeps calls."""
 _SHORT = 1.0
 """Timers of fewer seconds may go off at any moment."""
 EPOCH = 1000.0
@@ -95,7 +97,11 @@ class LoopModel:
         """Return what ``_sleeping`` asks for, if the step under way is that of a task."""
         number = _core.current()
         task = None if number is None else self._tasks.get(number)
-        return None if task is None else (self.sleepers, _me(), task, self.short)
+        # A task that is started eagerly begins within a step of another one.
+        with quietly:
+            if task is None or asyncio.current_task() is not task:
+                return None
+        return self.sleepers, _me(), task, self.short
 
     def admit(self, handle: events.Handle) -> None:
         """Take in what ``call_soon`` is given: a step of a task, or a callback."""
@@ -115,7 +121,14 @@ class LoopModel:
             self._signal(wakeup)
 
     def _admit_callback(self, handle: events.Handle, name: str) -> None:
-        number = self._spawn(name)
+        me = _me()
+        if me not in self._tasks and self.sleepers.is_late(me):
+            # The flag is that of nobody else: it goes on when its time has come.
+            number = self._spawn(name, handle, _core.virtual_time())
+        else:
+            number = self._spawn(name)
+        if me not in self._tasks:
+            self.sleepers.note_timer(number, me, 0.0, is_of_task=False)
         self._turns[number] = self._latest[_me()] = _Turn()
         self._schedulers[number] = _me()
         self._handles[number] = handle
@@ -136,6 +149,8 @@ class LoopModel:
         else:
             number = self._spawn_short(name, delay)
         self._handles[number] = timer
+        if timer._callback is not _SLEPT:  # type: ignore[attr-defined]
+            self.sleepers.note_timer(number, _me(), delay, is_of_task=_me() in self._tasks)
 
     def admit_news(self, handle: events.Handle) -> None:
         """Take in what somebody outside the loop has it call, once, at any moment."""
@@ -292,6 +307,7 @@ class LoopModel:
             _core.read_flag(handle)
         # Asked as loops ask, without the lock that some handles have.
         if not handle._cancelled:
+            self.sleepers.go_off(number)
             self._spawned[number] = []
             try:
                 handle._run()
@@ -336,12 +352,12 @@ class LoopModel:
     def _end(self, number: int, task: Any) -> None:
         self._timers.pop(number, None)
         self._schedulers.pop(number, None)
+        self.sleepers.forget(number)
         turn = self._turns.pop(number, None)
         if turn is not None:
             _core.set_flag(turn)
         if task is not None:
             del self._tasks[number]
-            self.sleepers.forget(number)
             self._ended.append(_core.flag_number(task))
             _core.set_flag(task)
             if number in self._endings:

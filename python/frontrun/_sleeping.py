@@ -1,9 +1,11 @@
-"""``asyncio.sleep`` under control: tasks that sleep for a moment, look, and sleep again.
+"""Tasks that wait for a moment, look, and wait again: ``asyncio.sleep`` under control, and timers that go off in vain.
 
 Model: a task that would only do again what it has just done waits, in place of a moment of sleep, for a change of what
 it has read; the native side knows whether that is so. One that changes nothing either, but is in another state each
 time, since it counts or asks a clock, sleeps so for a second in all. After that, and after ten seconds in all whatever
 it does, it goes on only when nobody else can: otherwise it could keep the others from ever doing what it waits for.
+So it is with timers that a task sets for something else, such as ``wait_for``, once they have gone off for a second in
+all, and with callbacks that schedule themselves again and again, at once or by timers.
 
 A moment is less than a second; a sleep of none counts as one of ten milliseconds.
 
@@ -21,8 +23,8 @@ from . import _core, _replaced
 
 _QUIET, _SAME = 1, 2
 _LEAST = 0.01
-_MOST_QUIET = 1.0
-_MOST = 10.0
+_PATIENCE = 1.0
+_MOST_CHANGING = 10.0
 _MOST_GIVEN_UP = 3
 """So often a poll goes on without a change when nobody can, in case what it waits for cannot be seen."""
 
@@ -37,6 +39,9 @@ class Sleepers:
         self._rested: dict[int, tuple[float, float]] = {}
         self._polling: set[int] = set()
         self._given_up: dict[int, int] = {}
+        self._late: set[int] = set()
+        self._in_vain: dict[int, float] = {}
+        self._setters: dict[int, tuple[int, float]] = {}
 
     def poll(self, task: int) -> None:
         """Note that a task waits for a change."""
@@ -62,21 +67,45 @@ class Sleepers:
             self._polling.discard(task)
             self._given_up.pop(task, None)
 
-    def rest(self, task: int, delay: float, *, quietly: bool) -> None:
-        """Note that a task sleeps, and whether it has changed nothing since it did the last time."""
+    def rest(self, task: int, delay: float, *, quietly: bool) -> float:
+        """Note that a task sleeps, and whether it has changed nothing since it did the last time.
+
+        Return for how long it is to do so. One that has slept for long enough sets a timer whatever the delay, and goes
+        on when nobody else can.
+        """
         quiet, total = self._rested.get(task, (0.0, 0.0))
         seconds = max(delay, _LEAST)
-        self._rested[task] = (quiet + seconds if quietly else seconds, total + seconds)
+        self._rested[task] = quiet, total = (quiet + seconds if quietly else seconds, total + seconds)
+        if quiet < _PATIENCE and total < _MOST_CHANGING:
+            return delay
+        self._late.add(task)
+        return seconds
 
-    def is_late(self, task: int) -> bool:
-        """Whether a task has slept so much that it goes on only when nobody else can."""
-        quiet, total = self._rested.get(task, (0.0, 0.0))
-        return quiet >= _MOST_QUIET or total >= _MOST
+    def is_late(self, who: int) -> bool:
+        """Whether the timer that a task or a callback is about to set goes off only when nobody can go on."""
+        if who in self._late:
+            self._late.discard(who)
+            return True
+        return self._in_vain.get(who, 0.0) >= _PATIENCE
 
-    def forget(self, task: int) -> None:
-        """Forget a task that has ended."""
-        self._rested.pop(task, None)
-        self._given_up.pop(task, None)
+    def note_timer(self, timer: int, setter: int, delay: float, *, is_of_task: bool) -> None:
+        """Note that a task or a callback has set a timer, not in order to sleep."""
+        if is_of_task:
+            self._setters[timer] = setter, delay
+        else:
+            # What goes off again and again rests in between.
+            self._in_vain[timer] = self._in_vain.get(setter, 0.0) + max(delay, _LEAST)
+
+    def go_off(self, timer: int) -> None:
+        """Note that a timer, if it is one, has gone off: its task has waited in vain."""
+        setter, delay = self._setters.pop(timer, (None, 0.0))
+        if setter is not None:
+            self._in_vain[setter] = self._in_vain.get(setter, 0.0) + max(delay, _LEAST)
+
+    def forget(self, who: int) -> None:
+        """Forget a task or a callback that has ended."""
+        for known in (self._rested, self._in_vain, self._given_up, self._setters):
+            known.pop(who, None)
 
 
 @types.coroutine
@@ -101,9 +130,7 @@ def install(find: Find) -> None:
                 sleepers.poll(number)
                 await _suspend()
             else:
-                sleepers.rest(number, delay, quietly=kind == _QUIET)
-                # A timer can be late.
-                await _sleep(max(delay, _LEAST) if sleepers.is_late(number) else delay)
+                await _sleep(sleepers.rest(number, delay, quietly=kind == _QUIET))
         finally:
             _core.wake_from_sleep(mark)
         return result

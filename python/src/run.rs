@@ -8,10 +8,13 @@
 //! Not here: which operation an instruction is (visible), what locks and threads do (locks, threads).
 
 mod ending;
+mod patience;
 
 pub use ending::{
     end_diverged, end_failed, end_stuck, end_unasked, end_unfollowed, finish, note_failure, take_failure,
 };
+use patience::Patience;
+
 use frontrun_formats::execution::fingerprint;
 use frontrun_formats::semantics;
 use frontrun_formats::{
@@ -65,6 +68,8 @@ pub struct Run {
     told: Told,
     /// Who waits for an operation with which an opaque block begins.
     before_block: FxHashSet<ThreadId>,
+    /// How long one thread may keep the others from going on.
+    patience: Patience,
 }
 
 struct Slot(UnsafeCell<Option<Run>>);
@@ -125,7 +130,7 @@ pub unsafe fn identities() -> Option<&'static mut Identities> {
 
 /// Begins the run of this process, with the calling thread as its main thread. Hooks stay silent until the first
 /// spawn.
-pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
+pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool, time_limit: Duration) {
     IN_CALLER.store(in_caller, Ordering::Relaxed);
     clock::start();
     recording.thread(ThreadInfo { path: ThreadPath::main(), name: "MainThread".to_owned() });
@@ -148,6 +153,7 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool) {
         observed: None,
         told: Told::default(),
         before_block: FxHashSet::default(),
+        patience: Patience::of(time_limit),
     };
     // SAFETY: called once, before any other thread is controlled, with the lock held.
     unsafe {
@@ -232,7 +238,7 @@ pub fn leave_block(me: ThreadId) {
 /// no thread is enabled. Returns whether it did: then the giving up is the step, and has been recorded.
 pub fn reach_patiently(
     me: ThreadId,
-    position: Option<&'static Site>,
+    position: Option<&Site>,
     operation: Operation,
     patience: Option<Duration>,
 ) -> bool {
@@ -262,10 +268,11 @@ fn reach_within(
     {
         return false;
     }
+    let gave_way = patience::ends(me) && patience::give_way(me, position);
     // SAFETY: as above; the borrow from before may have ended.
-    let Some(run) = (unsafe { get() }) else { return false };
+    let Some(run) = (unsafe { get() }) else { return gave_way };
     match run.gate.decide(me, pending, patience) {
-        Decision::Go => false,
+        Decision::Go => gave_way,
         Decision::Switch(next) => {
             run.turn = next;
             let (theirs, mine) = (run.seats[next.index()].clone(), run.seats[me.index()].clone());

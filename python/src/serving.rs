@@ -17,6 +17,7 @@ use std::fs::OpenOptions;
 use std::os::fd::{FromRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What one run is to do: follow a schedule and write a trace.
 #[pyclass(frozen)]
@@ -118,7 +119,8 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     hashes::begin_run();
     io::install();
     run::forget_in_forks();
-    run::begin(Gate::new(request.schedule.clone()), recording, in_caller);
+    let time_limit = Duration::from_millis(request.timeout_ms);
+    run::begin(Gate::new(request.schedule.clone()), recording, in_caller, time_limit);
     // SAFETY: the interpreter's lock is held, and there is no other thread.
     if let Some(run) = unsafe { run::get() } {
         run.telling = inputs::told();

@@ -397,6 +397,11 @@ impl Gate {
         self.is_able(thread) && !self.is_left_behind(thread)
     }
 
+    /// Another thread that could go on in its turn.
+    pub fn another_enabled(&self, me: ThreadId) -> Option<ThreadId> {
+        self.order.iter().copied().find(|thread| *thread != me && self.is_enabled(*thread))
+    }
+
     /// Whether `thread` could go on.
     fn is_able(&self, thread: ThreadId) -> bool {
         let seated = &self.threads[thread.index()];

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How often a wait looks up from the process at its surroundings.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How much longer a process may take that wants to go on and gets no processor.
+/// How much longer a process may take that wants to go on and gets no processor, or waits for the disk.
 const GRACE: Duration = Duration::from_secs(25);
 
 /// How a process ended.
@@ -76,7 +76,8 @@ enum Awoken {
     Nothing,
 }
 
-/// Whether a process wants to go on now, and got a processor for less than a quarter of the time so far.
+/// Whether a process wants to go on now, and got a processor for less than a quarter of the time so far. One that the
+/// machine keeps waiting for its disk does nothing either.
 fn is_starved(pid: libc::pid_t, so_far: Duration) -> bool {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
     let stats = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("stat")).ok());
@@ -84,7 +85,7 @@ fn is_starved(pid: libc::pid_t, so_far: Duration) -> bool {
     let (mut wants, mut ticks) = (false, 0);
     for stat in stats {
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        wants |= fields.first() == Some(&"R");
+        wants |= matches!(fields.first(), Some(&"R" | &"D"));
         ticks += fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
     }
     // SAFETY: takes an integer.

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
+import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import polling_programs
 import pytest
 from frontrun.async_dpor import explore_async_dpor
+from shares import portions, share
 
 Explore = Callable[..., tuple[int, dict[str, Any]]]
 
 
 def state() -> SimpleNamespace:
-    return SimpleNamespace(flag=False, number=0, log=[], tasks=[], event=asyncio.Event())
+    return SimpleNamespace(flag=False, number=0, log=[], tasks=[], event=asyncio.Event(), queue=asyncio.Queue())
 
 
 async def set_flag(s: Any) -> None:
@@ -157,6 +162,124 @@ def test_one_that_is_in_another_state_each_time_gives_way_in_the_end(worker: Any
     assert (result.verdict, result.num_explored) == ("exhausted", looks + 1), result.explanation
 
 
+async def beat(s: Any) -> None:
+    while True:
+        await asyncio.sleep(0.3)
+
+
+async def repeat_a_timer(s: Any) -> None:
+    def tick() -> None:
+        if not s.flag:
+            asyncio.get_running_loop().call_later(2 if s.number else 0.7, tick)
+
+    tick()
+
+
+async def work_beside_a_heart(s: Any) -> None:
+    heart = asyncio.create_task(beat(s))
+    await asyncio.sleep(0)
+    s.flag = True
+    heart.cancel()
+
+
+def test_a_heart_that_beats_is_no_hang() -> None:
+    result = explored([work_beside_a_heart])
+    assert result.exhausted, result.explanation
+    assert result.num_explored < 20
+
+
+def test_a_timer_that_sets_itself_again_is_no_hang() -> None:
+    result = explored([repeat_a_timer, set_flag])
+    assert result.exhausted, result.explanation
+    assert result.num_explored < 50
+
+
+async def take_within_a_time(s: Any) -> None:
+    while True:
+        try:
+            s.log.append(await asyncio.wait_for(s.queue.get(), 0.4))
+            return
+        except TimeoutError:
+            continue
+
+
+async def wait_within_a_time(s: Any) -> None:
+    while not s.flag:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.4):
+                await s.event.wait()
+
+
+async def put(s: Any) -> None:
+    await s.queue.put("item")
+
+
+async def stop(s: Any) -> None:
+    s.flag = True
+
+
+async def repeat_a_callback(s: Any) -> None:
+    def tick() -> None:
+        s.number += 1
+        if not s.flag:
+            asyncio.get_running_loop().call_soon(tick)
+
+    tick()
+
+
+def test_a_callback_that_schedules_itself_again_is_no_hang() -> None:
+    result = explored([repeat_a_callback, set_flag], max_executions=10)
+    assert result.failures == (), result.explanation
+    assert result.verdict in ("bounded", "exhausted")
+
+
+@pytest.mark.parametrize("workers", [[take_within_a_time, put], [wait_within_a_time, stop]])
+def test_one_that_waits_in_vain_again_and_again_is_no_hang(workers: list[Any]) -> None:
+    result = explored(workers)
+    assert result.exhausted, result.explanation
+    assert 3 < result.num_explored < 100
+
+
+def test_a_timeout_of_one_that_has_slept_for_long_can_come_at_any_moment() -> None:
+    async def sleeps_then_waits(s: Any) -> None:
+        for _ in range(4):
+            await asyncio.sleep(0.5)
+        s.flag = True
+        try:
+            await asyncio.wait_for(s.event.wait(), 0.5)
+            s.log.append("found")
+        except TimeoutError:
+            s.log.append("late")
+
+    async def set_event_then(s: Any) -> None:
+        await poll(s)
+        s.event.set()
+
+    outcomes = set(explored([sleeps_then_waits, set_event_then]).outcomes)
+    assert outcomes == {"(True, 0, ['found'])", "(True, 0, ['late'])"}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks are started eagerly from 3.12 on")
+def test_one_that_is_started_eagerly_sleeps_for_itself() -> None:
+    async def starts_eagerly(s: Any) -> None:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+        child = asyncio.create_task(poll(s))
+        s.number = 1
+        await child
+
+    # Its first look belongs to the step that starts it, so that it waits behind the third.
+    result = explored([starts_eagerly, set_flag])
+    assert (result.verdict, result.num_explored) == ("exhausted", 4), result.explanation
+
+
+def test_chance_is_no_state_that_stays_the_same() -> None:
+    async def poll_by_chance(s: Any) -> None:
+        while random.random() < 0.9:
+            await asyncio.sleep(0)
+
+    assert explored([poll_by_chance, set_flag]).exhausted
+
+
 def test_one_that_waits_for_what_never_comes_gets_nowhere() -> None:
     result = explored([poll, increment])
     assert (result.verdict, {failure.kind for failure in result.failures}) == ("failed", {"livelock"})
@@ -275,3 +398,29 @@ def test_a_race_behind_a_poll_is_found(explore: Explore, tmp_path: Path) -> None
     (tmp_path / "polls.py").write_text(text)
     code, result = explore("polls.py")
     assert (code, result["verdict"]) == (1, "failed"), result
+
+
+@pytest.mark.parametrize("seeds", portions(share(150, "FRONTRUN_POLLING_PROGRAMS"), 10), ids=str)
+def test_random_programs_have_the_outcomes_of_brute_force(seeds: list[int]) -> None:
+    for seed in seeds:
+        tasks = polling_programs.program(seed)
+        outcomes, stuck = polling_programs.all_outcomes(tasks)
+        result = asyncio.run(
+            explore_async_dpor(
+                lambda tasks=tasks: polling_programs.real_state(tasks),  # type: ignore[misc]
+                list(polling_programs.workers(tasks)),
+                lambda s: True,
+                stop_on_first=False,
+                reproduce_on_failure=0,
+                observe=polling_programs.observe,
+                max_executions=2000,
+                workers=1,
+            )
+        )
+        kinds = {failure.kind for failure in result.failures}
+        if result.bounded_by == "executions":
+            assert set(result.outcomes) <= outcomes, (seed, tasks)
+            continue
+        assert set(result.outcomes) == outcomes, (seed, tasks)
+        assert kinds == ({"livelock"} if stuck else set()), (seed, tasks, result.explanation)
+        assert result.verdict == ("failed" if stuck else "exhausted"), (seed, tasks, result.explanation)

@@ -237,3 +237,35 @@ def test_another_object_at_the_same_address_is_another_state(
 
     result = explore([publish, looks], lambda _: True, "seen")
     assert (result.verdict, result.outcomes) == ("exhausted", {"'gone'": 1, "'seen'": 3})
+
+
+def spin_under_a_lock(shared: Shared) -> None:
+    while True:
+        with shared.lock:
+            if shared.flag:
+                return
+
+
+def publish_under_a_lock(shared: Shared) -> None:
+    with shared.lock:
+        shared.flag = True
+
+
+def go_round_for_ever(shared: Shared) -> None:
+    while True:
+        with shared.lock:
+            shared.count += 1
+
+
+def test_one_that_keeps_the_others_from_going_on_is_no_failure() -> None:
+    result = explore([spin_under_a_lock, publish_under_a_lock], lambda s: True, "flag", timeout_per_run=3)
+    assert (result.verdict, result.failures) == ("diverged", ()), result.explanation
+    assert "t0.0 went on for 1.5 s" in str(result.explanation)
+    assert "while t0.1 could have gone on" in str(result.explanation)
+
+
+def test_one_that_goes_on_when_the_others_have_ended_hangs() -> None:
+    result = explore(
+        [go_round_for_ever, publish_under_a_lock], lambda s: True, "flag", timeout_per_run=2, reproduce_on_failure=0
+    )
+    assert (result.verdict, result.failure_kind) == ("failed", "hang"), result.explanation

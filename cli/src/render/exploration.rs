@@ -122,8 +122,8 @@ fn remarks(text: &mut String, report: &Report) {
         let _ = writeln!(text, "first divergence: {divergence}");
         let _ = writeln!(
             text,
-            "the program does something else in the same order of steps: time, random numbers, files, or threads \
-             that frontrun does not control"
+            "the program does something else in the same order of steps (time, random numbers, files, or threads \
+             that frontrun does not control), or what frontrun cannot follow"
         );
     }
     if report.verdict() != Verdict::Error || report.errors.len() > 1 {

@@ -147,13 +147,21 @@ pub fn finish(outcome: Outcome) -> bool {
     RECORDING.store(false, Ordering::Relaxed);
     // SAFETY: the caller holds the turn and the lock; no borrow is alive.
     let Some(run) = (unsafe { (*RUN.0.get()).take() }) else { return false };
+    let outcome = match (outcome, &run.patience.given_way) {
+        // It has ended as it does among fair threads; but when they got their turn hangs on the time.
+        (Outcome::Passed, Some(actual)) => Outcome::Diverged {
+            step: run.gate.executed() as u64,
+            expected: "each thread to come to a wait or to its end".to_owned(),
+            actual: actual.clone(),
+        },
+        (outcome, _) => outcome,
+    };
     let pending = run
         .gate
         .unfinished()
         .filter_map(|(thread, operation)| {
             let operation = operation?.clone();
-            let begins_step = matches!(operation, Operation::Resume { .. });
-            let begins_block = begins_step || run.before_block.contains(&thread);
+            let begins_block = operation.resumes() || run.before_block.contains(&thread);
             let block = if begins_block { Block::First } else { Block::Alone };
             Some(Pending { thread, site: run.at[thread.index()], operation, block })
         })
