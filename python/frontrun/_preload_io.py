@@ -6,6 +6,8 @@ control the library asks before each call instead, and nothing goes through a pi
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import sys
@@ -19,6 +21,7 @@ from ._preload import library_path
 __all__ = ["IOEventDispatcher", "PreloadIOEvent"]
 
 VARIABLE = "FRONTRUN_IO_FD"
+_PIPE_SIZE = 1 << 20
 
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 _KINDS = {"r": "read", "w": "write", "rw": "write"}
@@ -77,6 +80,10 @@ class IOEventDispatcher:
             raise RuntimeError(message)
         reading, self.fd = os.pipe()
         os.set_inheritable(self.fd, True)
+        # Nobody waits for room in the pipe: what a starting interpreter does has to fit, however late the reader is.
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self.fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
         self._before = os.environ.get(VARIABLE)
         os.environ[VARIABLE] = f"{self.fd}:{os.fstat(self.fd).st_ino}"
         self._marks = 0
