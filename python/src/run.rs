@@ -8,12 +8,12 @@
 //! Not here: which operation an instruction is (visible), what locks and threads do (locks, threads).
 
 mod ending;
-mod patience;
+mod fairness;
 
 pub use ending::{
     end_diverged, end_failed, end_stuck, end_unasked, end_unfollowed, finish, note_failure, take_failure,
 };
-use patience::Patience;
+use fairness::Fairness;
 
 use frontrun_formats::execution::fingerprint;
 use frontrun_formats::semantics;
@@ -69,7 +69,7 @@ pub struct Run {
     /// Who waits for an operation with which an opaque block begins.
     before_block: FxHashSet<ThreadId>,
     /// How long one thread may keep the others from going on.
-    patience: Patience,
+    fairness: Fairness,
 }
 
 struct Slot(UnsafeCell<Option<Run>>);
@@ -130,7 +130,7 @@ pub unsafe fn identities() -> Option<&'static mut Identities> {
 
 /// Begins the run of this process, with the calling thread as its main thread. Hooks stay silent until the first
 /// spawn.
-pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool, time_limit: Duration) {
+pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool, give_way: Option<Duration>) {
     IN_CALLER.store(in_caller, Ordering::Relaxed);
     clock::start();
     recording.thread(ThreadInfo { path: ThreadPath::main(), name: "MainThread".to_owned() });
@@ -153,7 +153,7 @@ pub fn begin(gate: Gate, mut recording: Recording, in_caller: bool, time_limit: 
         observed: None,
         told: Told::default(),
         before_block: FxHashSet::default(),
-        patience: Patience::of(time_limit),
+        fairness: Fairness::of(give_way),
     };
     // SAFETY: called once, before any other thread is controlled, with the lock held.
     unsafe {
@@ -268,7 +268,7 @@ fn reach_within(
     {
         return false;
     }
-    let gave_way = patience::ends(me) && patience::give_way(me, position);
+    let gave_way = fairness::is_unfair(me) && fairness::give_way(me, position);
     // SAFETY: as above; the borrow from before may have ended.
     let Some(run) = (unsafe { get() }) else { return gave_way };
     match run.gate.decide(me, pending, patience) {

@@ -38,7 +38,8 @@ impl Request {
         if let Some(turns) = turns {
             schedule.tail = Tail::Turns(turns);
         }
-        let request = RunRequest { id: 0, schedule, trace, output: None, timeout_ms: 0, parent };
+        let request =
+            RunRequest { id: 0, schedule, trace, output: None, timeout_ms: 0, give_way_ms: None, parent };
         Ok(Request(request))
     }
 
@@ -119,8 +120,8 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     hashes::begin_run();
     io::install();
     run::forget_in_forks();
-    let time_limit = Duration::from_millis(request.timeout_ms);
-    run::begin(Gate::new(request.schedule.clone()), recording, in_caller, time_limit);
+    let give_way = request.give_way_ms.map(Duration::from_millis);
+    run::begin(Gate::new(request.schedule.clone()), recording, in_caller, give_way);
     // SAFETY: the interpreter's lock is held, and there is no other thread.
     if let Some(run) = unsafe { run::get() } {
         run.telling = inputs::told();

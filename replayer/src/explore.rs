@@ -196,6 +196,7 @@ impl Exploration<'_> {
             trace: self.workspace.run_trace(number),
             output: Some(self.workspace.run_output(number)),
             timeout_ms: self.config.timeout_per_run.as_millis() as u64,
+            give_way_ms: None,
             parent,
         }
     }

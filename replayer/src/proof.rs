@@ -68,6 +68,7 @@ pub fn confirm(
             trace: config.directory.join(format!("replay-{nth}.frz")),
             output: config.output.map(|directory| directory.join(format!("replay-{nth}.out"))),
             timeout_ms: config.timeout.as_millis() as u64,
+            give_way_ms: None,
             parent: original.header.parent,
         };
         let reply = match runner.run(&request) {

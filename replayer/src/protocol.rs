@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
 /// Raised with every change of a message, so that a stale extension module is named and not misread.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// A schedule of some ten million entries; whatever claims to be longer is not one of our messages.
 const LONGEST_MESSAGE: u32 = 256 << 20;
@@ -41,6 +41,8 @@ pub struct RunRequest {
     pub output: Option<PathBuf>,
     /// After this long the run is killed.
     pub timeout_ms: u64,
+    /// After this long, a thread that goes on alone although others could gives way to them; never if there is none.
+    pub give_way_ms: Option<u64>,
     /// For the header of the recording: the item that this run's item was derived from.
     pub parent: Option<u64>,
 }
@@ -131,6 +133,7 @@ mod tests {
             trace: "/tmp/x.frz".into(),
             output: None,
             timeout_ms: 5,
+            give_way_ms: Some(4),
             parent: Some(9),
         }
     }

@@ -22,13 +22,15 @@ pub trait Runner: Send {
 }
 
 /// Makes a run, and once more with twice the time if it did not end: a machine that was busy elsewhere for seconds
-/// is no failure of the program.
+/// is no failure of the program. Neither is a loop that waits for threads which do not get their turn; so the second time
+/// they do before it is over.
 pub fn run_twice_if_cut(runner: &mut dyn Runner, request: &RunRequest) -> Result<RunReply, ReplayError> {
     let reply = runner.run(request)?;
     if !reply.timed_out {
         return Ok(reply);
     }
-    runner.run(&RunRequest { timeout_ms: request.timeout_ms.saturating_mul(2), ..request.clone() })
+    let timeout_ms = request.timeout_ms.saturating_mul(2);
+    runner.run(&RunRequest { timeout_ms, give_way_ms: Some(timeout_ms / 5 * 4), ..request.clone() })
 }
 
 /// One fork server.

@@ -258,9 +258,9 @@ def go_round_for_ever(shared: Shared) -> None:
 
 
 def test_one_that_keeps_the_others_from_going_on_is_no_failure() -> None:
-    result = explore([spin_under_a_lock, publish_under_a_lock], lambda s: True, "flag", timeout_per_run=3)
+    result = explore([spin_under_a_lock, publish_under_a_lock], lambda s: True, "flag", timeout_per_run=2)
     assert (result.verdict, result.failures) == ("diverged", ()), result.explanation
-    assert "t0.0 went on for 1.5 s" in str(result.explanation)
+    assert "t0.0 went on for 3." in str(result.explanation)
     assert "while t0.1 could have gone on" in str(result.explanation)
 
 

@@ -189,6 +189,7 @@ fn run_alternative(
         trace: trace.clone(),
         output: None,
         timeout_ms: timeout(args).as_millis() as u64,
+        give_way_ms: None,
         parent: Some(execution.header.schedule.id()),
     };
     let reply = runner.run(&request)?;

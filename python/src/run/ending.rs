@@ -147,7 +147,7 @@ pub fn finish(outcome: Outcome) -> bool {
     RECORDING.store(false, Ordering::Relaxed);
     // SAFETY: the caller holds the turn and the lock; no borrow is alive.
     let Some(run) = (unsafe { (*RUN.0.get()).take() }) else { return false };
-    let outcome = match (outcome, &run.patience.given_way) {
+    let outcome = match (outcome, &run.fairness.given_way) {
         // It has ended as it does among fair threads; but when they got their turn hangs on the time.
         (Outcome::Passed, Some(actual)) => Outcome::Diverged {
             step: run.gate.executed() as u64,
