@@ -114,9 +114,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     locks::install(py)?;
     simple_queue::install(py)?;
     time_calls::install(py)?;
-    // SAFETY: the interpreter's lock is held.
-    unsafe { freed::install() };
-    hashes::install(py)?;
+    know_objects(py)?;
     hashes::begin_run();
     io::install();
     run::forget_in_forks();
@@ -133,11 +131,16 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
 /// of addresses, even before the run begins.
 #[pyfunction]
 pub fn number_objects(py: Python<'_>) -> PyResult<()> {
-    // SAFETY: the interpreter's lock is held.
-    unsafe { freed::install() };
-    hashes::install(py)?;
+    know_objects(py)?;
     hashes::begin_process();
     Ok(())
+}
+
+/// From here on it is noticed when objects die, and those that come can have numbers.
+fn know_objects(py: Python<'_>) -> PyResult<()> {
+    // SAFETY: the interpreter's lock is held.
+    unsafe { freed::install() };
+    hashes::install(py)
 }
 
 /// Notes the `repr` of what the caller observes after the run.
@@ -213,6 +216,8 @@ pub fn import_early(py: Python<'_>) -> PyResult<()> {
 pub fn serve(py: Python<'_>, fds: Vec<RawFd>) -> PyResult<Option<Request>> {
     sources::prepare();
     import_early(py)?;
+    // It lists all objects that there are, which each run would do anew.
+    know_objects(py)?;
     // SAFETY: the descriptors were made for this call and nobody else uses them.
     let sockets = fds.into_iter().map(|fd| unsafe { UnixStream::from_raw_fd(fd) }).collect();
     let mut fork = || {
