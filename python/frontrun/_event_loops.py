@@ -299,7 +299,9 @@ def install() -> None:
     """Put the model in place, for the rest of this process."""
     for cls, methods in _MODELS.items():
         for name, model in methods.items():
-            setattr(cls, name, model)
+            # To set an attribute of a class again takes a forked run some time.
+            if cls.__dict__[name] is not model:
+                setattr(cls, name, model)
     _sleeping.install(_find_sleeper)
     # It guards which loop a primitive belongs to, which is the same in any order.
     _core.ignore_lock(mixins._global_lock)

@@ -251,6 +251,7 @@ def _prepare(scope: Scope) -> None:
     instrument_existing(scope)
     instrument_later(scope)
     _preload.watch()
+    _program.watch_imports()
     random.seed(0)
 
 

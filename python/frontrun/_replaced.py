@@ -27,6 +27,8 @@ def replace(function: Any, model: Callable[..., Any]) -> None:
     A coroutine function awaits what the model returns.
     """
     code = function.__code__
+    if is_replaced(function) and any(constant is model for constant in code.co_consts):
+        return
     names = ", ".join(code.co_varnames[: code.co_argcount])
     place: dict[str, Any] = {}
     # A call of a constant itself would be a warning of the compiler.
@@ -37,6 +39,11 @@ def replace(function: Any, model: Callable[..., Any]) -> None:
     calls = place["calls"].__code__
     constants = tuple(model if constant == _MODEL else constant for constant in calls.co_consts)
     function.__code__ = calls.replace(co_consts=constants, co_name=code.co_name, co_qualname=code.co_qualname)
+
+
+def is_replaced(function: Any) -> bool:
+    """Whether ``function`` calls a model."""
+    return bool(function.__code__.co_filename == __file__)
 
 
 def restore(function: Any, original: Any) -> None:

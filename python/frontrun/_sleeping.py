@@ -118,6 +118,8 @@ Find = Callable[[], tuple[Sleepers, int, Any, float] | None]
 
 def install(find: Find) -> None:
     """Replace ``asyncio.sleep``. ``find`` finds sleepers, number and task of who calls it, and how long a moment is."""
+    if _replaced.is_replaced(asyncio.sleep):
+        return
 
     async def sleep(delay: Any, result: Any) -> Any:
         found = find()
