@@ -73,6 +73,7 @@ class Sleepers:
         Return for how long it is to do so. One that has slept for long enough sets a timer whatever the delay, and goes
         on when nobody else can.
         """
+        self._given_up.pop(task, None)
         quiet, total = self._rested.get(task, (0.0, 0.0))
         seconds = max(delay, _LEAST)
         self._rested[task] = quiet, total = (quiet + seconds if quietly else seconds, total + seconds)

@@ -13,7 +13,7 @@
 
 use crate::controlled::{self, Step};
 use crate::flags::{flag, me, number, step};
-use crate::{clock, run, seating, watches};
+use crate::{clock, run, seating, spinning, watches};
 use frontrun_formats::{Location, ObjectId, Operation, Part, SiteId, ThreadId, ThreadInfo};
 use frontrun_recorder::gate::Decision;
 use frontrun_recorder::parking::Seat;
@@ -215,9 +215,10 @@ pub fn touch(me: ThreadId, task: ObjectId, name: &str, writes: bool) {
     step(me, if writes { Operation::Write { at } } else { Operation::Read { at } }, 1);
 }
 
-/// The time that has passed on the controlled clock, in seconds.
+/// The time that has passed on the controlled clock, in seconds. Who asks for it is in another state afterwards.
 #[pyfunction]
 pub fn virtual_time() -> f64 {
+    spinning::progress();
     clock::passed().as_secs_f64()
 }
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import inspect
 import random
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -278,6 +280,29 @@ def test_chance_is_no_state_that_stays_the_same() -> None:
             await asyncio.sleep(0)
 
     assert explored([poll_by_chance, set_flag]).exhausted
+
+
+CLOCKS: list[Callable[[], float]] = [
+    lambda: asyncio.get_running_loop().time(),
+    time.monotonic,
+    time.perf_counter,
+    time.time,
+    lambda: datetime.datetime.now().timestamp(),
+]
+
+
+@pytest.mark.parametrize("delay", [0, 0.3])
+@pytest.mark.parametrize("clock", CLOCKS, ids=["loop", "monotonic", "performance", "time", "date"])
+def test_one_that_looks_at_a_clock_ends_when_its_time_has_come(clock: Callable[[], float], delay: float) -> None:
+    async def poll_for_three_seconds(s: Any) -> None:
+        end = clock() + 3
+        while not s.flag and clock() < end:
+            await asyncio.sleep(delay)
+        s.log.append(clock() >= end)
+
+    result = explored([poll_for_three_seconds, increment])
+    assert result.exhausted, result.explanation
+    assert set(result.outcomes) == {"(False, 1, [True])"}
 
 
 def test_one_that_waits_for_what_never_comes_gets_nowhere() -> None:
