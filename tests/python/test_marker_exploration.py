@@ -332,7 +332,7 @@ def brute_force(functions: list[Callable[..., Any]], most: int) -> Multiset[str]
     return outcomes
 
 
-@pytest.mark.parametrize("seed", share(30))
+@pytest.mark.parametrize("seed", share(120))
 def test_random_programs_have_the_orders_and_outcomes_of_brute_force(seed: int, tmp_path: Any) -> None:
     draw = random.Random(seed)
     expected = None
