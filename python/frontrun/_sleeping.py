@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import types
+from collections import defaultdict
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -32,40 +33,51 @@ _code = asyncio.sleep.__code__
 _sleep = _replaced.original_of(asyncio.sleep)
 
 
-class Sleepers:
-    """How the tasks of a loop have slept."""
+class _Rests:
+    """How a task, or a callback, has rested so far; in seconds.
+
+    No dataclass: the code of one is made from a text, which is seen as the program's.
+    """
 
     def __init__(self) -> None:
-        self._rested: dict[int, tuple[float, float]] = {}
-        self._polling: set[int] = set()
-        self._given_up: dict[int, int] = {}
-        self._late: set[int] = set()
-        self._in_vain: dict[int, float] = {}
+        # Asleep since it has changed anything, asleep in all, and until timers went off.
+        self.quiet = self.total = self.in_vain = 0.0
+        # Whether it waits for a change, and how often in a row that was without one.
+        self.polls, self.given_up = False, 0
+        # Whether the timer that it is about to set is that of a sleep which ends when nobody can go on.
+        self.sleeps_late = False
+
+
+class Sleepers:
+    """How the tasks and callbacks of a loop have rested, by their numbers."""
+
+    def __init__(self) -> None:
+        self._rests: defaultdict[int, _Rests] = defaultdict(_Rests)
         self._setters: dict[int, tuple[int, float]] = {}
 
     def poll(self, task: int) -> None:
         """Note that a task waits for a change."""
-        self._polling.add(task)
+        self._rests[task].polls = True
 
     def is_polling(self, task: int) -> bool:
         """Whether a task waits for a change."""
-        return task in self._polling
+        return self._rests[task].polls
 
     def waits_for_ever(self, task: int) -> bool:
         """Whether a task that polls does not go on without a change any more."""
-        return self._given_up.get(task, 0) >= _MOST_GIVEN_UP
+        return self._rests[task].given_up >= _MOST_GIVEN_UP
 
     def give_up(self, task: int) -> None:
         """Note that a task goes on because nobody can."""
-        if task in self._polling:
-            self._polling.discard(task)
-            self._given_up[task] = self._given_up.get(task, 0) + 1
+        rests = self._rests[task]
+        rests.given_up += rests.polls
+        rests.polls = False
 
     def go_on(self, task: int) -> None:
         """Note that a task goes on."""
-        if task in self._polling:
-            self._polling.discard(task)
-            self._given_up.pop(task, None)
+        rests = self._rests[task]
+        if rests.polls:
+            rests.polls, rests.given_up = False, 0
 
     def rest(self, task: int, delay: float, *, quietly: bool) -> float:
         """Note that a task sleeps, and whether it has changed nothing since it did the last time.
@@ -73,21 +85,18 @@ class Sleepers:
         Return for how long it is to do so. One that has slept for long enough sets a timer whatever the delay, and goes
         on when nobody else can.
         """
-        self._given_up.pop(task, None)
-        quiet, total = self._rested.get(task, (0.0, 0.0))
-        seconds = max(delay, _LEAST)
-        self._rested[task] = quiet, total = (quiet + seconds if quietly else seconds, total + seconds)
-        if quiet < _PATIENCE and total < _MOST_CHANGING:
-            return delay
-        self._late.add(task)
-        return seconds
+        rests, seconds = self._rests[task], max(delay, _LEAST)
+        rests.given_up = 0
+        rests.quiet = rests.quiet + seconds if quietly else seconds
+        rests.total += seconds
+        rests.sleeps_late = rests.quiet >= _PATIENCE or rests.total >= _MOST_CHANGING
+        return seconds if rests.sleeps_late else delay
 
     def is_late(self, who: int) -> bool:
         """Whether the timer that a task or a callback is about to set goes off only when nobody can go on."""
-        if who in self._late:
-            self._late.discard(who)
-            return True
-        return self._in_vain.get(who, 0.0) >= _PATIENCE
+        rests = self._rests[who]
+        sleeps_late, rests.sleeps_late = rests.sleeps_late, False
+        return sleeps_late or rests.in_vain >= _PATIENCE
 
     def note_timer(self, timer: int, setter: int, delay: float, *, is_of_task: bool) -> None:
         """Note that a task or a callback has set a timer, not in order to sleep."""
@@ -95,18 +104,18 @@ class Sleepers:
             self._setters[timer] = setter, delay
         else:
             # What goes off again and again rests in between.
-            self._in_vain[timer] = self._in_vain.get(setter, 0.0) + max(delay, _LEAST)
+            self._rests[timer].in_vain = self._rests[setter].in_vain + max(delay, _LEAST)
 
     def go_off(self, timer: int) -> None:
         """Note that a timer, if it is one, has gone off: its task has waited in vain."""
-        setter, delay = self._setters.pop(timer, (None, 0.0))
-        if setter is not None:
-            self._in_vain[setter] = self._in_vain.get(setter, 0.0) + max(delay, _LEAST)
+        if timer in self._setters:
+            setter, delay = self._setters.pop(timer)
+            self._rests[setter].in_vain += max(delay, _LEAST)
 
     def forget(self, who: int) -> None:
         """Forget a task or a callback that has ended."""
-        for known in (self._rested, self._in_vain, self._given_up, self._setters):
-            known.pop(who, None)
+        self._rests.pop(who, None)
+        self._setters.pop(who, None)
 
 
 @types.coroutine

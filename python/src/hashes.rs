@@ -123,10 +123,9 @@ unsafe extern "C" fn hash(object: *mut ffi::PyObject) -> ffi::Py_hash_t {
     unsafe {
         let Some(hashes) = hashes() else { return by_address(object) };
         match thread {
-            Some(thread) => {
-                let main = ThreadPath::main();
-                hashes.number(block, thread, || run::get().map_or(&main, |run| run.gate.path(thread)))
-            }
+            Some(thread) => hashes.number(block, thread, || {
+                run::get().map_or_else(ThreadPath::main, |run| run.gate.path(thread).clone())
+            }),
             None => {
                 let address = by_address(object);
                 hashes.keep(block, address);

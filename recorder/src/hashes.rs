@@ -46,16 +46,11 @@ impl Hashes {
     }
 
     /// Gives the object at `block` the next hash of the thread with this path.
-    pub fn number<'p>(
-        &mut self,
-        block: usize,
-        thread: ThreadId,
-        path: impl FnOnce() -> &'p ThreadPath,
-    ) -> isize {
+    pub fn number(&mut self, block: usize, thread: ThreadId, path: impl FnOnce() -> ThreadPath) -> isize {
         if self.next.len() <= thread.index() {
             self.next.resize(thread.index() + 1, None);
         }
-        let next = self.next[thread.index()].get_or_insert_with(|| first(path()));
+        let next = self.next[thread.index()].get_or_insert_with(|| first(&path()));
         let number = *next % (1 << RUN);
         *next += 1;
         let hash = (self.run << RUN | number) as isize;
@@ -92,7 +87,7 @@ mod tests {
                 count[turn as usize] += 1;
                 let block = 0x1000 * (1 + turn as usize) + 16 * count[turn as usize];
                 let path = if turn == 0 { &main } else { &child };
-                let hash = hashes.number(block, ThreadId(turn), || path);
+                let hash = hashes.number(block, ThreadId(turn), || path.clone());
                 assert_eq!(hashes.known(block), Some(hash));
                 all.push((block, hash));
             }
@@ -107,10 +102,9 @@ mod tests {
     #[test]
     fn no_hash_is_given_twice() {
         let mut hashes = Hashes::default();
-        let main = ThreadPath::main();
-        let first = hashes.number(16, ThreadId(0), || &main);
+        let first = hashes.number(16, ThreadId(0), ThreadPath::main);
         hashes.begin_run();
-        assert_ne!(hashes.number(32, ThreadId(0), || &main), first);
+        assert_ne!(hashes.number(32, ThreadId(0), ThreadPath::main), first);
         hashes.forget(16);
         assert_eq!(hashes.known(16), None);
         assert!(first >= 0);
