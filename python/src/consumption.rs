@@ -20,7 +20,7 @@ use crate::interpreter::Frame;
 use crate::observed::Observed;
 use crate::operands::{self, Operands};
 use crate::site::Site;
-use crate::{actions, class, iterators, names};
+use crate::{actions, class, iterators, names, views};
 use frontrun_formats::{Location, Operation, Part};
 use frontrun_recorder::bytecode::SiteKind;
 use pyo3::ffi;
@@ -339,7 +339,7 @@ unsafe fn is_taken_at_once(iterable: Object, at_once: u8) -> bool {
 unsafe fn holds_containers(iterable: Object) -> bool {
     // SAFETY: as for `Consumption::at`; what an iterator or a container holds is live.
     unsafe {
-        let mut containers = vec![container::behind(iterable)];
+        let mut containers = vec![views::behind(iterable)];
         if container::family(iterable) == Family::Other {
             containers = handed::children(iterable);
         }

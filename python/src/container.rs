@@ -8,7 +8,8 @@
 
 use crate::hash_table::{self, Found};
 use crate::observed::{Observed, read, several, write};
-use crate::{class, interpreter, names, ndarray};
+use crate::views::{self, behind};
+use crate::{class, names, ndarray};
 use frontrun_formats::{Location, ObjectId, Operation, Part, Value};
 use pyo3::ffi;
 
@@ -51,7 +52,7 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
             Family::Other
         } else if ffi::PyList_Check(object) != 0 {
             Family::List
-        } else if ffi::PyDict_Check(object) != 0 || shows_dict(object) {
+        } else if ffi::PyDict_Check(object) != 0 || views::shows_dict(object) {
             Family::Dict
         } else if ffi::PyAnySet_Check(object) != 0 {
             if ffi::PyFrozenSet_Check(object) != 0 { Family::Other } else { Family::Set }
@@ -63,6 +64,7 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
             || ffi::PyMemoryView_Check(object) != 0
             || class::is_mutable(class::native(ffi::Py_TYPE(object)))
             || ndarray::is_array(object)
+            || views::is_part_of_array(object)
         {
             Family::Opaque
         } else {
@@ -71,18 +73,15 @@ pub unsafe fn family(object: *mut ffi::PyObject) -> Family {
     }
 }
 
-/// Whether an object shows a dictionary, as `__dict__` of a class does.
-unsafe fn shows_dict(object: *mut ffi::PyObject) -> bool {
-    // SAFETY: a live object; the exact type selects the layout.
-    unsafe {
-        ffi::Py_TYPE(object) == &raw mut ffi::PyDictProxy_Type
-            && ffi::PyDict_Check(interpreter::view_dict(object)) != 0
-    }
-}
-
 /// The whole of an object.
 pub fn whole(id: ObjectId) -> Location {
     Location::new(id, Part::Whole)
+}
+
+/// What an object of C code keeps to itself.
+unsafe fn state(object: *mut ffi::PyObject) -> Location {
+    // SAFETY: as the caller of `get` promises.
+    Location::new(unsafe { names::number(object) }, Part::State)
 }
 
 /// Whether the type's method is the built-in one, so that no Python code runs instead.
@@ -149,8 +148,11 @@ pub unsafe fn plain_get(container: *mut ffi::PyObject, key: *mut ffi::PyObject) 
             Family::List => list_element(container, key, false),
             Family::Dict if makes_missing(container) => set_default(container, key),
             Family::Dict => Some(read(dict_entry(container, key))),
-            Family::Opaque if ndarray::is_array(array) => several(ndarray::read(array, key), false),
-            Family::Opaque => Some(read(element(container, key))),
+            Family::Opaque if ndarray::is_array(array) => {
+                several(ndarray::read(array, container, key), false)
+            }
+            Family::Opaque => Some(read(element(array, container, key))),
+            _ if views::shows_memory(array, container) => Some(read(state(container))),
             _ => None,
         }
     }
@@ -198,8 +200,11 @@ pub unsafe fn plain_set(container: *mut ffi::PyObject, key: *mut ffi::PyObject) 
         match family(container) {
             Family::List => list_element(container, key, true),
             Family::Dict => keyed(container, key, |dict, key| Operation::DictStore { dict, key }),
-            Family::Opaque if ndarray::is_array(array) => several(ndarray::write(array, key), true),
-            Family::Opaque => Some(write(element(container, key))),
+            Family::Opaque if ndarray::is_array(array) => {
+                several(ndarray::write(array, container, key), true)
+            }
+            Family::Opaque => Some(write(element(array, container, key))),
+            _ if views::shows_memory(array, container) => Some(write(state(container))),
             _ => None,
         }
     }
@@ -254,7 +259,7 @@ pub unsafe fn truth(object: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as the caller promises.
     unsafe {
         if !object.is_null() && ndarray::is_array(object) {
-            return several(ndarray::all(object), false);
+            return several(ndarray::all(object, behind(object)), false);
         }
         read_shape(object)
     }
@@ -284,8 +289,9 @@ pub unsafe fn shape_of(object: *mut ffi::PyObject) -> Option<Location> {
                 note_length(object, id);
                 Some(Location::new(id, Part::Shape))
             }
-            // That of an array does not change while others use it.
-            Family::Opaque if ndarray::is_array(object) => None,
+            Family::Opaque if ndarray::is_array(object) => {
+                Some(Location::new(names::number(object), Part::Shape))
+            }
             _ => whole_of(object),
         }
     }
@@ -316,33 +322,6 @@ pub unsafe fn write_whole(object: *mut ffi::PyObject) -> Option<Observed> {
 pub unsafe fn whole_of(object: *mut ffi::PyObject) -> Option<Location> {
     // SAFETY: as the caller promises.
     unsafe { (family(object) != Family::Other).then(|| whole(names::number(behind(object)))) }
-}
-
-/// The object that a view shows: a dictionary's view, a class's dictionary as it is shown, a view of a buffer.
-///
-/// # Safety
-/// As for [`get`].
-pub unsafe fn behind(object: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: as the caller promises; the exact types select the layout.
-    unsafe {
-        match family(object) {
-            Family::KeysView | Family::ItemsView => behind(interpreter::view_dict(object)),
-            Family::Dict if ffi::Py_TYPE(object) == &raw mut ffi::PyDictProxy_Type => {
-                behind(interpreter::view_dict(object))
-            }
-            Family::Opaque if ffi::PyMemoryView_Check(object) != 0 => {
-                let exporter = interpreter::viewed_object(object);
-                if exporter.is_null() { object } else { exporter }
-            }
-            Family::Opaque if ndarray::is_array(object) => ndarray::owner(object),
-            Family::Opaque if class::is_ctypes(class::native(ffi::Py_TYPE(object))) => {
-                // A part of a structure is an object of its own each time that it is asked for.
-                let whole = interpreter::whole_of_ctypes(object);
-                if whole.is_null() { object } else { behind(whole) }
-            }
-            _ => object,
-        }
-    }
 }
 
 /// Any change of a list that leaves it `delta` elements longer.
@@ -423,19 +402,25 @@ unsafe fn dict_entry(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> 
     }
 }
 
-/// An element of a buffer by its index; all of it for anything else.
-unsafe fn element(container: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Location {
+/// An element of the buffer of `owner`, which `shown` shows: the byte of a `bytearray` by its index, whatever part of
+/// it a memory view begins with; all of it for anything else.
+unsafe fn element(shown: *mut ffi::PyObject, owner: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Location {
     // SAFETY: as the caller of `get` promises.
     unsafe {
-        let id = names::number(container);
-        if ffi::PyByteArray_Check(container) == 0 || ffi::PyLong_CheckExact(key) == 0 {
-            return whole(id);
+        let id = names::number(owner);
+        let all = whole(id);
+        if ffi::PyByteArray_Check(owner) == 0 || ffi::PyLong_CheckExact(key) == 0 {
+            return all;
         }
         let mut overflow = 0;
-        let index = ffi::PyLong_AsLongLongAndOverflow(key, &raw mut overflow);
+        let mut index = ffi::PyLong_AsLongLongAndOverflow(key, &raw mut overflow);
+        if shown != owner {
+            let Some(byte) = views::address_of_byte(shown, index as isize) else { return all };
+            index = (byte - ffi::PyByteArray_AsString(owner) as isize) as i64;
+        }
         match u32::try_from(index) {
             Ok(index) if overflow == 0 => Location::new(id, Part::Index(index)),
-            _ => whole(id),
+            _ => all,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::attribute;
 use crate::container;
 use crate::names::Name;
 use crate::observed::{Observed, read, write};
-use crate::{class, interpreter, names, ndarray};
+use crate::{class, interpreter, names, ndarray, views};
 use frontrun_formats::{Location, Operation, Part};
 use pyo3::ffi;
 use rustc_hash::FxHashSet;
@@ -168,9 +168,13 @@ impl Handed {
             }
             let (class, native) = (ffi::Py_TYPE(object), class::native(ffi::Py_TYPE(object)));
             if ndarray::is_array(object) {
-                ndarray::all(object).into_iter().for_each(|at| self.add(at, is_write));
+                ndarray::all(object, views::behind(object)).into_iter().for_each(|at| self.add(at, is_write));
             } else if let Some(at) = container::whole_of(object) {
                 self.add(at, is_write);
+                if is_write && ffi::PyMemoryView_Check(object) != 0 {
+                    // Whoever finds a view released looks at nothing else.
+                    self.add(container::whole(names::number(object)), true);
+                }
                 if levels > 0 {
                     self.visit_children(object, is_write, look, levels - 1);
                 }

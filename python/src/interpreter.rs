@@ -325,14 +325,42 @@ pub unsafe fn whole_of_ctypes(object: *mut ffi::PyObject) -> *mut ffi::PyObject 
     unsafe { object.cast::<u8>().add(BASE).cast::<*mut ffi::PyObject>().read() }
 }
 
-/// The object whose buffer a memory view shows; null when the view has been released.
+/// What an object of ctypes that is no part of another one keeps alive; `None` where the memory is its own.
 ///
 /// # Safety
-/// `view` is a live `memoryview`.
-pub unsafe fn viewed_object(view: *mut ffi::PyObject) -> *mut ffi::PyObject {
-    // SAFETY: `PyMemoryViewObject`: variable-size header, buffer manager, hash, flags, exports, then a `Py_buffer`, whose
-    // second field is the exporting object.
-    unsafe { view.cast::<u8>().add(64).cast::<*mut ffi::PyObject>().read() }
+/// As for [`whole_of_ctypes`].
+pub unsafe fn kept_by_ctypes(object: *mut ffi::PyObject) -> Option<*mut ffi::PyObject> {
+    const IS_OWN: usize = 24;
+    // Behind the base: size, length, index.
+    const KEPT: usize = 64;
+    // SAFETY: as the caller promises.
+    unsafe {
+        let fields = object.cast::<u8>();
+        (fields.add(IS_OWN).cast::<i32>().read() == 0)
+            .then(|| fields.add(KEPT).cast::<*mut ffi::PyObject>().read())
+    }
+}
+
+/// What a memory view shows, which names the object that the memory belongs to; `None` when the view has been released.
+///
+/// # Safety
+/// `view` is a live `memoryview`, which outlives the result.
+pub unsafe fn buffer<'a>(view: *mut ffi::PyObject) -> Option<&'a ffi::Py_buffer> {
+    // `PyMemoryViewObject`: header of variable size, buffer manager, hash, flags, exports, buffer. The manager has flags
+    // behind its header. In both, the lowest says that the memory was given back, and then the fields are stale.
+    const MANAGER: usize = 24;
+    const FLAGS: usize = 40;
+    const BUFFER: usize = 56;
+    const FLAGS_OF_MANAGER: usize = 16;
+    // SAFETY: as the caller promises; a view keeps its manager.
+    unsafe {
+        let fields = view.cast::<u8>();
+        let manager = fields.add(MANAGER).cast::<*const u8>().read();
+        let flags =
+            fields.add(FLAGS).cast::<i32>().read() | manager.add(FLAGS_OF_MANAGER).cast::<i32>().read();
+        let buffer = &*fields.add(BUFFER).cast::<ffi::Py_buffer>();
+        (flags & 1 == 0 && !buffer.obj.is_null()).then_some(buffer)
+    }
 }
 
 /// How often a re-entrant lock is held.

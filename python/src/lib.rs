@@ -99,6 +99,7 @@ mod tasks;
 mod telling;
 mod threads;
 mod time_calls;
+mod views;
 mod visible;
 mod watched;
 mod watches;

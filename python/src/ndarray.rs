@@ -9,7 +9,7 @@
 //!
 //! Not here: what is done to an array (operators, calls); the interface to NumPy's C functions, which is not needed.
 
-use crate::{interpreter, names};
+use crate::names;
 use frontrun_formats::{Location, Part};
 use pyo3::ffi;
 use std::ffi::{CStr, c_int};
@@ -43,23 +43,31 @@ pub unsafe fn is_array(object: *mut ffi::PyObject) -> bool {
 /// What reading or writing all of an array touches.
 ///
 /// # Safety
-/// `array` is a live array; the caller holds the turn and the lock.
-pub unsafe fn all(array: *mut ffi::PyObject) -> Vec<Location> {
+/// `array` is a live array, whose memory belongs to `owner`; the caller holds the turn and the lock.
+pub unsafe fn all(array: *mut ffi::PyObject, owner: *mut ffi::PyObject) -> Vec<Location> {
     // SAFETY: as the caller promises.
-    unsafe { touched(array, layout(array)) }
+    unsafe { touched(owner, layout(array)) }
 }
 
 /// What reading `array[key]` touches: nothing where the result is a view.
 ///
 /// # Safety
 /// As for [`all`]; `key` is live.
-pub unsafe fn read(array: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Vec<Location> {
+pub unsafe fn read(
+    array: *mut ffi::PyObject,
+    owner: *mut ffi::PyObject,
+    key: *mut ffi::PyObject,
+) -> Vec<Location> {
     // SAFETY: as the caller promises.
     unsafe {
+        if ffi::PyUnicode_Check(key) != 0 {
+            // A field of all elements.
+            return Vec::new();
+        }
         match layout(array).and_then(|layout| layout.select(key)) {
             Some(selected) if !selected.dimensions.is_empty() => Vec::new(),
-            Some(selected) => touched(array, Some(selected)),
-            None => all(array),
+            Some(selected) => touched(owner, Some(selected)),
+            None => all(array, owner),
         }
     }
 }
@@ -68,20 +76,24 @@ pub unsafe fn read(array: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Vec<Lo
 ///
 /// # Safety
 /// As for [`read`].
-pub unsafe fn write(array: *mut ffi::PyObject, key: *mut ffi::PyObject) -> Vec<Location> {
+pub unsafe fn write(
+    array: *mut ffi::PyObject,
+    owner: *mut ffi::PyObject,
+    key: *mut ffi::PyObject,
+) -> Vec<Location> {
     // SAFETY: as the caller promises.
     unsafe {
         let layout = layout(array);
         let selected = layout.as_ref().and_then(|layout| layout.select(key));
-        touched(array, selected.or(layout))
+        touched(owner, selected.or(layout))
     }
 }
 
-/// The object to which the memory of an array belongs.
+/// The object that an array got its memory from: one that is no array, or the array itself if the memory is its own.
 ///
 /// # Safety
-/// As for [`all`].
-pub unsafe fn owner(array: *mut ffi::PyObject) -> *mut ffi::PyObject {
+/// `array` is a live array.
+pub unsafe fn base(array: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: `PyArrayObject`: header, data, number of dimensions, dimensions, strides, then the base, which is null for
     // an array that owns its memory.
     unsafe {
@@ -92,10 +104,6 @@ pub unsafe fn owner(array: *mut ffi::PyObject) -> *mut ffi::PyObject {
                 return object;
             }
             object = base;
-        }
-        if ffi::PyMemoryView_Check(object) != 0 {
-            let exporter = interpreter::viewed_object(object);
-            return if exporter.is_null() { object } else { exporter };
         }
         object
     }
@@ -154,11 +162,10 @@ unsafe fn layout(array: *mut ffi::PyObject) -> Option<Layout> {
     }
 }
 
-/// The cells of the array's buffer in which elements lie.
-unsafe fn touched(array: *mut ffi::PyObject, elements: Option<Layout>) -> Vec<Location> {
+/// The cells of the owner's buffer in which elements lie.
+unsafe fn touched(owner: *mut ffi::PyObject, elements: Option<Layout>) -> Vec<Location> {
     // SAFETY: as for `all`.
     unsafe {
-        let owner = owner(array);
         let object = names::number(owner);
         let whole = vec![Location::new(object, Part::Whole)];
         let buffer = if is_array(owner) { layout(owner) } else { None };
