@@ -17,6 +17,8 @@ thread_local! {
     /// The site that this thread reached last: where a lock operation that follows is said to happen. Owned, since the
     /// code of a module is gone as soon as it has run.
     static LAST: Cell<*const Site> = const { Cell::new(std::ptr::null()) };
+    /// Where the frame is in which it did.
+    static LAST_FRAME: Cell<usize> = const { Cell::new(0) };
     /// The step of an event loop that is under way on this thread.
     static STEP: Cell<Option<Step>> = const { Cell::new(None) };
     /// Whether this thread has reached a site since [`enter_call`].
@@ -91,11 +93,17 @@ pub fn refuse() -> c_int {
     -1
 }
 
-/// Notes the site that this thread has reached.
+/// Notes the site that this thread has reached, and where its frame is.
 #[inline]
-pub fn set_last_site(site: &Site) {
+pub fn set_last_site(site: &Site, frame: usize) {
     keep_last_site(site);
+    LAST_FRAME.set(frame);
     MOVED.set(true);
+}
+
+/// The site that this thread has reached last, if the frame at this address is the one that has reached it.
+pub fn last_site_of(frame: usize) -> Option<&'static Site> {
+    if LAST_FRAME.get() == frame { last_site() } else { None }
 }
 
 #[inline]

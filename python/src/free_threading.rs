@@ -145,7 +145,7 @@ fn make(me: ThreadId, site: &'static Site, observed: impl Fn() -> Option<Observe
         return false;
     }
     if waited {
-        controlled::set_last_site(site);
+        controlled::set_last_site(site, 0);
         (operation, result) = observed().unwrap_or((Operation::Pause, 1));
     }
     switching::at_hook(|| run::execute(me, Some(site), operation, result));

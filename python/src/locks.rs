@@ -5,7 +5,7 @@
 use crate::clock::Wait;
 use crate::observed::read;
 use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, keep, replace, restore, step};
-use crate::{interpreter, joining, lock_waits, made, names, run};
+use crate::{interpreter, joining, lock_waits, made, names, run, spinning};
 use frontrun_formats::{Location, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -87,6 +87,9 @@ unsafe fn acquire(
         };
         let lock = names::number(object);
         run::initial_lock(lock, is_held);
+        if let Wait::Forever = wait {
+            spinning::await_change_before_lock(me);
+        }
         let operations = (Operation::Acquire { lock }, Operation::TryAcquire { lock });
         let Some(operation) = await_turn(me, wait, operations) else {
             return ffi::Py_NewRef(ffi::Py_False());

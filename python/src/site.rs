@@ -7,6 +7,7 @@
 //! Invariant: the hook runs no Python code of the program and leaves its reference counts as they were.
 
 use crate::epoch::Numbered;
+use crate::interpreter;
 use frontrun_formats::SiteId;
 use frontrun_recorder::bytecode::{SiteKind, SiteSpec};
 use pyo3::ffi;
@@ -235,5 +236,10 @@ impl Site {
     /// The site's number in the trace, if it has been used there.
     pub fn known_number(&self) -> Option<SiteId> {
         self.number.get().map(SiteId)
+    }
+
+    /// Whether it is in the standard library's queues, which look at a clock to wait for no longer than they were told.
+    pub fn is_of_waits(&self) -> bool {
+        self.seen == Seen::Closed && interpreter::text(self.file).ends_with("/queue.py")
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Model: a thread is at an *anchor* when it reads something inside a loop and nothing is known of the loop yet. When it
 //! comes round to its anchor, in the same state, and has changed nothing in between, it will read the same until
-//! somebody writes a location that it has read: its next operation is to await that. The state is what the frames of
-//! the thread hold. Whatever can advance without being seen counts as progress: an iterator, a generator, a clock, a C
+//! somebody writes a location that it has read: its next operation is to await that. The place may also be one where it takes
+//! a lock; locks that it has taken and given back in between are no change. The state is what the frames of the thread hold. Whatever can advance without being seen counts as progress: an iterator, a generator, a clock, a C
 //! function that is not known.
 //!
 //! A wait of this kind is given up when no thread is enabled, a few times in a row, in case the loop hangs on something
@@ -16,7 +16,7 @@ use crate::frames::State;
 use crate::interpreter::Frame;
 use crate::site::Site;
 use crate::{controlled, run};
-use frontrun_formats::{Location, Operation, ThreadId};
+use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -68,6 +68,66 @@ pub fn forget() {
 /// # Safety
 /// Called from the hook of `site`, with its frame.
 pub unsafe fn await_change(me: ThreadId, site: &'static Site, frame: Frame) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { come_by(me, site, frame, |first| state(me, site, frame, first)) }
+}
+
+/// Called before a thread waits for a lock. Where it has come round a loop, waits for a change first.
+///
+/// # Safety
+/// Called from C code that the bytecode of the thread has called.
+pub unsafe fn await_change_before_lock(me: ThreadId) {
+    // SAFETY: as the caller promises, so that the current frame is the one that has called.
+    unsafe {
+        let frame = Frame::current();
+        if let Some(site) = controlled::last_site_of(frame.address()).filter(|site| site.in_loop)
+            && !run::is_in_block(me)
+        {
+            come_by(me, site, frame, |first| state_of_callers(me, frame, first));
+        }
+    }
+}
+
+/// Called when a thread has begun to wait for a condition, for a short time. Where it has come round a loop, waits until it
+/// is notified or something that it has read has changed.
+///
+/// # Safety
+/// As for [`await_change_before_lock`].
+pub unsafe fn await_change_in_wait(me: ThreadId, condition: ObjectId) {
+    let Some(site) = controlled::last_site() else { return };
+    // SAFETY: as the caller promises; the borrow ends before the thread comes by.
+    unsafe {
+        if let Some(run) = run::get() {
+            run.gate.watch_also(me, Location::new(condition, Part::Notified(me)));
+        }
+        let frame = Frame::current();
+        come_by(me, site, frame, |first| state_of_callers(me, frame, first));
+    }
+}
+
+/// What the frames of the thread hold, apart from what is on the stack of the innermost one while it calls C code.
+///
+/// # Safety
+/// The frame is live.
+unsafe fn state_of_callers(me: ThreadId, frame: Frame, first: bool) -> Option<u64> {
+    // SAFETY: callers of a live frame are live.
+    unsafe {
+        let mut state = State::begin(me, first)?;
+        state.add_frames(Some(frame), |_| false);
+        state.finish()
+    }
+}
+
+/// The thread comes by a place where it may have been before; `state` tells what it holds, for the first time or again.
+///
+/// # Safety
+/// `frame` is live, and that of `site`.
+unsafe fn come_by(
+    me: ThreadId,
+    site: &'static Site,
+    frame: Frame,
+    state: impl Fn(bool) -> Option<u64>,
+) -> bool {
     // SAFETY: the thread holds the turn and the lock.
     let Some(run) = (unsafe { run::get() }) else { return false };
     let place = (site.position.line, site.position.column, site.position.end_column);
@@ -79,15 +139,14 @@ pub unsafe fn await_change(me: ThreadId, site: &'static Site, frame: Frame) -> b
                 ANCHOR.set(Anchor { elsewhere: anchor.elsewhere + 1, ..anchor });
                 return false;
             }
-        // SAFETY: as the caller promises.
-        } else if unsafe { state(me, site, frame, false) } == Some(anchor.state)
+        } else if state(false) == Some(anchor.state)
+            && !run.gate.has_taken(me)
             && let Some(of) = run.gate.watched(me).filter(|of| !of.is_empty())
         {
             return wait(me, site, of, anchor);
         }
     }
-    // SAFETY: as the caller promises.
-    match unsafe { state(me, site, frame, true) } {
+    match state(true) {
         Some(state) => {
             run.gate.begin_watch(me, OF_A_LOOP);
             ANCHOR.set(Anchor { state, ..here });

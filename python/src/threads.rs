@@ -9,7 +9,7 @@
 use crate::clock::{self, Wait};
 use crate::replaced::step;
 use crate::site::Seen;
-use crate::{controlled, joining, names, run, seating};
+use crate::{controlled, joining, names, run, seating, spinning};
 use frontrun_formats::{Failure, FailureKind, Location, ObjectId, Operation, Part, ThreadId, ThreadPath};
 use pyo3::exceptions::{PyRuntimeError, PySystemExit, PyValueError};
 use pyo3::prelude::*;
@@ -255,6 +255,10 @@ fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operat
     let takes_lock = matches!(attempt, Operation::ConditionWakeTimed { .. });
     let attempt_now = |time: Duration| {
         if !time.is_zero() {
+            if let Operation::ConditionWakeTimed { condition, .. } = attempt {
+                // SAFETY: called from bytecode, with the turn and the lock.
+                unsafe { spinning::await_change_in_wait(me, condition) };
+            }
             run::rest(me, site);
         }
         if takes_lock || !time.is_zero() {

@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::replaced::{Object, Original, controlled, replace, step};
+use crate::site::Site;
 use crate::{controlled as thread, run, worker};
 use frontrun_formats::{Operation, ThreadId};
 use pyo3::ffi;
@@ -58,15 +59,22 @@ unsafe fn seconds(original: &Original, module: Object, clock: libc::clockid_t) -
     }
 }
 
+/// A loop that looks at a clock gets on. What a wait of the standard library computes from one stays within the wait.
+fn note_progress() {
+    if !thread::last_site().is_some_and(Site::is_of_waits) {
+        crate::spinning::progress();
+    }
+}
+
 /// The calling thread looks at a clock; `None` if that shows the real time.
 fn now(clock: libc::clockid_t) -> Option<i64> {
-    crate::spinning::progress();
+    note_progress();
     thread::controlled_thread().and_then(|_| clock::now(clock))
 }
 
 /// The calling thread looks at the clock: by how many nanoseconds what it sees is ahead of the real one.
 pub fn look() -> i64 {
-    crate::spinning::progress();
+    note_progress();
     thread::controlled_thread().map_or(0, |_| clock::ahead())
 }
 

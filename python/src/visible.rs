@@ -54,7 +54,7 @@ unsafe fn passed(site: &'static Site) {
     let Some(me) = controlled::visible_thread() else { return };
     // SAFETY: bytecode called the hook, so the current frame is that of the site.
     if unsafe { behalf::counts(me, Frame::current(), site.seen) }.is_some() {
-        controlled::set_last_site(site);
+        controlled::set_last_site(site, 0);
     }
 }
 
@@ -87,7 +87,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
         if seen == Seen::InScope && controlled::whole_step().is_none() {
             run::leave_block(me);
         }
-        controlled::set_last_site(site);
+        controlled::set_last_site(site, frame.address());
         if advances(site, frame) {
             spinning::progress();
         }
@@ -120,7 +120,7 @@ unsafe fn reached(site: &'static Site) -> c_int {
             if controlled::is_stale() {
                 return controlled::refuse();
             }
-            controlled::set_last_site(site);
+            controlled::set_last_site(site, frame.address());
             let (again, split) = look();
             (observed, steps) = (again.unwrap_or((Operation::Pause, 1)), split);
         } else if controlled::is_stale() {

@@ -274,7 +274,7 @@ fn arrive(py: Python<'_>, place: &Place) -> PyResult<()> {
         let made =
             Bound::from_owned_ptr_or_err(py, site::new(&spec, &of, std::ptr::null_mut(), visible::hook))?;
         if let Some(site) = site::of_constant(made.as_ptr()) {
-            controlled::set_last_site(site);
+            controlled::set_last_site(site, 0);
         }
     }
     Ok(())

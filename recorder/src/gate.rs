@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use leaving::Leaving;
 pub use watching::only_reads;
-use watching::{is_of_a_list, plain_reads};
+use watching::{is_of_a_list, plain_reads, read_in_vain};
 
 /// What a thread at a switch point should do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -369,9 +369,11 @@ impl Gate {
         let synchronises = is_synchronisation(operation);
         if synchronises || self.state.watches.any() && is_of_a_list(operation) {
             let effect = semantics::effect(operation, thread, &self.state);
-            self.threads[thread.index()].wrote |= !effect.writes.is_empty();
+            let writes = !effect.writes.is_empty();
+            let changes = writes && !self.state.watches.balances(thread, operation, result);
+            self.threads[thread.index()].wrote |= changes;
             if self.state.watches.any() {
-                self.watch_over(thread, &effect.reads, !effect.writes.is_empty(), |at| {
+                self.watch_over(thread, &effect.reads, (writes, changes), |at| {
                     effect.writes.iter().any(|written| written.overlaps(at))
                 });
             }
@@ -381,14 +383,17 @@ impl Gate {
                 self.stale = true;
             }
         } else {
-            let reads = plain_reads(operation);
+            let in_vain = read_in_vain(operation, result);
+            let reads = in_vain.as_ref().map_or_else(|| plain_reads(operation), std::slice::from_ref);
             let writes =
                 reads.is_empty() && !matches!(operation, Operation::Pause | Operation::Elapse { .. });
             self.threads[thread.index()].wrote |= writes;
             if !self.state.watches.any() {
                 return;
             }
-            self.watch_over(thread, reads, writes, |at| semantics::has_written(operation, result, at));
+            self.watch_over(thread, reads, (writes, writes), |at| {
+                semantics::has_written(operation, result, at)
+            });
         }
     }
 

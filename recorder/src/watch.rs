@@ -2,13 +2,14 @@
 //!
 //! Model: a thread that goes round a loop without changing anything has, at the same place again, nothing to do before
 //! one of the locations that it has read is written. The watch begins where the thread says that it may be going round,
-//! gathers what it reads, and ends when the thread writes.
+//! gathers what it reads, and ends when the thread writes. A lock that the thread takes and gives back in a round is as it
+//! was, so that is no change.
 //!
 //! Invariant: of a gathered location it is known whether it was written since the thread last touched it.
 //!
 //! Not here: whether the thread is at the same place in the same state (the interpreter's side knows its frames).
 
-use frontrun_formats::{Location, ThreadId};
+use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
 
 /// A loop that reads more than this is not waited for.
 const MOST_LOCATIONS: usize = 64;
@@ -27,6 +28,8 @@ struct Watch {
     mark: u64,
     /// Each with whether it was written since.
     read: Vec<(Location, bool)>,
+    /// The locks that the thread has taken since and not given back.
+    taken: Vec<ObjectId>,
     /// The thread waits for a change, so that what it does until it goes on is no part of a round.
     rests: bool,
 }
@@ -71,6 +74,31 @@ impl Watches {
         self.by_thread.get(thread.index())?.as_ref().map(|watch| &watch.read[..])
     }
 
+    /// Whether a thread that watches takes a lock by this operation, which has changed the lock, or gives back one that it
+    /// has taken since its watch began. Who waits for a condition gives its lock back, and has it again when the wait is over;
+    /// `result` says whether that came of a notification, which is a change.
+    pub fn balances(&mut self, thread: ThreadId, operation: &Operation, result: u8) -> bool {
+        let Some(Some(watch)) = self.by_thread.get_mut(thread.index()) else { return false };
+        match *operation {
+            Operation::Acquire { lock } | Operation::TryAcquire { lock } => watch.take(lock),
+            Operation::ConditionWakeTimed { lock, .. } if result == 0 => watch.take(lock),
+            Operation::Release { lock } | Operation::ConditionWait { lock, .. } => {
+                let Some(at) = watch.taken.iter().rposition(|taken| *taken == lock) else { return false };
+                watch.taken.swap_remove(at);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether the thread has a lock that it has taken since its watch began.
+    pub fn has_taken(&self, thread: ThreadId) -> bool {
+        self.by_thread
+            .get(thread.index())
+            .and_then(Option::as_ref)
+            .is_some_and(|watch| !watch.taken.is_empty())
+    }
+
     /// Notes that a thread that watches has read a location.
     pub fn read(&mut self, thread: ThreadId, at: Location) {
         let Some(Some(watch)) = self.by_thread.get_mut(thread.index()) else { return };
@@ -101,10 +129,17 @@ impl Watches {
     }
 }
 
+impl Watch {
+    /// The thread has the lock now, so that it does not matter any more who had it when it looked.
+    fn take(&mut self, lock: ObjectId) {
+        self.read.retain(|(at, _)| *at != Location::new(lock, Part::State));
+        self.taken.push(lock);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use frontrun_formats::{ObjectId, Part};
 
     const ME: ThreadId = ThreadId(1);
     const OTHER: ThreadId = ThreadId(0);
@@ -126,6 +161,16 @@ mod tests {
         assert!(!watches.has_changed(at, ME));
         watches.end(ME);
         assert!(!watches.any());
+    }
+
+    #[test]
+    fn a_lock_that_is_given_back_is_no_change() {
+        let (lock, mut watches) = (ObjectId(3), Watches::default());
+        assert!(!watches.balances(ME, &Operation::Acquire { lock }, 1));
+        watches.begin(ME, 0);
+        assert!(watches.balances(ME, &Operation::Acquire { lock }, 1) && watches.has_taken(ME));
+        assert!(watches.balances(ME, &Operation::Release { lock }, 1) && !watches.has_taken(ME));
+        assert!(!watches.balances(ME, &Operation::Release { lock }, 1));
     }
 
     #[test]

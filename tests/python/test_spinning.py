@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +24,12 @@ class Shared:
         self.count = 0
         self.wants = [False, False]
         self.lock = threading.Lock()
+        self.other = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.event = threading.Event()
+        self.queue: queue.Queue[int] = queue.Queue()
+        self.entries: dict[str, int] = {}
+        self.items: deque[int] = deque()
 
 
 def explore(
@@ -251,6 +258,167 @@ def publish_under_a_lock(shared: Shared) -> None:
         shared.flag = True
 
 
+def spin_under_a_lock_of_its_own_name(shared: Shared) -> None:
+    lock = shared.lock
+    while True:
+        with lock:
+            if shared.flag:
+                return
+
+
+def spin_and_give_back(shared: Shared) -> None:
+    while True:
+        shared.lock.acquire()
+        try:
+            if shared.flag:
+                return
+        finally:
+            shared.lock.release()
+
+
+def is_set(shared: Shared) -> bool:
+    with shared.lock:
+        return shared.flag
+
+
+def spin_by_a_function(shared: Shared) -> None:
+    while not is_set(shared):
+        pass
+
+
+def spin_with_two_locks(shared: Shared) -> None:
+    while True:
+        with shared.lock, shared.other:
+            if shared.flag:
+                return
+
+
+def spin_and_rest(shared: Shared) -> None:
+    while True:
+        with shared.lock:
+            if shared.flag:
+                return
+        time.sleep(0.01)
+
+
+UNDER_A_LOCK = [
+    spin_under_a_lock,
+    spin_under_a_lock_of_its_own_name,
+    spin_and_give_back,
+    spin_by_a_function,
+    spin_with_two_locks,
+    spin_and_rest,
+]
+
+
+@pytest.mark.parametrize("spins", UNDER_A_LOCK)
+def test_a_lock_that_is_given_back_in_each_round_is_no_change(spins: Callable[[Shared], None]) -> None:
+    result = explore([spins, publish_under_a_lock], lambda _: True, "flag")
+    assert (result.verdict, result.num_explored) == ("exhausted", 2), result.explanation
+    result = explore([spins], lambda _: True, "flag")
+    assert (result.verdict, result.failure_kind) == ("failed", "livelock")
+    assert "for want of a change of" in str(result.explanation)
+
+
+def put(shared: Shared) -> None:
+    shared.queue.put(1)
+
+
+def take_if_there(shared: Shared) -> None:
+    while True:
+        try:
+            shared.seen = shared.queue.get_nowait()
+        except queue.Empty:
+            continue
+        return
+
+
+def take_while_not_empty(shared: Shared) -> None:
+    while shared.queue.empty():
+        pass
+    shared.seen = shared.queue.get()
+
+
+def take_within_moments(shared: Shared) -> None:
+    while True:
+        try:
+            shared.seen = shared.queue.get(timeout=0.1)
+        except queue.Empty:
+            continue
+        return
+
+
+@pytest.mark.parametrize(("takes", "count"), [(take_if_there, 2), (take_while_not_empty, 2), (take_within_moments, 4)])
+def test_a_queue_that_is_looked_at_in_a_loop_is_waited_for(takes: Callable[[Shared], None], count: int) -> None:
+    result = explore([takes, put], lambda s: s.seen == 1, "seen")
+    assert (result.verdict, result.num_explored) == ("exhausted", count), result.explanation
+    assert explore([takes], lambda _: True, "seen").failure_kind == "livelock"
+
+
+def wait_within_moments(shared: Shared) -> None:
+    with shared.changed:
+        while not shared.flag:
+            shared.changed.wait(0.1)
+
+
+def publish_silently(shared: Shared) -> None:
+    with shared.changed:
+        shared.flag = True
+
+
+def publish_and_tell(shared: Shared) -> None:
+    with shared.changed:
+        shared.flag = True
+        shared.changed.notify_all()
+
+
+@pytest.mark.parametrize(("publishes", "count"), [(publish_silently, 3), (publish_and_tell, 4)])
+def test_short_waits_in_vain_are_one_wait(publishes: Callable[[Shared], None], count: int) -> None:
+    result = explore([wait_within_moments, publishes], lambda _: True, "flag")
+    assert (result.verdict, result.num_explored) == ("exhausted", count), result.explanation
+    assert explore([wait_within_moments], lambda _: True, "flag").failure_kind == "livelock"
+
+
+def test_a_key_that_is_not_there_is_waited_for() -> None:
+    def take(shared: Shared) -> None:
+        while True:
+            try:
+                shared.seen = shared.entries.pop("key")
+            except KeyError:
+                continue
+            return
+
+    result = explore([take, lambda s: s.entries.update(key=1)], lambda s: s.seen == 1, "seen")
+    assert (result.verdict, result.num_explored) == ("exhausted", 2), result.explanation
+
+
+def test_a_deadline_is_no_wait_without_end() -> None:
+    def spin_until_late(shared: Shared) -> None:
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            with shared.lock:
+                if shared.flag:
+                    return
+            time.sleep(0.2)
+        shared.seen = "late"
+
+    result = explore([spin_until_late, publish_under_a_lock], lambda _: True, "seen")
+    assert (result.verdict, set(result.outcomes)) == ("exhausted", {"None", "'late'"}), result.explanation
+
+
+def take_from_a_deque(shared: Shared) -> None:
+    while True:
+        try:
+            shared.items.popleft()
+        except IndexError:
+            continue
+        return
+
+
+def append_to_a_deque(shared: Shared) -> None:
+    shared.items.append(1)
+
+
 def go_round_for_ever(shared: Shared) -> None:
     while True:
         with shared.lock:
@@ -258,7 +426,7 @@ def go_round_for_ever(shared: Shared) -> None:
 
 
 def test_one_that_keeps_the_others_from_going_on_is_no_failure() -> None:
-    result = explore([spin_under_a_lock, publish_under_a_lock], lambda s: True, "flag", timeout_per_run=2)
+    result = explore([take_from_a_deque, append_to_a_deque], lambda s: True, "flag", timeout_per_run=2)
     assert (result.verdict, result.failures) == ("diverged", ()), result.explanation
     assert "t0.0 went on for 3." in str(result.explanation)
     assert "while t0.1 could have gone on" in str(result.explanation)

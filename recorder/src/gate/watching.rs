@@ -7,17 +7,19 @@ use frontrun_formats::semantics::waits;
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId, Value};
 
 impl Gate {
-    /// Takes note of an event in the watches of all threads.
+    /// Takes note of an event in the watches of all threads: whether it writes, and whether that leaves a change.
     pub(super) fn watch_over(
         &mut self,
         thread: ThreadId,
         reads: &[Location],
-        writes: bool,
+        (writes, changes): (bool, bool),
         hits: impl Fn(Location) -> bool,
     ) {
         let watches = &mut self.state.watches;
         if writes {
-            watches.end(thread);
+            if changes {
+                watches.end(thread);
+            }
             watches.written(thread, hits);
             // A thread that waits for a change may be enabled now.
             self.stale = true;
@@ -62,6 +64,11 @@ impl Gate {
         self.watched(thread)
     }
 
+    /// Has the thread watch this location as well, if it watches.
+    pub fn watch_also(&mut self, thread: ThreadId, at: Location) {
+        self.state.watches.read(thread, at);
+    }
+
     /// Ends that, since the thread has made progress of which the gate knows nothing.
     pub fn end_watch(&mut self, thread: ThreadId) {
         self.state.watches.end(thread);
@@ -99,6 +106,11 @@ impl Gate {
         reshaped.extend(shapes.map(|at| at.object));
     }
 
+    /// Whether the thread has a lock that it has taken since then.
+    pub fn has_taken(&self, thread: ThreadId) -> bool {
+        self.state.watches.has_taken(thread)
+    }
+
     /// What the thread has read since then, unless it has changed anything.
     pub fn watched(&self, thread: ThreadId) -> Option<Box<[Location]>> {
         self.state.watches.gathered(thread).map(|read| read.iter().map(|(at, _)| *at).collect())
@@ -112,6 +124,15 @@ pub(super) fn plain_reads(operation: &Operation) -> &[Location] {
         Operation::Touch { reads, writes } if writes.is_empty() => reads,
         Operation::AwaitChange { of } => of,
         _ => &[],
+    }
+}
+
+/// The key that an operation has looked for, if it changed nothing because of what it found.
+pub(super) fn read_in_vain(operation: &Operation, result: u8) -> Option<Location> {
+    match (operation, result) {
+        (Operation::DictRemove { dict: container, key }, 0)
+        | (Operation::SetAdd { set: container, key }, 1) => Some(Location::new(*container, Part::Key(*key))),
+        _ => None,
     }
 }
 
