@@ -1,8 +1,8 @@
 """Random threads that go round loops until something has happened, and all that they can do, by brute force.
 
 Model: a thread is a list of actions, and an action is one step, since all of it happens with the lock held. One that
-finds nothing is a step that changes nothing, so the states are finitely many, and the search remembers those that it has
-seen. A state in which every step comes back to it is one in which the program gets nowhere.
+finds nothing is a step that changes nothing, so the states are finitely many, and the search remembers those that it
+has seen. A state in which every step comes back to it is one in which the program gets nowhere.
 """
 
 from __future__ import annotations
