@@ -40,6 +40,7 @@ _HIDDEN = (
     "asyncio",
     "bdb",
     "codecs",
+    "copyreg",
     "coverage",
     "debugpy",
     "dis",

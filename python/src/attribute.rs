@@ -55,7 +55,13 @@ pub unsafe fn loaded(object: *mut ffi::PyObject, name: Name<'_>) -> Vec<Location
         }
         let found = class::lookup(class, name.object);
         let is_data = !found.is_null() && is_data_descriptor(found);
-        let is_kept = || !is_slot(found) || class::is_opaque(class::native(class));
+        let native = class::native(class);
+        let is_kept = || {
+            !is_slot(found)
+                || class::is_opaque(native)
+                || class::tells_its_state(native)
+                || class::is_namespace(native)
+        };
         if is_data && !is_program_s(found) && is_kept() {
             return loaded_by_c_code(object, name, found).into_iter().collect();
         }
@@ -194,8 +200,12 @@ unsafe fn kept(
 ) -> Option<Location> {
     // SAFETY: as for `load`.
     unsafe {
-        if class::is_opaque(class::native(ffi::Py_TYPE(object))) {
+        let native = class::native(ffi::Py_TYPE(object));
+        if class::is_opaque(native) {
             return container::whole_of(object);
+        }
+        if class::tells_its_state(native) {
+            return Some(Location::new(names::number(object), Part::State));
         }
         has_setter(descriptor).then(|| entry(object, name))
     }
@@ -258,7 +268,8 @@ pub unsafe fn described(
 pub unsafe fn alias_dict(object: *mut ffi::PyObject) {
     // SAFETY: the dictionary is made as the attribute access itself would make it.
     unsafe {
-        if !has_dict(ffi::Py_TYPE(object)) {
+        // That of a module has a number of its own.
+        if !has_dict(ffi::Py_TYPE(object)) || ffi::PyModule_Check(object) != 0 {
             return;
         }
         let id = names::number(object);

@@ -179,7 +179,7 @@ const ROWS: &[Row] = &[
             (A::SetItem, "setitem"),
             (A::DeleteItem, "delitem"),
             (A::Contains, "contains"),
-            (A::ReadShape, "length_hint"),
+            (A::ReadItems, "length_hint"),
             (A::Truth, "truth not_"),
             (A::WriteWhole, "iadd iconcat ior iand isub ixor imul"),
         ],

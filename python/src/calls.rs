@@ -396,6 +396,8 @@ unsafe fn read_array(array: *mut ffi::PyObject, arguments: &[*mut ffi::PyObject]
 unsafe fn read_object(object: *mut ffi::PyObject) -> Option<Observed> {
     // SAFETY: as for `observe`.
     unsafe {
+        // What is returned may be the dictionary of its attributes itself.
+        attribute::alias_dict(object);
         (class::is_written_in_python(ffi::Py_TYPE(object)) || class::is_namespace(ffi::Py_TYPE(object)))
             .then(|| crate::observed::read(container::whole(names::number(object))))
     }

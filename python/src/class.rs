@@ -204,6 +204,19 @@ pub unsafe fn is_opaque(class: *mut ffi::PyTypeObject) -> bool {
     }
 }
 
+/// Whether attributes of a class of C code show what its methods change: where an iterator is, whether a file in memory is
+/// closed.
+///
+/// # Safety
+/// A live type.
+pub unsafe fn tells_its_state(class: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: as the caller promises; a type's name lives as long as the type.
+    unsafe {
+        let name = std::ffi::CStr::from_ptr((*class).tp_name).to_bytes();
+        matches!(name, b"_csv.reader" | b"_io.StringIO" | b"_io.BytesIO" | b"numpy.flatiter")
+    }
+}
+
 /// Whether objects of a class of C code are opaque, or containers whose entries have no names.
 ///
 /// # Safety

@@ -167,6 +167,10 @@ impl Handed {
                 self.getters.push(getter);
             }
             let (class, native) = (ffi::Py_TYPE(object), class::native(ffi::Py_TYPE(object)));
+            if !is_write && ffi::PyExceptionInstance_Check(object) != 0 {
+                // Its text is made of fields that can be assigned to.
+                self.add(container::whole(names::number(object)), false);
+            }
             if ndarray::is_array(object) {
                 ndarray::all(object, views::behind(object)).into_iter().for_each(|at| self.add(at, is_write));
             } else if let Some(at) = container::whole_of(object) {
@@ -185,6 +189,11 @@ impl Handed {
                 if action != Some(Action::Nothing) {
                     let reads = action.is_some_and(Action::only_reads);
                     self.visit(interpreter::builtin_self(object), !reads, look, levels);
+                }
+            } else if ffi::PyTuple_Check(object) != 0 || ffi::PyFrozenSet_Check(object) != 0 {
+                // Of a class of the program, too, such as a named tuple.
+                if levels > 0 {
+                    self.visit_children(object, is_write, look, levels - 1);
                 }
             } else if class::is_primitive(class) {
                 // What it holds changes by its methods, which are steps of their own.
