@@ -117,9 +117,10 @@ class Program:
 
 
 PRELUDE = """
-import array, base64, binascii, bisect, collections, concurrent.futures, configparser, copy, csv, dataclasses, enum
-import functools, hashlib, heapq, io, itertools, json, logging, multiprocessing.shared_memory
-import multiprocessing.sharedctypes, operator, os, pickle, queue, random, sqlite3, statistics, string, struct, sys, threading, types, weakref, zlib
+import array, base64, binascii, bisect, collections, concurrent.futures, configparser, copy, csv, dataclasses
+import enum, functools, hashlib, heapq, io, itertools, json, logging, multiprocessing.shared_memory
+import multiprocessing.sharedctypes, operator, os, pickle, queue, random, sqlite3, statistics, string, struct, sys
+import threading, types, weakref, zlib
 from xml.etree import ElementTree
 
 def attempt(function):
