@@ -229,6 +229,7 @@ const ROWS: &[Row] = &[
     // These are caught inside the call, where they can wait.
     ("_thread", "LockType", &[(A::Nothing, LOCK)]),
     ("_thread", "RLock", &[(A::Nothing, LOCK)]),
+    ("_multiprocessing", "SemLock", &[(A::Nothing, "acquire release __enter__ __exit__ _count _is_mine")]),
     ("_queue", "SimpleQueue", &[(A::Nothing, "put put_nowait get get_nowait empty qsize")]),
     ("time", "", &[(A::Nothing, "sleep")]),
     // What is sent and received is recorded when the system is called.

@@ -155,11 +155,12 @@ pub unsafe fn is_namespace(class: *mut ffi::PyTypeObject) -> bool {
 }
 
 /// Modules whose objects are modelled, cannot change, or are known for what they do with what they are given.
-const MODELLED: [&[u8]; 26] = [
+const MODELLED: [&[u8]; 27] = [
     b"_asyncio.",
     b"_contextvars.",
     b"_io.",
     b"_json.",
+    b"_multiprocessing.",
     b"_queue.",
     b"_socket.",
     b"_sre.",

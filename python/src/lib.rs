@@ -75,6 +75,7 @@ mod operands;
 mod operators;
 mod outside;
 mod polling;
+mod process_locks;
 mod processes;
 mod readiness;
 mod replaced;

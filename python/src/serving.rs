@@ -4,8 +4,8 @@
 
 use crate::servers::inputs;
 use crate::{
-    buffered, c_calls, controlled, dates, exits, free_threading, freed, hashes, io, locks, run, simple_queue,
-    sources, status, streams, time_calls,
+    buffered, c_calls, controlled, dates, exits, free_threading, freed, hashes, io, locks, process_locks,
+    run, simple_queue, sources, status, streams, time_calls,
 };
 use frontrun_formats::{Environment, Failure, FailureKind, Header, Outcome, Schedule, Tail, Target};
 use frontrun_recorder::gate::Gate;
@@ -113,6 +113,7 @@ pub fn begin_run(py: Python<'_>, request: &Request, facts: Facts, in_caller: boo
     free_threading::install(py)?;
     locks::install(py)?;
     simple_queue::install(py)?;
+    process_locks::install(py)?;
     time_calls::install(py)?;
     know_objects(py)?;
     hashes::begin_run();
