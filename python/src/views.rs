@@ -19,6 +19,10 @@ type Object = *mut ffi::PyObject;
 /// # Safety
 /// `object` is live.
 pub unsafe fn behind(object: Object) -> Object {
+    // SAFETY: type checks of a live object.
+    if unsafe { ffi::PyDict_CheckExact(object) != 0 || ffi::PyList_CheckExact(object) != 0 } {
+        return object;
+    }
     let mut holder = object;
     // SAFETY: as the caller promises; a view keeps what it shows alive.
     while let Some(shown) = unsafe { shown(holder) } {
