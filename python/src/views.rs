@@ -14,13 +14,15 @@ use std::ffi::CStr;
 
 type Object = *mut ffi::PyObject;
 
-/// The object that holds what this one shows; the object itself if it is no view.
+/// The object that holds what this one shows; the object itself if it is no view, or null.
 ///
 /// # Safety
-/// `object` is live.
+/// `object` is live or null.
 pub unsafe fn behind(object: Object) -> Object {
     // SAFETY: type checks of a live object.
-    if unsafe { ffi::PyDict_CheckExact(object) != 0 || ffi::PyList_CheckExact(object) != 0 } {
+    if object.is_null()
+        || unsafe { ffi::PyDict_CheckExact(object) != 0 || ffi::PyList_CheckExact(object) != 0 }
+    {
         return object;
     }
     let mut holder = object;
