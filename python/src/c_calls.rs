@@ -157,6 +157,7 @@ const ROWS: &[Row] = &[
         &[
             (A::ReadShape, "len iter reversed"),
             (A::ReadWhole, "sum min max any all sorted repr ascii format"),
+            (A::ReadItems, "abs divmod round pow"),
             (A::Print, "print"),
             (A::Next, "next"),
             (A::GetAttr, "getattr hasattr"),
@@ -166,8 +167,7 @@ const ROWS: &[Row] = &[
             (A::ReadObject, "dir"),
             (
                 A::Nothing,
-                "issubclass id callable hash abs divmod round pow chr ord hex oct bin globals locals __build_class__ \
-                 exec eval compile open input",
+                "issubclass id callable hash chr ord hex oct bin globals locals __build_class__ exec eval compile open input",
             ),
         ],
     ),

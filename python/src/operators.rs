@@ -31,6 +31,15 @@ pub unsafe fn binary(operator: u32, left: *mut ffi::PyObject, right: *mut ffi::P
     unsafe { read(&[left, right], if operator == REMAINDER { Look::Deep } else { Look::Items }) }
 }
 
+/// `-operand` and its like: an array has elements.
+///
+/// # Safety
+/// As for [`compare`].
+pub unsafe fn unary(operand: *mut ffi::PyObject) -> Option<Observed> {
+    // SAFETY: as the caller promises.
+    unsafe { read(&[operand], Look::Items) }
+}
+
 /// `target += source` and its like, where a container changes in place.
 ///
 /// # Safety

@@ -48,6 +48,7 @@ const VISIBLE: KindSet = KindSet::of(&[
     SiteKind::Call,
     SiteKind::CallKw,
     SiteKind::CallFunctionEx,
+    SiteKind::UnaryOp,
     SiteKind::BinaryOp,
     SiteKind::InplaceOp,
     SiteKind::FormatValue,

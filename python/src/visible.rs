@@ -177,6 +177,7 @@ unsafe fn observe(site: &Site, frame: Frame) -> Option<Observed> {
             K::Contains => operators::contains(operand(1), operand(2)),
             K::Compare => operators::compare(operand(2), operand(1)),
             K::BinaryOp => operators::binary(site.arg, operand(2), operand(1)),
+            K::UnaryOp => operators::unary(operand(1)),
             K::InplaceOp => operators::in_place(site.arg, operand(2), operand(1)),
             K::IsTrue => container::truth(operand(1)),
             K::MatchKeys => container::get_several(operand(2), operand(1)),
