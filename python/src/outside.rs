@@ -203,7 +203,8 @@ impl Outside {
         let thing = inode.map_or(Thing::Content(path.into()), |inode| Thing::File(inode, birth.unwrap_or(0)));
         let object = self.number(thing, path, books);
         // What has been made in this execution has begun with nothing.
-        let is_replaced = is_replaced || birth.is_some();
+        let is_made = birth.is_some() || as_path(path).is_symlink() && self.has_made(path);
+        let is_replaced = is_replaced || is_made;
         self.touch(Location::new(object, Part::State), is_replaced, books, || digest(as_path(path)));
         Location::new(object, Part::Whole)
     }
@@ -409,9 +410,12 @@ fn as_path(path: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(path))
 }
 
-/// A hash of a file's contents; of a long one its length is enough.
+/// A hash of a file's contents, of a long one its length is enough, or of where a link leads.
 fn digest(path: &Path) -> i64 {
-    match path.metadata() {
+    match path.symlink_metadata() {
+        Ok(status) if status.is_symlink() => {
+            std::fs::read_link(path).map_or(0, |to| content_hash(to.as_os_str().as_bytes()) as i64)
+        }
         Ok(status) if !status.is_file() => 0,
         Ok(status) if status.len() > LONGEST_HASHED => status.len() as i64,
         _ => std::fs::read(path).map_or(0, |content| content_hash(&content) as i64),
