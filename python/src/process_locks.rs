@@ -7,8 +7,8 @@
 //! Not here: the locks of `threading` (locks); child processes (processes).
 
 use crate::clock::Wait;
-use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, keep, replace};
-use crate::{interpreter, joining, names, run};
+use crate::replaced::{Object, Original, asked, await_turn, controlled, decide_wait, keep, replace};
+use crate::{joining, names, run};
 use frontrun_formats::{ObjectId, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -60,30 +60,19 @@ unsafe fn semaphore(object: Object) -> ObjectId {
     }
 }
 
-/// `acquire(block=True, timeout=None)`, called with a vector of arguments.
+/// `acquire(block=True, timeout=None)`.
 unsafe extern "C" fn acquire(
     object: Object,
     arguments: *mut c_void,
     count: *mut c_void,
-    names_of_keywords: *mut c_void,
+    keywords: *mut c_void,
 ) -> Object {
-    // SAFETY: called through the method's definition: `arguments` holds the positional and then the keyword arguments.
+    // SAFETY: called through the method's definition (vector call).
     unsafe {
-        let original = || ACQUIRE.call_all(object, arguments, count, names_of_keywords, ptr::null_mut());
+        let original = || ACQUIRE.call_all(object, arguments, count, keywords, ptr::null_mut());
         let Some(me) = controlled(object).filter(|_| !is_within(object, 1)) else { return original() };
-        let (vector, positional) = (arguments.cast::<Object>(), count as usize);
-        let keywords: Object = names_of_keywords.cast();
-        let mut values = [ptr::null_mut(); 2];
-        for (at, value) in values.iter_mut().enumerate().take(positional) {
-            *value = *vector.add(at);
-        }
-        if !keywords.is_null() {
-            for nth in 0..ffi::PyTuple_Size(keywords) {
-                let slot = usize::from(interpreter::text(ffi::PyTuple_GetItem(keywords, nth)) == "timeout");
-                values[slot] = *vector.add(positional + nth as usize);
-            }
-        }
-        match decide_wait(values[0], values[1]) {
+        let (block, timeout) = asked(arguments, count, keywords);
+        match decide_wait(block, timeout) {
             Some(wait) => take(me, object, wait),
             None => original(),
         }

@@ -92,6 +92,34 @@ pub fn step(me: ThreadId, operation: Operation, may_block: bool, result: u8) {
     run::execute(me, site, operation, result);
 }
 
+/// The arguments that say whether and how long to wait, `block` and `timeout`, of a function that is called with a vector of
+/// arguments: the positional ones, and then those that `keywords` names. Borrowed; null for one that is not given.
+///
+/// # Safety
+/// The arguments of such a call.
+pub unsafe fn asked(
+    arguments: *mut c_void,
+    positional: *mut c_void,
+    keywords: *mut c_void,
+) -> (Object, Object) {
+    // SAFETY: as the caller promises; names of keywords are a tuple of texts.
+    unsafe {
+        let (vector, positional, keywords) =
+            (arguments.cast::<Object>(), positional as usize, keywords.cast::<ffi::PyObject>());
+        let mut values = [ptr::null_mut(); 2];
+        for (at, value) in values.iter_mut().enumerate().take(positional) {
+            *value = *vector.add(at);
+        }
+        if !keywords.is_null() {
+            for nth in 0..ffi::PyTuple_Size(keywords) {
+                let slot = usize::from(interpreter::text(ffi::PyTuple_GetItem(keywords, nth)) == "timeout");
+                values[slot] = *vector.add(positional + nth as usize);
+            }
+        }
+        (values[0], values[1])
+    }
+}
+
 /// The longest wait that the interpreter accepts, in seconds.
 const LONGEST_WAIT: f64 = 9_223_372_036.0;
 

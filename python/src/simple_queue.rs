@@ -2,8 +2,8 @@
 
 use crate::clock::{self, Wait};
 use crate::observed::read;
-use crate::replaced::{Object, Original, await_turn, controlled, decide_wait, replace};
-use crate::{interpreter, joining, names, run};
+use crate::replaced::{Object, Original, asked, await_turn, controlled, decide_wait, replace};
+use crate::{joining, names, run};
 use frontrun_formats::{Location, ObjectId, Operation, Part, ThreadId};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -77,28 +77,16 @@ unsafe extern "C" fn queue_get(
     class: *mut c_void,
     arguments: *mut c_void,
     count: *mut c_void,
-    names_of_keywords: *mut c_void,
+    keywords: *mut c_void,
 ) -> Object {
-    // SAFETY: called through the method's definition: `arguments` holds the positional and then the keyword
-    // arguments.
+    // SAFETY: called through the method's definition (vector call).
     unsafe {
-        let original = || QUEUE_GET.call_all(object, class, arguments, count, names_of_keywords);
+        let original = || QUEUE_GET.call_all(object, class, arguments, count, keywords);
         let Some(me) = controlled(object) else { return original() };
-        let (vector, positional) = (arguments.cast::<Object>(), count as usize);
-        let keywords: Object = names_of_keywords.cast();
-        let mut values = [ptr::null_mut(); 2];
-        for (at, value) in values.iter_mut().enumerate().take(positional) {
-            *value = *vector.add(at);
-        }
-        if !keywords.is_null() {
-            for nth in 0..ffi::PyTuple_Size(keywords) {
-                let slot = usize::from(interpreter::text(ffi::PyTuple_GetItem(keywords, nth)) == "timeout");
-                values[slot] = *vector.add(positional + nth as *const () as usize);
-            }
-        }
-        let Some(wait) = decide_wait(values[0], values[1]) else { return original() };
+        let (block, timeout) = asked(arguments, count, keywords);
+        let Some(wait) = decide_wait(block, timeout) else { return original() };
         // Here -1 is no way to ask for a wait without a limit.
-        if matches!(wait, Wait::Forever) && !values[1].is_null() && values[1] != ffi::Py_None() {
+        if matches!(wait, Wait::Forever) && !timeout.is_null() && timeout != ffi::Py_None() {
             return original();
         }
         get_item(me, object, class, wait)

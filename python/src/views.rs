@@ -20,9 +20,8 @@ type Object = *mut ffi::PyObject;
 /// `object` is live or null.
 pub unsafe fn behind(object: Object) -> Object {
     // SAFETY: type checks of a live object.
-    if object.is_null()
-        || unsafe { ffi::PyDict_CheckExact(object) != 0 || ffi::PyList_CheckExact(object) != 0 }
-    {
+    let holds = || unsafe { ffi::PyDict_CheckExact(object) != 0 || ffi::PyList_CheckExact(object) != 0 };
+    if object.is_null() || holds() {
         return object;
     }
     let mut holder = object;
