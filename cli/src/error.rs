@@ -96,6 +96,7 @@ impl CliError {
                 ReplayError::TargetNotFound { .. } => ExitCode::NotFound,
                 ReplayError::OtherInterpreter { .. }
                 | ReplayError::NoTarget(_)
+                | ReplayError::UnknownOption(_)
                 | ReplayError::NotUnicode(_)
                 | ReplayError::DirectoryBusy(_)
                 | ReplayError::Io { .. } => ExitCode::Usage,

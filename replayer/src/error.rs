@@ -53,6 +53,12 @@ pub enum ReplayError {
     /// The target is empty or cannot be understood.
     #[error("no program to run: {0}")]
     NoTarget(&'static str),
+    /// Where the target should begin is an option that is not one of this command.
+    #[error(
+        "`{0}` is no option of this command, which `--help` lists; those of the interpreter follow `python`, as in \
+         `python -O script.py`"
+    )]
+    UnknownOption(String),
     /// The directory is in use by another exploration.
     #[error("{}: another exploration is writing there", .0.display())]
     DirectoryBusy(PathBuf),

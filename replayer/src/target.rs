@@ -144,9 +144,7 @@ impl Target {
             }
             "-m" | "-c" => Ok(()),
             "-" => Err(ReplayError::NoTarget("a program on standard input could not be run again")),
-            option if option.starts_with('-') => Err(ReplayError::NoTarget(
-                "options of the interpreter follow `python`, as in `python -O script.py`",
-            )),
+            option if option.starts_with('-') => Err(ReplayError::UnknownOption(option.to_owned())),
             script => {
                 let found = find_script(script, self.directory.as_deref())?;
                 self.command[0] = found;
@@ -271,7 +269,8 @@ mod tests {
         assert!(matches!(parse(&["no-such-command"]), Err(ReplayError::TargetNotFound { .. })));
         assert!(matches!(parse(&["python3.11", "-c", "pass"]), Err(ReplayError::OtherInterpreter { .. })));
         for words in [&[][..], &["python"], &["-m"], &["-O", "x.py"], &["python", "-"]] {
-            assert!(matches!(parse(words), Err(ReplayError::NoTarget(_))), "{words:?}");
+            let error = parse(words).unwrap_err();
+            assert!(matches!(error, ReplayError::NoTarget(_) | ReplayError::UnknownOption(_)), "{words:?}");
         }
     }
 
