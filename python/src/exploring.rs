@@ -18,7 +18,10 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// An exploration that took longer may have left much free memory.
+const LONG: Duration = Duration::from_secs(1);
 
 /// How often a waiting caller looks for signals.
 const TICK: Duration = Duration::from_millis(50);
@@ -68,6 +71,16 @@ impl TryFrom<SamplingPlan> for Plan {
     }
 }
 
+/// What has been free since a long exploration goes back to the system. The process may fork again and again for the next
+/// one, which takes the longer the more memory it has.
+fn give_memory_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: takes a number and touches what is free only.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Explores through the servers behind the sockets `fds`.
 ///
 /// # Errors
@@ -106,7 +119,7 @@ pub fn explore_served<'py>(
     config.fail_on_race = fail_on_race;
     config.gil = gil;
     config.sampling = plan.map(TryInto::try_into).transpose()?;
-    let interrupt = Arc::new(AtomicBool::new(false));
+    let (begun, interrupt) = (Instant::now(), Arc::new(AtomicBool::new(false)));
     let (sender, receiver) = channel();
     let flag = Arc::clone(&interrupt);
     let worker = std::thread::spawn(move || {
@@ -130,6 +143,9 @@ pub fn explore_served<'py>(
         }
     };
     let _ = py.detach(|| worker.join());
+    if begun.elapsed() > LONG {
+        give_memory_back();
+    }
     match interrupted {
         Some(error) => Err(error),
         None => describe(py, &result.map_err(|error| PyRuntimeError::new_err(error.to_string()))?),
