@@ -22,7 +22,7 @@ def test_random_threads_have_the_outcomes_of_brute_force(seeds: list[int]) -> No
             stop_on_first=False,
             reproduce_on_failure=0,
             observe=spinning_programs.observe,
-            max_executions=500,
+            max_executions=150,
             workers=1,
         )
         kinds = {failure.kind for failure in result.failures}
