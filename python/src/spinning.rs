@@ -30,11 +30,21 @@ const MOST_GIVEN_UP: u32 = 3;
 /// a state, which is never this.
 const OF_A_LOOP: u64 = 0;
 
+/// What a thread is about to do where it may come round.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Deed {
+    #[default]
+    Read,
+    TakeLock,
+    WaitForMoments,
+}
+
 #[derive(Clone, Copy, Default)]
 struct Anchor {
     frame: usize,
-    /// Line, column, and column of the end: the source that is read from here.
-    place: (u32, i32, i32),
+    /// Line, column, and column of the end of the source that is executed here, and what it does: to look a lock up and to
+    /// take it may be one place in the source.
+    place: (u32, i32, i32, Deed),
     state: u64,
     /// Reads elsewhere since the thread was here.
     elsewhere: u32,
@@ -43,7 +53,7 @@ struct Anchor {
 
 thread_local! {
     static ANCHOR: Cell<Anchor> = const {
-        Cell::new(Anchor { frame: 0, place: (0, 0, 0), state: 0, elsewhere: 0, given_up: 0 })
+        Cell::new(Anchor { frame: 0, place: (0, 0, 0, Deed::Read), state: 0, elsewhere: 0, given_up: 0 })
     };
 }
 
@@ -69,7 +79,7 @@ pub fn forget() {
 /// Called from the hook of `site`, with its frame.
 pub unsafe fn await_change(me: ThreadId, site: &'static Site, frame: Frame) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { come_by(me, site, frame, |first| state(me, site, frame, first)) }
+    unsafe { come_by(me, (site, Deed::Read), frame, |first| state(me, site, frame, first)) }
 }
 
 /// Called before a thread waits for a lock. Where it has come round a loop, waits for a change first.
@@ -83,7 +93,7 @@ pub unsafe fn await_change_before_lock(me: ThreadId) {
         if let Some(site) = controlled::last_site_of(frame.address()).filter(|site| site.in_loop)
             && !run::is_in_block(me)
         {
-            come_by(me, site, frame, |first| state_of_callers(me, frame, first));
+            come_by(me, (site, Deed::TakeLock), frame, |first| state_of_callers(me, frame, first));
         }
     }
 }
@@ -101,7 +111,7 @@ pub unsafe fn await_change_in_wait(me: ThreadId, condition: ObjectId) {
             run.gate.watch_also(me, Location::new(condition, Part::Notified(me)));
         }
         let frame = Frame::current();
-        come_by(me, site, frame, |first| state_of_callers(me, frame, first));
+        come_by(me, (site, Deed::WaitForMoments), frame, |first| state_of_callers(me, frame, first));
     }
 }
 
@@ -124,13 +134,13 @@ unsafe fn state_of_callers(me: ThreadId, frame: Frame, first: bool) -> Option<u6
 /// `frame` is live, and that of `site`.
 unsafe fn come_by(
     me: ThreadId,
-    site: &'static Site,
+    (site, deed): (&'static Site, Deed),
     frame: Frame,
     state: impl Fn(bool) -> Option<u64>,
 ) -> bool {
     // SAFETY: the thread holds the turn and the lock.
     let Some(run) = (unsafe { run::get() }) else { return false };
-    let place = (site.position.line, site.position.column, site.position.end_column);
+    let place = (site.position.line, site.position.column, site.position.end_column, deed);
     let here = Anchor { frame: frame.address(), place, ..Anchor::default() };
     let anchor = ANCHOR.get();
     if let Some(mark) = run.gate.watch_mark(me) {
