@@ -36,7 +36,7 @@ enum Deed {
     #[default]
     Read,
     TakeLock,
-    WaitForMoments,
+    WaitForSomeTime,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -98,7 +98,7 @@ pub unsafe fn await_change_before_lock(me: ThreadId) {
     }
 }
 
-/// Called when a thread has begun to wait for a condition, for a short time. Where it has come round a loop, waits until it
+/// Called when a thread has begun to wait for a condition, for some time. Where it has come round a loop, waits until it
 /// is notified or something that it has read has changed.
 ///
 /// # Safety
@@ -111,7 +111,7 @@ pub unsafe fn await_change_in_wait(me: ThreadId, condition: ObjectId) {
             run.gate.watch_also(me, Location::new(condition, Part::Notified(me)));
         }
         let frame = Frame::current();
-        come_by(me, (site, Deed::WaitForMoments), frame, |first| state_of_callers(me, frame, first));
+        come_by(me, (site, Deed::WaitForSomeTime), frame, |first| state_of_callers(me, frame, first));
     }
 }
 

@@ -255,10 +255,6 @@ fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operat
     let takes_lock = matches!(attempt, Operation::ConditionWakeTimed { .. });
     let attempt_now = |time: Duration| {
         if !time.is_zero() {
-            if let Operation::ConditionWakeTimed { condition, .. } = attempt {
-                // SAFETY: called from bytecode, with the turn and the lock.
-                unsafe { spinning::await_change_in_wait(me, condition) };
-            }
             run::rest(me, site);
         }
         if takes_lock || !time.is_zero() {
@@ -272,7 +268,14 @@ fn wait_for(me: ThreadId, timeout: Option<f64>, wait: Operation, attempt: Operat
         }
         done
     };
-    let patience = match clock::wait(timeout) {
+    let how_long = clock::wait(timeout);
+    if let Operation::ConditionWakeTimed { condition, .. } = attempt
+        && !matches!(how_long, Wait::Forever | Wait::Impatient(Duration::ZERO))
+    {
+        // SAFETY: called from bytecode, with the turn and the lock.
+        unsafe { spinning::await_change_in_wait(me, condition) };
+    }
+    let patience = match how_long {
         Wait::Impatient(time) => return attempt_now(time),
         Wait::Patient(time) => Some(time),
         Wait::Forever => {

@@ -379,6 +379,17 @@ def test_short_waits_in_vain_are_one_wait(publishes: Callable[[Shared], None], c
     assert explore([wait_within_moments], lambda _: True, "flag").failure_kind == "livelock"
 
 
+def test_long_waits_in_vain_are_one_wait() -> None:
+    def wait_for_long(shared: Shared) -> None:
+        with shared.changed:
+            while not shared.flag:
+                shared.changed.wait(5)
+
+    result = explore([wait_for_long, publish_and_tell], lambda _: True, "flag")
+    assert result.verdict == "exhausted", result.explanation
+    assert explore([wait_for_long], lambda _: True, "flag").failure_kind == "livelock"
+
+
 def test_a_key_that_is_not_there_is_waited_for() -> None:
     def take(shared: Shared) -> None:
         while True:
