@@ -191,8 +191,8 @@ OBJECTS = {
         o.x ;; setattr(o,'x',5) ;; delattr(o,'x') ;; hasattr(o,'y') ;; vars(o).get('x') ;; o.__dict__.update(y=1)
         sorted(vars(o)) ;; setattr(type(o),'y',9) ;; getattr(o,'y',0) ;; o.meth() ;; copy.copy(o).x ;; o.prop
         setattr(o,'prop',6) ;; attempt(lambda:len(o)) ;; bool(o) ;; attempt(lambda:o==3) ;; o.__class__.__name__
-        dir(o)[-1] ;; sorted(k for k in vars(type(o)) if k[0]!='_') ;; type(o).x if hasattr(type(o),'x') else None
-        attempt(lambda:o.zz) ;; attempt(lambda:o()) ;; str(o)[:3] ;; f'{o}'[:3] ;; attempt(lambda:o+1) ;; not o
+        sorted(k for k in vars(type(o)) if k[0]!='_') ;; type(o).x if hasattr(type(o),'x') else None
+        attempt(lambda:o.zz) ;; str(o)[:3] ;; f'{o}'[:3] ;; attempt(lambda:o+1) ;; not o
         attempt(lambda:o[0]) ;; attempt(lambda:3 in o) ;; matched(o)
         """,
     ),
